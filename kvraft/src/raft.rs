@@ -1,0 +1,74 @@
+//! `TypeConfig` spells openraft's generics once; the rest of the crate uses these aliases.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use bytes::Bytes;
+use openraft::impls::leader_id_std;
+use openraft::type_config::alias;
+
+use crate::command::{Outcome, Payload};
+
+openraft::declare_raft_types!(
+    pub(crate) TypeConfig:
+        D = Payload,
+        R = Outcome,
+        NodeId = u64,
+        Node = Member,
+        Term = u64,
+        // One leader a term, as in the paper: a log id is then (term, index).
+        LeaderId = leader_id_std::LeaderId<u64, u64>,
+);
+
+pub(crate) type LogId = alias::LogIdOf<TypeConfig>;
+pub(crate) type Vote = alias::VoteOf<TypeConfig>;
+pub(crate) type Entry = alias::EntryOf<TypeConfig>;
+pub(crate) type Membership = openraft::Membership<u64, Member>;
+pub(crate) type StoredMembership = alias::StoredMembershipOf<TypeConfig>;
+pub(crate) type SnapshotMeta = alias::SnapshotMetaOf<TypeConfig>;
+pub(crate) type Snapshot = alias::SnapshotOf<TypeConfig, SnapshotData>;
+pub(crate) type AppendRequest = openraft::raft::AppendEntriesRequest<TypeConfig>;
+pub(crate) type AppendResponse = openraft::raft::AppendEntriesResponse<TypeConfig>;
+pub(crate) type StreamAppendResult = openraft::raft::StreamAppendResult<TypeConfig>;
+pub(crate) type VoteRequest = openraft::raft::VoteRequest<TypeConfig>;
+pub(crate) type VoteResponse = openraft::raft::VoteResponse<TypeConfig>;
+pub(crate) type SnapshotResponse = openraft::raft::SnapshotResponse<TypeConfig>;
+pub(crate) type TransferRequest = openraft::raft::TransferLeaderRequest<TypeConfig>;
+
+/// What the membership records of each member, beside its node id.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Member {
+    /// The user's stable word for the node.
+    pub(crate) name: String,
+    /// `host:port` of its QUIC endpoint, resolved again on every dial; empty if it has none.
+    pub(crate) address: String,
+    /// The base URL that clients may be redirected to; empty if it advertises none.
+    pub(crate) http: String,
+    pub(crate) labels: BTreeMap<String, String>,
+}
+
+/// The content of a snapshot on its way between the wings.
+///
+/// Storage makes both kinds; the transport drains an outgoing one and never sees an incoming one.
+pub(crate) enum SnapshotData {
+    /// A consistent view of the state of this node, read in chunks.
+    Outgoing(Box<dyn SnapshotSource>),
+    /// A state directory that was received whole and verified, ready to be swapped in.
+    Incoming(StagedState),
+}
+
+/// Reads a snapshot from the local state, chunk by chunk.
+pub(crate) trait SnapshotSource: Send + Sync {
+    /// Returns the next chunk (at most [`SNAPSHOT_CHUNK_BYTES`] and one entry), or `None` at
+    /// the end. Reads the disk: call it where blocking is allowed.
+    fn next_chunk(&mut self) -> io::Result<Option<Bytes>>;
+}
+
+/// Chunks of a snapshot are about this large, so that a slow link gives up little work.
+pub(crate) const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
+
+/// A state directory of its own generation, complete on disk but not yet the current one.
+#[derive(Debug)]
+pub(crate) struct StagedState {
+    pub(crate) generation: u64,
+}

@@ -1,0 +1,87 @@
+//! `Env` is an LMDB environment, opened the one way kvraft opens them; the only `unsafe` here.
+
+use std::ops::Deref;
+use std::path::Path;
+
+use heed::{EnvFlags, EnvOpenOptions, WithoutTls};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Readers that one environment can have at a time: every view holds a few, scans hold views.
+const MAX_READERS: u32 = 1024;
+/// Named databases that the state environment may grow to have.
+const MAX_DATABASES: u32 = 16;
+
+/// An open LMDB environment. Cheap to clone; it closes when the last clone is gone.
+#[derive(Clone)]
+pub(super) struct Env(heed::Env<WithoutTls>);
+
+/// When a commit is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// A commit is durable when it returns (two flushes).
+    EveryCommit,
+    /// A commit is durable when the next one returns, or after `force_sync` (one flush).
+    NextCommit,
+}
+
+impl Env {
+    /// Opens or creates the environment in the existing directory `path`.
+    ///
+    /// `map_bytes` is address space, not disk: it is reserved at once and the file grows lazily.
+    pub(super) fn open(path: &Path, map_bytes: usize, durability: Durability) -> Result<Self> {
+        let flags = match durability {
+            Durability::EveryCommit => EnvFlags::empty(),
+            Durability::NextCommit => EnvFlags::NO_META_SYNC,
+        };
+        let mut options = EnvOpenOptions::new().read_txn_without_tls();
+        options.map_size(map_bytes).max_readers(MAX_READERS).max_dbs(MAX_DATABASES);
+        let env = open_exclusive(&options, flags, path).map_err(|error| {
+            Error::from(error)
+                .context(format_args!("cannot open the LMDB environment {}", path.display()))
+        })?;
+        // A killed process leaves its reader slots behind, and they would pin old pages.
+        env.clear_stale_readers()?;
+        Ok(Self(env))
+    }
+}
+
+/// Opens an environment that no other process has open.
+#[expect(unsafe_code, reason = "LMDB maps a file into memory")]
+fn open_exclusive(
+    options: &EnvOpenOptions<WithoutTls>,
+    flags: EnvFlags,
+    path: &Path,
+) -> heed::Result<heed::Env<WithoutTls>> {
+    let mut options = options.clone();
+    // SAFETY: NO_META_SYNC is the only flag ever passed; it changes when a commit is durable, not
+    // whether the file stays consistent.
+    unsafe { options.flags(flags) };
+    // SAFETY: the caller holds the lock of the data directory, so that no other process truncates
+    // or rewrites the mapped file; within the process heed refuses to open a path twice.
+    unsafe { options.open(path) }
+}
+
+impl Deref for Env {
+    type Target = heed::Env<WithoutTls>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl From<heed::Error> for Error {
+    fn from(error: heed::Error) -> Self {
+        let kind = match &error {
+            heed::Error::Mdb(
+                heed::MdbError::Corrupted | heed::MdbError::PageNotFound | heed::MdbError::Invalid,
+            )
+            | heed::Error::Decoding(_) => ErrorKind::Corrupt,
+            heed::Error::Mdb(_)
+            | heed::Error::Io(_)
+            | heed::Error::Encoding(_)
+            | heed::Error::EnvAlreadyOpened => ErrorKind::Storage,
+        };
+        Self::new(kind, "the disk failed").with_source(error)
+    }
+}

@@ -1,0 +1,1 @@
+//! `Transport` is all of a node that speaks QUIC.
