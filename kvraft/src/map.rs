@@ -1,0 +1,365 @@
+//! `ReplicatedMap` is the map that users hold: it decides what is meant, the node decides where.
+
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::Stream;
+
+use crate::command::{Command, MAX_KEY_BYTES, Outcome};
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::node::{Node, ReadView};
+use crate::options::{Deleted, Entry, KeyRange, Page, Put, ReadOptions, ScanOptions, WriteOptions};
+use crate::status::Status;
+
+/// Entries that a page has at most, whatever limit was asked for.
+const MAX_PAGE_ENTRIES: usize = 10_000;
+/// Bytes that a page has at most, one entry excepted.
+const MAX_PAGE_BYTES: usize = 8 << 20;
+/// Entries that a scan reads at a time: few enough to be read between two awaits.
+const SCAN_STEP_ENTRIES: usize = 256;
+/// Bytes that a scan reads at a time, one entry excepted.
+const SCAN_STEP_BYTES: usize = 1 << 20;
+/// How long a scan may hold on to its moment; old pages of the state file stay in use so long.
+const SCAN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An ordered map from bytes to bytes that lives in this process and on the other members.
+///
+/// A handle: cheap to clone, usable from any thread and any async executor. Keys have 1 to 511
+/// bytes, values up to `max_value_bytes`. Every call works on every member: writes find the
+/// leader, reads are answered here. Dropping the last handle stops the node in the background;
+/// [`close`](Self::close) hands leadership over first and waits.
+///
+/// # Examples
+/// ```
+/// # futures_executor::block_on(async {
+/// let dir = tempfile::tempdir().unwrap();
+/// let map = kvraft::ReplicatedMap::open(kvraft::Config::new(dir.path())).await?;
+/// let revision = map.put("greeting", "hello").await?;
+/// assert_eq!(map.get("greeting").await?.as_deref(), Some(&b"hello"[..]));
+/// assert!(revision > 0);
+/// map.close().await?;
+/// # Ok::<(), kvraft::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct ReplicatedMap {
+    node: Arc<Node>,
+}
+
+impl std::fmt::Debug for ReplicatedMap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReplicatedMap").field("name", &self.node.name()).finish_non_exhaustive()
+    }
+}
+
+impl ReplicatedMap {
+    /// Opens the node whose data lies in the configured directory, and starts it.
+    ///
+    /// Returns when the node has recovered what its disk holds; a leader may not be known yet
+    /// ([`wait_ready`](Self::wait_ready) waits for one, and every call does by itself).
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a wrong setting, `Refused` if the directory is in use or belongs to
+    /// another node, `Corrupt` if its bytes cannot be trusted or are of a newer format,
+    /// `Storage` if the disk or the socket fails.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops the node that was being opened.
+    pub async fn open(config: Config) -> Result<Self> {
+        Ok(Self { node: Node::open(config.check()?).await? })
+    }
+
+    /// Reads the value of `key`, or `None` if it has none; linearizable unless configured otherwise.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a key of 0 or over 511 bytes, `Unavailable` if no quorum answered in
+    /// time, `Corrupt` if the stored bytes are damaged, `Closed`, `Storage`.
+    ///
+    /// # Cancel safety
+    /// Safe: a read has no effect.
+    pub async fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
+        let entry = self.get_with(key, ReadOptions::default()).await?;
+        Ok(entry.map(|entry| entry.value))
+    }
+
+    /// Reads the entry of `key` with its revisions, as [`get`](Self::get) with options.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    ///
+    /// # Cancel safety
+    /// Safe: a read has no effect.
+    pub async fn get_with(
+        &self,
+        key: impl AsRef<[u8]>,
+        options: ReadOptions,
+    ) -> Result<Option<Entry>> {
+        let key = checked_key(key.as_ref())?;
+        let view = self.read_view(options).await?;
+        let record = view.get(&key)?;
+        Ok(record.map(|record| Entry {
+            key,
+            value: record.value,
+            revision: record.revision,
+            created: record.created,
+        }))
+    }
+
+    /// Gives `key` the value `value` and returns the revision of the change.
+    ///
+    /// Returns when the write is on the disks of a majority and applied. It is applied once, or
+    /// not at all, however often it had to be sent.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a key of 0 or over 511 bytes or a value over `max_value_bytes`,
+    /// `Full`, `Overloaded`, `Unavailable` if nothing was applied, `Indeterminate` if the deadline
+    /// passed after the write was sent, `Closed`, `Storage`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take the write back: it may still be applied, once.
+    pub async fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<u64> {
+        Ok(self.put_with(key, value, WriteOptions::default()).await?.revision)
+    }
+
+    /// Gives `key` the value `value`, as [`put`](Self::put) with options, and says whether the
+    /// key had a value before.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    ///
+    /// # Cancel safety
+    /// As [`put`](Self::put).
+    pub async fn put_with(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        options: WriteOptions,
+    ) -> Result<Put> {
+        let key = checked_key(key.as_ref())?;
+        let value = self.checked_value(value.as_ref())?;
+        match self.propose(Command::Put { key, value }, options).await? {
+            Outcome::Put { revision, replaced } => Ok(Put { revision, replaced }),
+            outcome => Err(unexpected(&outcome)),
+        }
+    }
+
+    /// Takes `key` and its value away; returns whether there was one.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put), without `Full`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take the delete back.
+    pub async fn delete(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        Ok(self.delete_with(key, WriteOptions::default()).await?.existed)
+    }
+
+    /// Takes `key` and its value away, as [`delete`](Self::delete) with options.
+    ///
+    /// # Errors
+    /// As [`delete`](Self::delete).
+    ///
+    /// # Cancel safety
+    /// As [`delete`](Self::delete).
+    pub async fn delete_with(
+        &self,
+        key: impl AsRef<[u8]>,
+        options: WriteOptions,
+    ) -> Result<Deleted> {
+        let key = checked_key(key.as_ref())?;
+        match self.propose(Command::Delete { key }, options).await? {
+            Outcome::Deleted { revision, existed } => Ok(Deleted { revision, existed }),
+            outcome => Err(unexpected(&outcome)),
+        }
+    }
+
+    /// Reads one page of the keys in `range`: at most 10,000 entries and about 8 MiB.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    ///
+    /// # Cancel safety
+    /// Safe: a read has no effect.
+    pub async fn page(&self, range: KeyRange, options: ScanOptions) -> Result<Page> {
+        let view = self.read_view(options.read).await?;
+        let limit = options.limit.unwrap_or(MAX_PAGE_ENTRIES).min(MAX_PAGE_ENTRIES);
+        view.page(&range, limit, MAX_PAGE_BYTES, options)
+    }
+
+    /// Reads every entry in `range` as it stands at one moment.
+    ///
+    /// The stream reads on demand and holds little in memory. It keeps its moment for 30 s.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get); the stream itself ends with `Compacted` after 30 s.
+    ///
+    /// # Examples
+    /// ```
+    /// # futures_executor::block_on(async {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let map = kvraft::ReplicatedMap::open(kvraft::Config::new(dir.path())).await?;
+    /// use futures_util::TryStreamExt;
+    /// use kvraft::{KeyRange, ScanOptions};
+    ///
+    /// for key in ["b/1", "a/2", "a/1"] {
+    ///     map.put(key, "x").await?;
+    /// }
+    /// let scan = map.scan(KeyRange::prefix("a/"), ScanOptions::new()).await?;
+    /// let keys: Vec<_> = scan.map_ok(|entry| entry.key).try_collect().await?;
+    /// assert_eq!(keys, ["a/1", "a/2"]);
+    /// # Ok::<(), kvraft::Error>(()) }).unwrap();
+    /// ```
+    pub async fn scan(
+        &self,
+        range: KeyRange,
+        options: ScanOptions,
+    ) -> Result<impl Stream<Item = Result<Entry>> + Send + Unpin + use<>> {
+        let view = self.read_view(options.read).await?;
+        let scan = Scan {
+            view,
+            range,
+            options,
+            left: options.limit.unwrap_or(usize::MAX),
+            ready: Vec::new().into_iter(),
+            more: true,
+            deadline: self.node.now() + SCAN_TIMEOUT,
+            node: self.node.clone(),
+        };
+        Ok(futures_util::stream::iter(scan))
+    }
+
+    /// Says what this node knows of itself and its cluster, without asking anyone.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.node.status()
+    }
+
+    /// Waits until this node has recovered and knows a leader.
+    ///
+    /// # Errors
+    /// `Unavailable` if that takes longer than `timeout`; the error that stopped the node, if one did.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn wait_ready(&self, timeout: Duration) -> Result<()> {
+        self.node.wait_ready(self.node.now() + timeout).await
+    }
+
+    /// Stops the node: hands leadership over, finishes what was begun, closes files and socket.
+    ///
+    /// Other handles to this node get `Closed` from then on. Calling it again does nothing.
+    ///
+    /// # Errors
+    /// `Storage` if the last writes to the disk failed. The node is stopped all the same.
+    ///
+    /// # Cancel safety
+    /// Dropping the future lets the node stop in the background.
+    pub async fn close(&self) -> Result<()> {
+        self.node.close().await
+    }
+
+    async fn propose(&self, command: Command, options: WriteOptions) -> Result<Outcome> {
+        let timeout = options.timeout.unwrap_or_else(|| self.node.request_timeout());
+        self.node.propose(command, self.node.now() + timeout).await
+    }
+
+    async fn read_view(&self, options: ReadOptions) -> Result<ReadView> {
+        let consistency = options.consistency.unwrap_or_else(|| self.node.consistency());
+        let timeout = options.timeout.unwrap_or_else(|| self.node.request_timeout());
+        self.node.read(consistency, options.min_revision, self.node.now() + timeout).await
+    }
+
+    fn checked_value(&self, value: &[u8]) -> Result<Bytes> {
+        let limit = self.node.max_value_bytes();
+        if value.len() > limit {
+            return Err(Error::invalid(format!(
+                "the value has {} bytes, and max_value_bytes is {limit}; split it or raise the setting",
+                value.len()
+            )));
+        }
+        Ok(Bytes::copy_from_slice(value))
+    }
+}
+
+fn checked_key(key: &[u8]) -> Result<Bytes> {
+    match key.len() {
+        0 => Err(Error::invalid("the key is empty; keys have 1 to 511 bytes")),
+        1..=MAX_KEY_BYTES => Ok(Bytes::copy_from_slice(key)),
+        len => Err(Error::invalid(format!(
+            "the key has {len} bytes; keys have 1 to {MAX_KEY_BYTES} bytes"
+        ))),
+    }
+}
+
+/// An outcome that its command cannot have, or one too large to have been kept for a retry.
+fn unexpected(outcome: &Outcome) -> Error {
+    match outcome {
+        Outcome::AppliedAt { revision } => Error::indeterminate(format!(
+            "applied at revision {revision}, but its answer was lost; read it back"
+        )),
+        other => Error::internal(format!("a command came back with the outcome {other:?}")),
+    }
+}
+
+/// Walks one view in steps; an iterator, since nothing in it has to wait.
+struct Scan {
+    view: ReadView,
+    range: KeyRange,
+    options: ScanOptions,
+    left: usize,
+    ready: std::vec::IntoIter<Entry>,
+    more: bool,
+    deadline: Instant,
+    node: Arc<Node>,
+}
+
+impl Iterator for Scan {
+    type Item = Result<Entry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(entry) = self.ready.next() {
+            return Some(Ok(entry));
+        }
+        if !self.more || self.left == 0 {
+            return None;
+        }
+        match self.step() {
+            Ok(()) => self.ready.next().map(Ok),
+            Err(error) => {
+                self.more = false;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+impl Scan {
+    fn step(&mut self) -> Result<()> {
+        if self.node.now() > self.deadline {
+            return Err(Error::new(
+                ErrorKind::Compacted,
+                "the scan took longer than 30 s and lost its moment; scan in pages, or start again after the last key",
+            ));
+        }
+        let page = self.view.page(
+            &self.range,
+            SCAN_STEP_ENTRIES.min(self.left),
+            SCAN_STEP_BYTES,
+            self.options,
+        )?;
+        self.left -= page.entries.len();
+        self.more = page.more;
+        if let Some(last) = page.entries.last() {
+            let bound = Bound::Excluded(last.key.clone());
+            if self.options.reverse {
+                self.range.end = bound;
+            } else {
+                self.range.start = bound;
+            }
+        }
+        self.ready = page.entries.into_iter();
+        Ok(())
+    }
+}

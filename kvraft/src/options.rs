@@ -1,0 +1,284 @@
+//! `ReadOptions` and its siblings: what one call may ask for beyond its key; with their answers.
+
+use std::ops::Bound;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::error::{Error, Result};
+
+/// How fresh a read must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Consistency {
+    /// Sees every write that was acknowledged anywhere before the read began. Costs one round
+    /// trip to a quorum, shared by the reads that wait together.
+    #[default]
+    Linearizable,
+    /// Sees what this node has applied: no network, possibly old, and it may move backwards over
+    /// a restart of this node. `min_revision` prevents that.
+    Local,
+}
+
+impl FromStr for Consistency {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "linearizable" => Ok(Self::Linearizable),
+            "local" => Ok(Self::Local),
+            _ => Err(Error::invalid(format!(
+                "consistency {text:?} is neither linearizable nor local"
+            ))),
+        }
+    }
+}
+
+/// What a read may ask for. The default takes everything from the [`Config`](crate::Config).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReadOptions {
+    pub(crate) consistency: Option<Consistency>,
+    pub(crate) min_revision: u64,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl ReadOptions {
+    /// Makes the default options.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how fresh the read must be.
+    #[must_use]
+    pub const fn consistency(mut self, consistency: Consistency) -> Self {
+        self.consistency = Some(consistency);
+        self
+    }
+
+    /// Waits until this node has applied `revision`: with the revision of your last write you
+    /// read your writes on any node, without a trip to the leader.
+    #[must_use]
+    pub const fn min_revision(mut self, revision: u64) -> Self {
+        self.min_revision = revision;
+        self
+    }
+
+    /// Sets the deadline of the call, counted from its start.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+}
+
+/// What a write may ask for. The default takes everything from the [`Config`](crate::Config).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WriteOptions {
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl WriteOptions {
+    /// Makes the default options.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the deadline of the call, counted from its start.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+}
+
+/// What a put did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Put {
+    /// The revision of the entry now.
+    pub revision: u64,
+    /// Whether the key had a value before.
+    pub replaced: bool,
+}
+
+/// What a delete did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deleted {
+    /// The revision of the deletion.
+    pub revision: u64,
+    /// Whether the key had a value before.
+    pub existed: bool,
+}
+
+/// A key with its value and its history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// 1 to 511 bytes.
+    pub key: Bytes,
+    /// Empty in a scan of keys only.
+    pub value: Bytes,
+    /// The revision of the last change.
+    pub revision: u64,
+    /// The revision at which the key was created; a delete ends its life.
+    pub created: u64,
+}
+
+/// A range of keys, ordered bytewise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRange {
+    pub(crate) start: Bound<Bytes>,
+    pub(crate) end: Bound<Bytes>,
+}
+
+impl KeyRange {
+    /// Every key.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self { start: Bound::Unbounded, end: Bound::Unbounded }
+    }
+
+    /// The keys that begin with `prefix`.
+    #[must_use]
+    pub fn prefix(prefix: impl AsRef<[u8]>) -> Self {
+        let prefix = prefix.as_ref();
+        let end = prefix_end(prefix).map_or(Bound::Unbounded, |end| Bound::Excluded(end.into()));
+        Self { start: Bound::Included(Bytes::copy_from_slice(prefix)), end }
+    }
+
+    /// Leaves out the keys before `start`.
+    #[must_use]
+    pub fn from(mut self, start: impl AsRef<[u8]>) -> Self {
+        let start = Bytes::copy_from_slice(start.as_ref());
+        if lower_value(&self.start).is_none_or(|old| *old < start) {
+            self.start = Bound::Included(start);
+        }
+        self
+    }
+
+    /// Leaves out `last` and the keys before it, as the next page after `last` does.
+    #[must_use]
+    pub fn after(mut self, last: impl AsRef<[u8]>) -> Self {
+        let last = Bytes::copy_from_slice(last.as_ref());
+        if lower_value(&self.start).is_none_or(|old| *old <= last) {
+            self.start = Bound::Excluded(last);
+        }
+        self
+    }
+
+    /// Leaves out `end` and the keys after it.
+    #[must_use]
+    pub fn until(mut self, end: impl AsRef<[u8]>) -> Self {
+        let end = Bytes::copy_from_slice(end.as_ref());
+        let tighter = match &self.end {
+            Bound::Unbounded => true,
+            Bound::Included(old) => *old >= end,
+            Bound::Excluded(old) => *old > end,
+        };
+        if tighter {
+            self.end = Bound::Excluded(end);
+        }
+        self
+    }
+}
+
+const fn lower_value(bound: &Bound<Bytes>) -> Option<&Bytes> {
+    match bound {
+        Bound::Included(key) | Bound::Excluded(key) => Some(key),
+        Bound::Unbounded => None,
+    }
+}
+
+/// Returns the first key after all keys with this prefix, or `None` if there is none.
+fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut end = prefix.get(..=last)?.to_vec();
+    if let Some(byte) = end.last_mut() {
+        *byte += 1;
+    }
+    Some(end)
+}
+
+/// What a scan may ask for. The default reads keys and values in order, without a limit.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ScanOptions {
+    pub(crate) read: ReadOptions,
+    pub(crate) limit: Option<usize>,
+    pub(crate) reverse: bool,
+    pub(crate) keys_only: bool,
+}
+
+impl ScanOptions {
+    /// Makes the default options.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how fresh the scan must be, and its deadline for the first entry.
+    #[must_use]
+    pub const fn read(mut self, read: ReadOptions) -> Self {
+        self.read = read;
+        self
+    }
+
+    /// Ends the scan, or the page, after this many entries.
+    #[must_use]
+    pub const fn limit(mut self, entries: usize) -> Self {
+        self.limit = Some(entries);
+        self
+    }
+
+    /// Goes from the last key to the first.
+    #[must_use]
+    pub const fn reverse(mut self) -> Self {
+        self.reverse = true;
+        self
+    }
+
+    /// Leaves the values empty.
+    #[must_use]
+    pub const fn keys_only(mut self) -> Self {
+        self.keys_only = true;
+        self
+    }
+}
+
+/// A part of a scan that is consistent in itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// In the order of the scan; all of one moment.
+    pub entries: Vec<Entry>,
+    /// Whether the range holds more. Go on [`after`](KeyRange::after) the last key.
+    pub more: bool,
+    /// The last revision that this node had applied at that moment.
+    pub revision: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_before_its_successor() {
+        assert_eq!(KeyRange::prefix("ab").end, Bound::Excluded(Bytes::from_static(b"ac")));
+        assert_eq!(KeyRange::prefix(b"a\xff").end, Bound::Excluded(Bytes::from_static(b"b")));
+        assert_eq!(KeyRange::prefix(b"\xff\xff").end, Bound::Unbounded);
+        assert_eq!(KeyRange::prefix("").end, Bound::Unbounded);
+    }
+
+    #[test]
+    fn bounds_only_ever_narrow_a_range() {
+        let range = KeyRange::prefix("b").from("a").after("a").until("z");
+        assert_eq!(range, KeyRange::prefix("b"));
+        assert_eq!(
+            KeyRange::prefix("b").after("b").start,
+            Bound::Excluded(Bytes::from_static(b"b"))
+        );
+        assert_eq!(
+            KeyRange::all().until("c").until("b").end,
+            Bound::Excluded(Bytes::from_static(b"b"))
+        );
+    }
+}

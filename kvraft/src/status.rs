@@ -1,0 +1,101 @@
+//! `Status` is what a node says of itself, without asking anyone.
+
+use std::collections::BTreeMap;
+
+use crate::error::Error;
+
+/// What a node does in its cluster now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Role {
+    /// Orders the writes.
+    Leader,
+    /// Votes, and follows a leader.
+    Follower,
+    /// Asks for votes.
+    Candidate,
+    /// Replicates without a vote, or is no member yet.
+    Learner,
+    /// Has stopped: closed, or failed.
+    Stopped,
+}
+
+impl Role {
+    /// Returns the role in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Leader => "leader",
+            Self::Follower => "follower",
+            Self::Candidate => "candidate",
+            Self::Learner => "learner",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// One member, as the newest membership that this node knows records it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberStatus {
+    /// The user's word for it.
+    pub name: String,
+    /// 16 hexadecimal digits, born with its data directory.
+    pub node_id: String,
+    /// `host:port` of its QUIC endpoint; empty if it has none.
+    pub address: String,
+    /// The base URL of its HTTP interface; empty if it advertises none.
+    pub http: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it votes.
+    pub voter: bool,
+}
+
+/// What a node says of itself. Known locally; a leader that has just been deposed may not know yet.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// The name of this node.
+    pub name: String,
+    /// 16 hexadecimal digits, born with the data directory.
+    pub node_id: String,
+    /// 32 hexadecimal digits; `None` until the cluster is founded.
+    pub cluster_id: Option<String>,
+    /// The name of the leader; `None` while unknown.
+    pub leader: Option<String>,
+    /// The leader's base URL; `None` while unknown or if it advertises none.
+    pub leader_http: Option<String>,
+    /// What this node does now.
+    pub role: Role,
+    /// The term of the newest leader or candidate it has seen.
+    pub term: u64,
+    /// Index of the last log entry on this node; 0 if there is none.
+    pub last_log: u64,
+    /// Index of the last entry known to be committed.
+    pub committed: u64,
+    /// Index of the last entry applied here.
+    pub applied: u64,
+    /// The revision of the last entry applied here.
+    pub revision: u64,
+    /// Keys in the map, as applied here.
+    pub keys: u64,
+    /// Bytes of all keys and values, as applied here.
+    pub bytes: u64,
+    /// The members, sorted by name.
+    pub members: Vec<MemberStatus>,
+    /// Whether this node has recovered and knows a leader.
+    pub ready: bool,
+    /// Whether the disk is full: only writes that free space are let in.
+    pub disk_full: bool,
+    /// The error that stopped this node, if one did.
+    pub failure: Option<Error>,
+    /// The version of the library.
+    pub version: &'static str,
+}
+
+impl Status {
+    /// Returns whether this node leads.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.role == Role::Leader
+    }
+}
