@@ -26,4 +26,8 @@ impl DiskPressure {
     pub(crate) fn is_raised(&self) -> bool {
         self.0.load(Ordering::Relaxed) != 0
     }
+
+    pub(crate) fn is_raised_by(&self, side: PressureSide) -> bool {
+        self.0.load(Ordering::Relaxed) & side as u8 != 0
+    }
 }

@@ -1,0 +1,285 @@
+//! `LmdbLog` is the log on a real disk: one LMDB environment with one unnamed database.
+
+use std::io;
+use std::ops::{Bound, Range};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use heed::types::Bytes as Raw;
+use heed::{CommitOrAbort, Database, PutFlags, RoTxn, RwTxn};
+use openraft::entry::RaftEntry;
+
+use super::dir::DataDir;
+use super::env::{Durability, Env};
+use super::log_disk::{
+    Batch, LogDisk, LogRead, LogStep, Outline, Record, entry_key, key_number, peer_keys, seal,
+    seal_entry, unseal,
+};
+use crate::codec::{DecodeError, Decoded, Reader};
+use crate::error::{Error, Result};
+use crate::raft::{Entry, LogId};
+use crate::record;
+
+/// Freed pages are listed again at every commit: a purge frees at most about 256 of them at once.
+const PURGE_CHUNK_BYTES: usize = 1 << 20;
+
+/// An open log environment. Cheap to clone; clones share one environment.
+#[derive(Clone)]
+pub(crate) struct LmdbLog {
+    db: Database<'static, Raw, Raw>,
+    env: Env,
+    counter: u64,
+    /// Held as long as the environment is mapped; dropped after it.
+    dir: Arc<DataDir>,
+}
+
+impl LmdbLog {
+    /// Opens or creates the log of a data directory.
+    pub(crate) fn open(dir: Arc<DataDir>, map_bytes: usize) -> Result<Self> {
+        let env = Env::open(&dir.log_path(), map_bytes, Durability::NextCommit)?;
+        // A killed process leaves pages that are only in the page cache: nothing may be trusted,
+        // and no vote repeated, before they are on the disk.
+        env.force_sync()?;
+        let rtxn = env.read_txn()?;
+        let db = env
+            .open_databases_and_commit(rtxn, |opener, rtxn| {
+                Ok::<_, heed::Error>(match opener.open_database::<Raw, Raw>(rtxn, None)? {
+                    Some(db) => CommitOrAbort::Commit(db),
+                    None => CommitOrAbort::Abort(()),
+                })
+            })?
+            .commit()
+            .ok_or_else(|| Error::internal("LMDB has no unnamed database"))?;
+        let mut log = Self { db, env, counter: 0, dir };
+        if let Some(body) = log.record(Record::Counter)? {
+            log.counter =
+                read_counter(body).map_err(|why| log.damaged("the batch counter", &why))?;
+        }
+        Ok(log)
+    }
+
+    fn write_batch(&mut self, batch: &Batch) -> heed::Result<bool> {
+        let counter = self.counter.wrapping_add(1);
+        let mut wtxn = self.env.write_txn()?;
+        self.put_record(&mut wtxn, Record::Counter, &counter.to_be_bytes())?;
+        for (record, body) in &batch.records {
+            self.put_record(&mut wtxn, *record, body)?;
+        }
+        for step in &batch.steps {
+            self.write_step(&mut wtxn, step)?;
+        }
+        let left = match batch.purge {
+            Some(through) => self.purge_chunk(&mut wtxn, through)?,
+            None => false,
+        };
+        wtxn.commit()?;
+        self.counter = counter;
+        Ok(left)
+    }
+
+    fn put_record(&self, wtxn: &mut RwTxn<'_>, record: Record, body: &[u8]) -> heed::Result<()> {
+        let key = record.key();
+        self.db.put(wtxn, &key, &seal(&key, body))
+    }
+
+    fn write_step(&self, wtxn: &mut RwTxn<'_>, step: &LogStep) -> heed::Result<()> {
+        match step {
+            LogStep::Append(entries) => {
+                for entry in entries {
+                    let key = entry_key(entry.log_id().index());
+                    let value = seal_entry(&key, entry);
+                    // APPEND fails on a key that is not the largest, which would be a bug here.
+                    self.db.put_with_flags(wtxn, PutFlags::APPEND, &key, &value)?;
+                }
+            }
+            LogStep::Truncate { from } => {
+                let (first, last) = (entry_key(*from), entry_key(u64::MAX));
+                self.db.delete_range(wtxn, &closed(&first, &last))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes entries up to `through` and returns whether some are left.
+    fn purge_chunk(&self, wtxn: &mut RwTxn<'_>, through: u64) -> heed::Result<bool> {
+        let (first, last) = (entry_key(0), entry_key(through));
+        let mut bytes = 0;
+        let mut end: Option<Vec<u8>> = None;
+        let mut left = false;
+        for item in self.db.range(wtxn, &closed(&first, &last))? {
+            let (key, value) = item?;
+            if end.is_some() && bytes + value.len() > PURGE_CHUNK_BYTES {
+                left = true;
+                break;
+            }
+            bytes += value.len();
+            end = Some(key.to_vec());
+        }
+        if let Some(end) = end {
+            self.db.delete_range(wtxn, &closed(&first, &end))?;
+        }
+        Ok(left)
+    }
+
+    fn read_entry(&self, key: &[u8], value: &[u8]) -> Result<Entry> {
+        let index = key_number(key).map_err(|why| self.damaged("a key of the log", &why))?;
+        unseal(key, value)
+            .and_then(|body| record::read_entry_body(index, body))
+            .map_err(|why| self.damaged(format_args!("log entry {index}"), &why))
+    }
+
+    fn purged(&self) -> Result<Option<LogId>> {
+        let Some(body) = self.record(Record::Purged)? else { return Ok(None) };
+        read_id(body).map(Some).map_err(|why| self.damaged("the purged log id", &why))
+    }
+
+    /// Counts the entries in a range of indexes, by their keys alone.
+    fn count(&self, rtxn: &RoTxn<'_>, range: (u64, u64)) -> Result<u64> {
+        let (first, last) = (entry_key(range.0), entry_key(range.1));
+        let mut count = 0;
+        for item in self.db.range(rtxn, &closed(&first, &last))? {
+            item?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Damage is told and never repaired by cutting: others may count on this node's entries.
+    fn damaged(&self, what: impl std::fmt::Display, why: &DecodeError) -> Error {
+        Error::corrupt(format!(
+            "{what} in {} is damaged ({why}): this node may no longer vote or serve with what it \
+             stored. The other members have the data: stop this node, move its data directory \
+             away, and let it join again under a new node id",
+            self.dir.log_path().display()
+        ))
+    }
+}
+
+impl LogDisk for LmdbLog {
+    fn write(&mut self, batch: &Batch) -> io::Result<bool> {
+        self.write_batch(batch).map_err(into_io)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.env.force_sync().map_err(into_io)
+    }
+}
+
+impl LogRead for LmdbLog {
+    fn entries(&self, range: Range<u64>, max_bytes: usize) -> Result<Vec<Entry>> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let Some(last) = range.end.checked_sub(1) else { return Ok(entries) };
+        let (first, last) = (entry_key(range.start), entry_key(last));
+        let rtxn = self.env.read_txn()?;
+        let mut bytes = 0;
+        for item in self.db.range(&rtxn, &closed(&first, &last))? {
+            let (key, value) = item?;
+            bytes += value.len();
+            if bytes > max_bytes && !entries.is_empty() {
+                break;
+            }
+            let entry = self.read_entry(key, value)?;
+            let index = entry.log_id().index();
+            if entries.last().is_some_and(|before| before.log_id().index() + 1 != index) {
+                let why = DecodeError::new("the entry before it is missing");
+                return Err(self.damaged(format_args!("log entry {index}"), &why));
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    fn record(&self, record: Record) -> Result<Option<Bytes>> {
+        let key = record.key();
+        let rtxn = self.env.read_txn()?;
+        let Some(value) = self.db.get(&rtxn, &key)? else { return Ok(None) };
+        unseal(&key, value)
+            .map(Some)
+            .map_err(|why| self.damaged(format_args!("the {record:?} record"), &why))
+    }
+
+    fn peers(&self) -> Result<Vec<(u64, Bytes)>> {
+        let (first, last) = peer_keys();
+        let rtxn = self.env.read_txn()?;
+        let mut peers = Vec::new();
+        for item in self.db.range(&rtxn, &closed(&first, &last))? {
+            let (key, value) = item?;
+            let read = key_number(key).and_then(|id| Ok((id, unseal(key, value)?)));
+            peers.push(read.map_err(|why| self.damaged("a peer record", &why))?);
+        }
+        Ok(peers)
+    }
+
+    fn outline(&self) -> Result<Outline> {
+        let purged = self.purged()?;
+        let live = purged.map_or(0, |id| id.index() + 1);
+        let rtxn = self.env.read_txn()?;
+        let (from, to) = (entry_key(live), entry_key(u64::MAX));
+        let mut entries = self.db.range(&rtxn, &closed(&from, &to))?;
+        let first = match entries.next().transpose()? {
+            Some((key, value)) => Some(self.read_entry(key, value)?.log_id().index()),
+            None => None,
+        };
+        drop(entries);
+        let last = match self.db.rev_range(&rtxn, &closed(&from, &to))?.next().transpose()? {
+            Some((key, value)) => Some(self.read_entry(key, value)?.log_id()),
+            None => None,
+        };
+        let left = match live.checked_sub(1) {
+            Some(through) => self.count(&rtxn, (0, through))?,
+            None => 0,
+        };
+        let stat = self.db.stat(&rtxn)?;
+        let records =
+            self.db.len(&rtxn)? - left - first.zip(last).map_or(0, |(f, l)| l.index() + 1 - f);
+        let mut keys = 0;
+        for item in self.db.range(&rtxn, &(Bound::Unbounded, Bound::Excluded(&entry_key(0)[..])))? {
+            item?;
+            keys += 1;
+        }
+        if records != keys || (purged.is_some() && first.is_some_and(|first| first != live)) {
+            let why = DecodeError::new("entries are missing");
+            return Err(self.damaged("the log", &why));
+        }
+        let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+        Ok(Outline {
+            purged,
+            first,
+            last: last.or(purged),
+            bytes: if first.is_some() { pages as u64 * u64::from(stat.page_size) } else { 0 },
+            purge_left: left > 0,
+        })
+    }
+}
+
+fn closed<'a>(first: &'a [u8], last: &'a [u8]) -> (Bound<&'a [u8]>, Bound<&'a [u8]>) {
+    (Bound::Included(first), Bound::Included(last))
+}
+
+fn read_counter(body: Bytes) -> Decoded<u64> {
+    let mut reader = Reader::new(body);
+    let counter = reader.u64()?;
+    reader.finish()?;
+    Ok(counter)
+}
+
+fn read_id(body: Bytes) -> Decoded<LogId> {
+    let mut reader = Reader::new(body);
+    let id = record::read_log_id(&mut reader)?;
+    reader.finish()?;
+    Ok(id)
+}
+
+/// Keeps apart what passes (no room) from what does not.
+fn into_io(error: heed::Error) -> io::Error {
+    match error {
+        heed::Error::Io(error) => error,
+        heed::Error::Mdb(heed::MdbError::MapFull) => {
+            io::Error::new(io::ErrorKind::StorageFull, "the map of the log is full")
+        }
+        error @ (heed::Error::Mdb(_)
+        | heed::Error::Encoding(_)
+        | heed::Error::Decoding(_)
+        | heed::Error::EnvAlreadyOpened) => io::Error::other(Error::from(error)),
+    }
+}
