@@ -63,10 +63,19 @@ impl LogStore {
         pressure: DiskPressure,
         ballast: Arc<dyn Ballast>,
     ) -> Result<Self> {
+        Self::start_with_tail(disk, pressure, ballast, TAIL_BYTES)
+    }
+
+    fn start_with_tail<D: LogDisk + LogRead + Clone>(
+        disk: D,
+        pressure: DiskPressure,
+        ballast: Arc<dyn Ballast>,
+        tail_bytes: usize,
+    ) -> Result<Self> {
         let outline = disk.outline()?;
         let first = outline.first.zip(outline.last);
         let live = Arc::new(Mutex::new(Live {
-            tail: LogTail::new(TAIL_BYTES, outline.purged, outline.first, outline.last),
+            tail: LogTail::new(tail_bytes, outline.purged, outline.first, outline.last),
             meter: first.map_or_else(LogMeter::default, |(first, last)| {
                 LogMeter::of_log(first, last.index(), outline.bytes)
             }),
@@ -338,3 +347,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;

@@ -240,7 +240,7 @@ mod tests {
             EntryPayload::Normal(Payload(Bytes::from_static(b"xy"))),
         );
         let sealed = seal_entry(&entry_key(4), &entry);
-        assert_eq!(hex(&sealed), "GOLDEN0000000000000002027879");
+        assert_eq!(hex(&sealed), "24e1ab150000000000000002027879");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use openraft::entry::RaftEntry;
 use super::dir::DataDir;
 use super::env::{Durability, Env};
 use super::log_disk::{
-    Batch, LogDisk, LogRead, LogStep, Outline, Record, entry_key, key_number, peer_keys, seal,
+    Batch, Key, LogDisk, LogRead, LogStep, Outline, Record, entry_key, key_number, peer_keys, seal,
     seal_entry, unseal,
 };
 use crate::codec::{DecodeError, Decoded, Reader};
@@ -128,20 +128,40 @@ impl LmdbLog {
             .map_err(|why| self.damaged(format_args!("log entry {index}"), &why))
     }
 
-    fn purged(&self) -> Result<Option<LogId>> {
-        let Some(body) = self.record(Record::Purged)? else { return Ok(None) };
+    fn read_record(&self, rtxn: &RoTxn<'_>, record: Record) -> Result<Option<Bytes>> {
+        let key = record.key();
+        let Some(value) = self.db.get(rtxn, &key)? else { return Ok(None) };
+        unseal(&key, value)
+            .map(Some)
+            .map_err(|why| self.damaged(format_args!("the {record:?} record"), &why))
+    }
+
+    fn purged(&self, rtxn: &RoTxn<'_>) -> Result<Option<LogId>> {
+        let Some(body) = self.read_record(rtxn, Record::Purged)? else { return Ok(None) };
         read_id(body).map(Some).map_err(|why| self.damaged("the purged log id", &why))
     }
 
-    /// Counts the entries in a range of indexes, by their keys alone.
-    fn count(&self, rtxn: &RoTxn<'_>, range: (u64, u64)) -> Result<u64> {
-        let (first, last) = (entry_key(range.0), entry_key(range.1));
+    /// Counts the keys below `end`, without reading what they hold.
+    fn count_below(&self, rtxn: &RoTxn<'_>, end: &Key) -> Result<u64> {
         let mut count = 0;
-        for item in self.db.range(rtxn, &closed(&first, &last))? {
+        for item in self.db.range(rtxn, &(Bound::Unbounded, Bound::Excluded(&end[..])))? {
             item?;
             count += 1;
         }
         Ok(count)
+    }
+
+    /// Returns the first with the last entry from index `from` on.
+    fn edges(&self, rtxn: &RoTxn<'_>, from: u64) -> Result<Option<(Entry, Entry)>> {
+        let (first, last) = (entry_key(from), entry_key(u64::MAX));
+        let range = closed(&first, &last);
+        let Some(first) = self.db.range(rtxn, &range)?.next().transpose()? else {
+            return Ok(None);
+        };
+        let Some(last) = self.db.rev_range(rtxn, &range)?.next().transpose()? else {
+            return Ok(None);
+        };
+        Ok(Some((self.read_entry(first.0, first.1)?, self.read_entry(last.0, last.1)?)))
     }
 
     /// Damage is told and never repaired by cutting: others may count on this node's entries.
@@ -190,12 +210,8 @@ impl LogRead for LmdbLog {
     }
 
     fn record(&self, record: Record) -> Result<Option<Bytes>> {
-        let key = record.key();
         let rtxn = self.env.read_txn()?;
-        let Some(value) = self.db.get(&rtxn, &key)? else { return Ok(None) };
-        unseal(&key, value)
-            .map(Some)
-            .map_err(|why| self.damaged(format_args!("the {record:?} record"), &why))
+        self.read_record(&rtxn, record)
     }
 
     fn peers(&self) -> Result<Vec<(u64, Bytes)>> {
@@ -211,43 +227,27 @@ impl LogRead for LmdbLog {
     }
 
     fn outline(&self) -> Result<Outline> {
-        let purged = self.purged()?;
-        let live = purged.map_or(0, |id| id.index() + 1);
         let rtxn = self.env.read_txn()?;
-        let (from, to) = (entry_key(live), entry_key(u64::MAX));
-        let mut entries = self.db.range(&rtxn, &closed(&from, &to))?;
-        let first = match entries.next().transpose()? {
-            Some((key, value)) => Some(self.read_entry(key, value)?.log_id().index()),
-            None => None,
-        };
-        drop(entries);
-        let last = match self.db.rev_range(&rtxn, &closed(&from, &to))?.next().transpose()? {
-            Some((key, value)) => Some(self.read_entry(key, value)?.log_id()),
-            None => None,
-        };
-        let left = match live.checked_sub(1) {
-            Some(through) => self.count(&rtxn, (0, through))?,
-            None => 0,
-        };
-        let stat = self.db.stat(&rtxn)?;
-        let records =
-            self.db.len(&rtxn)? - left - first.zip(last).map_or(0, |(f, l)| l.index() + 1 - f);
-        let mut keys = 0;
-        for item in self.db.range(&rtxn, &(Bound::Unbounded, Bound::Excluded(&entry_key(0)[..])))? {
-            item?;
-            keys += 1;
-        }
-        if records != keys || (purged.is_some() && first.is_some_and(|first| first != live)) {
+        let purged = self.purged(&rtxn)?;
+        let live = purged.map_or(0, |id| id.index() + 1);
+        let edges = self.edges(&rtxn, live)?;
+        let edges = edges.map(|(first, last)| (first.log_id().index(), last.log_id()));
+        let live_count = edges.map_or(0, |(first, last)| last.index() - first + 1);
+        let records = self.count_below(&rtxn, &entry_key(0))?;
+        let below = self.count_below(&rtxn, &entry_key(live))?;
+        let gap = purged.is_some() && edges.is_some_and(|(first, _)| first != live);
+        if gap || self.db.len(&rtxn)? != below + live_count {
             let why = DecodeError::new("entries are missing");
             return Err(self.damaged("the log", &why));
         }
+        let stat = self.db.stat(&rtxn)?;
         let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
         Ok(Outline {
             purged,
-            first,
-            last: last.or(purged),
-            bytes: if first.is_some() { pages as u64 * u64::from(stat.page_size) } else { 0 },
-            purge_left: left > 0,
+            first: edges.map(|(first, _)| first),
+            last: edges.map(|(_, last)| last).or(purged),
+            bytes: edges.map_or(0, |_| pages as u64 * u64::from(stat.page_size)),
+            purge_left: below > records,
         })
     }
 }

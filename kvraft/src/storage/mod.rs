@@ -11,6 +11,8 @@ mod log_tail;
 mod log_writer;
 mod pressure;
 mod registry;
+#[cfg(test)]
+mod sim_disk;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -86,11 +88,7 @@ pub(crate) fn open_log_side<S>(
         ballast: Arc::<DataDir>::clone(&dir),
     })?;
     remembered.settle_owner(&mut identity, &owner, dir.path())?;
-    if let Err(error) = Remembered::write_identity(&mut disk, &identity) {
-        tracing::warn!(%error, "no room for the identity of this node: the ballast is given up");
-        dir.release();
-        Remembered::write_identity(&mut disk, &identity)?;
-    }
+    Remembered::write_identity(&mut disk, &identity, &*dir)?;
     let ballast = Arc::<DataDir>::clone(&dir);
     let log = LogStore::start(disk, pressure.clone(), ballast)?;
     let registry = Registry::new(remembered, identity, log.clone());

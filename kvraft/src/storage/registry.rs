@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::dir::{Ballast, is_full};
 use super::lock;
 use super::log::LogStore;
 use super::log_disk::{Batch, LogDisk, LogRead, Record, decode_record, read_record};
@@ -150,12 +151,22 @@ impl Remembered {
     }
 
     /// Makes `identity` durable: the last step of a birth, and of every start.
-    pub(crate) fn write_identity(disk: &mut impl LogDisk, identity: &Identity) -> Result<()> {
+    pub(crate) fn write_identity(
+        disk: &mut impl LogDisk,
+        identity: &Identity,
+        ballast: &dyn Ballast,
+    ) -> Result<()> {
         let mut body = BytesMut::new();
         put_identity(&mut body, identity);
         let records = [(Record::Identity, body.freeze())].into();
         let batch = Batch { records, ..Batch::default() };
-        disk.write(&batch).and_then(|_| disk.sync()).map_err(|error| {
+        let mut written = disk.write(&batch);
+        if written.as_ref().is_err_and(is_full) {
+            // A full disk must not keep a node from starting: once it runs, deletes make room.
+            ballast.release();
+            written = disk.write(&batch);
+        }
+        written.and_then(|_| disk.sync()).map_err(|error| {
             Error::storage("cannot write the identity of this node: check the disk and its space")
                 .with_source(error)
         })
@@ -266,12 +277,10 @@ impl Registry {
     }
 
     fn check_claim(&self, memory: &Memory, claim: &Claim) -> Result<()> {
-        if let Some(cluster) = memory.cluster {
-            return Err(other_cluster(cluster, claim.cluster_id));
-        }
-        if self.0.log.last().is_some() {
+        if memory.cluster.is_some() || self.0.log.last().is_some() {
             return Err(Error::refused(
-                "this node has a log already: it belongs to a cluster and grants no claim",
+                "this node belongs to a cluster already and grants no claim: let the claimant join \
+                 that cluster",
             ));
         }
         let own = &self.0.identity;
@@ -389,3 +398,7 @@ fn put_peer(out: &mut BytesMut, peer: PeerStart) {
 fn read_peer(reader: &mut Reader) -> Decoded<PeerStart> {
     Ok(PeerStart { start: reader.u64()?, nonce: reader.u64()? })
 }
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;
