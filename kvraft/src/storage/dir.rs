@@ -264,14 +264,15 @@ fn unusable(dir: &Path, doing: &str, error: io::Error) -> Error {
     );
     let at = dir.display();
     let message = format!("cannot {doing} the data directory {at}{owner} as uid {uid}, gid {gid}");
-    match error.kind() {
-        IoKind::PermissionDenied | IoKind::ReadOnlyFilesystem => Error::refused(format!(
+    let kind = error.kind();
+    if matches!(kind, IoKind::PermissionDenied | IoKind::ReadOnlyFilesystem) {
+        Error::refused(format!(
             "{message}: make it writable for this user, or choose another data directory"
-        )),
-        IoKind::NotADirectory | IoKind::AlreadyExists => {
-            Error::refused(format!("{message}: the path is not a directory, choose another"))
-        }
-        _ => Error::storage(format!("{message}: check the disk and its free space")),
+        ))
+    } else if matches!(kind, IoKind::NotADirectory | IoKind::AlreadyExists) {
+        Error::refused(format!("{message}: the path is not a directory, choose another"))
+    } else {
+        Error::storage(format!("{message}: check the disk and its free space"))
     }
     .with_source(error)
 }

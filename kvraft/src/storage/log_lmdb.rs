@@ -29,6 +29,8 @@ pub(crate) struct LmdbLog {
     db: Database<'static, Raw, Raw>,
     env: Env,
     counter: u64,
+    /// Nothing is appended above this much, since a purge needs free pages to work with.
+    append_limit: u64,
     /// Held as long as the environment is mapped; dropped after it.
     dir: Arc<DataDir>,
 }
@@ -50,7 +52,7 @@ impl LmdbLog {
             })?
             .commit()
             .ok_or_else(|| Error::internal("LMDB has no unnamed database"))?;
-        let mut log = Self { db, env, counter: 0, dir };
+        let mut log = Self { db, env, counter: 0, append_limit: map_bytes as u64 / 4 * 3, dir };
         if let Some(body) = log.record(Record::Counter)? {
             log.counter =
                 read_counter(body).map_err(|why| log.damaged("the batch counter", &why))?;
@@ -61,6 +63,9 @@ impl LmdbLog {
     fn write_batch(&mut self, batch: &Batch) -> heed::Result<bool> {
         let counter = self.counter.wrapping_add(1);
         let mut wtxn = self.env.write_txn()?;
+        if !batch.steps.is_empty() && self.used_bytes(&wtxn)? > self.append_limit {
+            return Err(heed::MdbError::MapFull.into());
+        }
         self.put_record(&mut wtxn, Record::Counter, &counter.to_be_bytes())?;
         for (record, body) in &batch.records {
             self.put_record(&mut wtxn, *record, body)?;
@@ -75,6 +80,13 @@ impl LmdbLog {
         wtxn.commit()?;
         self.counter = counter;
         Ok(left)
+    }
+
+    /// Returns how much of the map holds entries or records; freed pages do not count.
+    fn used_bytes(&self, rtxn: &RoTxn<'_>) -> heed::Result<u64> {
+        let stat = self.db.stat(rtxn)?;
+        let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+        Ok(pages as u64 * u64::from(stat.page_size))
     }
 
     fn put_record(&self, wtxn: &mut RwTxn<'_>, record: Record, body: &[u8]) -> heed::Result<()> {
@@ -240,13 +252,12 @@ impl LogRead for LmdbLog {
             let why = DecodeError::new("entries are missing");
             return Err(self.damaged("the log", &why));
         }
-        let stat = self.db.stat(&rtxn)?;
-        let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+        let used = self.used_bytes(&rtxn)?;
         Ok(Outline {
             purged,
             first: edges.map(|(first, _)| first),
             last: edges.map(|(_, last)| last).or(purged),
-            bytes: edges.map_or(0, |_| pages as u64 * u64::from(stat.page_size)),
+            bytes: edges.map_or(0, |_| used),
             purge_left: below > records,
         })
     }

@@ -201,6 +201,18 @@ impl LogQueue {
         lock(&self.line).waiting.is_empty()
     }
 
+    /// Returns the newest purge that waits, for a writer that has no room to get to it.
+    pub(super) fn waiting_purge(&self) -> Option<LogId> {
+        let line = lock(&self.line);
+        line.waiting.iter().rev().find_map(|queued| match queued.operation {
+            Operation::Purge(upto) => Some(upto),
+            Operation::Append(_)
+            | Operation::Truncate { .. }
+            | Operation::Put(..)
+            | Operation::Barrier => None,
+        })
+    }
+
     /// Waits `patience`, or less if the line is closing; returns whether it is.
     pub(super) fn pause(&self, patience: Duration) -> bool {
         let line = lock(&self.line);

@@ -308,7 +308,7 @@ mod tests {
                         let base = model.purged.map_or(0, |id| id.index());
                         let at = base + ahead;
                         let known = model.log.iter().find(|e| e.log_id().index() == at);
-                        let upto = known.map_or(LogId::new_term_index(term, at), |e| e.log_id());
+                        let upto = known.map_or_else(|| LogId::new_term_index(term, at), |e| e.log_id());
                         sequence += 1;
                         tail.purge(upto);
                         if model.purged.is_none_or(|purged| purged.index() < at) {

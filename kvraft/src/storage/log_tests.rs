@@ -67,7 +67,7 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !done() {
         assert!(Instant::now() < deadline, "waited for {what}");
-        std::thread::yield_now();
+        std::thread::park_timeout(Duration::from_millis(1));
     }
 }
 
@@ -308,6 +308,31 @@ async fn a_purge_of_many_megabytes_goes_in_chunks_until_all_is_gone() {
     assert!(log.stats().batches > 4, "{:?}", log.stats());
 }
 
+#[tokio::test]
+async fn a_full_map_recovers_by_the_purge_that_waits_behind_the_append() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = Arc::new(DataDir::open(temp.path()).unwrap());
+    let disk = LmdbLog::open(Arc::clone(&dir), 4 << 20).unwrap();
+    let mut log = LogStore::start(disk, DiskPressure::default(), dir).unwrap();
+    let payload = vec![1; 64 << 10];
+    for index in 0..40 {
+        append(&log, [entry_of(1, index, &payload)]).await;
+    }
+    let mut answers = Vec::new();
+    for index in 40..70 {
+        answers.push(submit(&log, [entry_of(1, index, &payload)]).await);
+    }
+    wait_until("the pressure", || log.under_pressure());
+    log.purge(LogId::new_term_index(1, 39)).await.unwrap();
+    for answer in answers {
+        answer.await.unwrap();
+    }
+    append(&log, [entry(1, 70)]).await;
+    wait_until("the end of the pressure", || !log.under_pressure());
+    assert_eq!(indexes(&log, 0..99).await, (40..71).collect::<Vec<_>>());
+    log.close();
+}
+
 /// Flips one bit wherever `needle` stands in the log's file.
 fn flip(path: &Path, needle: &[u8]) {
     let file = path.join("log/data.mdb");
@@ -403,7 +428,7 @@ async fn compare(path: &Path, actions: Vec<Action>) -> Result<(), TestCaseError>
             Action::Purge(ahead) => {
                 let at = purged.map_or(0, |id| id.index() + 1) + ahead;
                 let known = model.iter().find(|entry| entry.log_id().index() == at);
-                let upto = known.map_or(LogId::new_term_index(term, at), |e| e.log_id());
+                let upto = known.map_or_else(|| LogId::new_term_index(term, at), |e| e.log_id());
                 model.retain(|entry| entry.log_id().index() > at);
                 purged = Some(upto);
                 log.purge(upto).await.unwrap();

@@ -70,6 +70,7 @@ impl LogWriter {
             counters: Arc::clone(&counters),
             unsynced: Pending::default(),
             looked: None,
+            ahead: None,
         };
         let thread = std::thread::Builder::new()
             .name("kvraft-log".to_owned())
@@ -132,6 +133,8 @@ struct Work<D> {
     unsynced: Pending,
     /// When the ballast was looked at last: a full disk is not asked for 16 MiB at every batch.
     looked: Option<Instant>,
+    /// The purge that was done before its turn.
+    ahead: Option<LogId>,
 }
 
 impl<D: LogDisk> Work<D> {
@@ -210,7 +213,7 @@ impl<D: LogDisk> Work<D> {
                 Err(error) if is_full(&error) => error,
                 Err(error) => return Err(failed("write to", error)),
             };
-            if self.enter_pressure(&error)? {
+            if self.enter_pressure(&error)? || self.purge_ahead()? {
                 continue;
             }
             if self.queue.pause(patience) {
@@ -233,6 +236,32 @@ impl<D: LogDisk> Work<D> {
         // Those before this batch need not wait for room: they have theirs.
         self.sync()?;
         self.place.ballast.release();
+        Ok(true)
+    }
+
+    /// Does a purge that waits behind the batch that finds no room; returns whether it made some.
+    ///
+    /// A purge names only what a durable checkpoint or snapshot holds already, so it may overtake:
+    /// entries that are appended below it later count as purged like those it leaves over.
+    fn purge_ahead(&mut self) -> Result<bool> {
+        let Some(upto) = self.queue.waiting_purge().or(self.place.purge) else { return Ok(false) };
+        if self.ahead == Some(upto) {
+            return Ok(false);
+        }
+        let records = [(Record::Purged, encode_id(&upto))].into();
+        let chunk = Batch { records, purge: Some(upto.index()), ..Batch::default() };
+        // LMDB gives pages out again one transaction after the next, hence the empty ones.
+        for batch in [&chunk, &Batch::default(), &Batch::default()] {
+            loop {
+                match self.place.disk.write(batch) {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) if is_full(&error) => return Ok(false),
+                    Err(error) => return Err(failed("purge", error)),
+                }
+            }
+        }
+        self.ahead = Some(upto);
         Ok(true)
     }
 

@@ -154,9 +154,8 @@ impl LogRead for SimDisk {
 
     fn peers(&self) -> Result<Vec<(u64, Bytes)>> {
         let state = lock(&self.0.0);
-        let peers = state.current.records.iter().filter_map(|(record, body)| match record {
-            Record::Peer(node_id) => Some((*node_id, body.clone())),
-            _ => None,
+        let peers = state.current.records.range(Record::Peer(0)..).filter_map(|(record, body)| {
+            if let Record::Peer(node_id) = record { Some((*node_id, body.clone())) } else { None }
         });
         Ok(peers.collect())
     }
