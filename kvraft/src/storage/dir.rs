@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 
 use super::lock;
 use crate::error::{Error, Result};
@@ -15,6 +16,8 @@ use crate::error::{Error, Result};
 const FORMAT: u32 = 1;
 /// Room that a full disk gives back: enough for some hundred batches of deletes.
 const BALLAST_BYTES: u64 = 16 << 20;
+/// More than what is left when a write of pages was cut short.
+const PROBE_BYTES: u64 = 1 << 20;
 /// What this process may take from the directory's files is nobody else's.
 const DIR_MODE: u32 = 0o700;
 
@@ -74,6 +77,29 @@ impl DataDir {
     /// Where the generations of the state live; the directory exists.
     pub(crate) fn state_path(&self) -> PathBuf {
         self.path.join("state")
+    }
+
+    /// Returns the true name of an error of LMDB's: it reports a short write, which is how a disk
+    /// fills up, as EIO.
+    pub(super) fn name_error(&self, error: io::Error) -> io::Error {
+        if error.raw_os_error() != Some(Errno::IO.raw_os_error()) {
+            return error;
+        }
+        match self.probe_room() {
+            Err(full) if is_full(&full) => full,
+            Ok(()) | Err(_) => error,
+        }
+    }
+
+    /// Tries to allocate a little; after a short write even that is not there.
+    fn probe_room(&self) -> io::Result<()> {
+        // The lock keeps the two sides of the storage from probing at once.
+        let _held = lock(&self.ballast);
+        let path = self.path.join("probe");
+        let file = File::create(&path)?;
+        let room = rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, PROBE_BYTES);
+        remove_if_there(&path)?;
+        Ok(room?)
     }
 
     fn ballast_path(&self) -> PathBuf {

@@ -106,9 +106,13 @@ fn checksum(key: &[u8], body: &[u8]) -> u32 {
 
 /// Makes the sealed value of an entry.
 pub(super) fn seal_entry(key: &Key, entry: &Entry) -> BytesMut {
-    let mut body = BytesMut::with_capacity(record::entry_len(entry));
-    record::put_entry_body(&mut body, entry);
-    seal(key, &body)
+    let mut out = BytesMut::with_capacity(4 + record::entry_len(entry));
+    out.put_u32(0);
+    record::put_entry_body(&mut out, entry);
+    if let Some((head, body)) = out.split_first_chunk_mut::<4>() {
+        *head = checksum(key, body).to_be_bytes();
+    }
+    out
 }
 
 /// A change of the log, in the order in which it was submitted.

@@ -189,7 +189,7 @@ impl LmdbLog {
 
 impl LogDisk for LmdbLog {
     fn write(&mut self, batch: &Batch) -> io::Result<bool> {
-        self.write_batch(batch).map_err(into_io)
+        self.write_batch(batch).map_err(|error| self.dir.name_error(into_io(error)))
     }
 
     fn sync(&mut self) -> io::Result<()> {
