@@ -99,8 +99,11 @@ impl LogTail {
         self.evict();
     }
 
-    /// Drops all entries behind `last`, but nothing that is purged.
+    /// Drops all entries behind `last`, but nothing that is purged; there may be none.
     pub(super) fn truncate(&mut self, last: Option<LogId>) {
+        if self.last.map(|id| id.index()) <= last.map(|id| id.index()) {
+            return;
+        }
         self.truncations += 1;
         let last = match (last, self.purged) {
             (Some(last), Some(purged)) if last.index() < purged.index() => Some(purged),

@@ -7,6 +7,8 @@ mod log_disk;
 mod log_lmdb;
 mod log_meter;
 mod log_queue;
+#[cfg(test)]
+mod log_suite;
 mod log_tail;
 mod log_writer;
 mod pressure;
