@@ -1,7 +1,20 @@
 //! `Storage` is all of a node that lives on its disk.
 
+mod apply;
+mod buffer;
+mod checkpoint;
 mod env;
+mod generation;
 mod pressure;
+mod session;
+mod snapshot;
+mod snapshot_item;
+mod snapshot_sink;
+mod state;
+mod state_disk;
+mod state_env;
+mod state_record;
+mod view;
 
 use crate::error::Result;
 
