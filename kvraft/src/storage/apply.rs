@@ -13,7 +13,7 @@ use crate::command::{
     Command, FORMAT_LEVEL, Origin, Outcome, Payload, Proposal, Rejection, SessionId, Settings,
 };
 use crate::error::{Error, Result};
-use crate::raft::{Entry, StoredMembership};
+use crate::raft::{Entry, LogId, StoredMembership};
 use crate::storage::buffer::Slot;
 use crate::storage::state_disk::{Checkpoint, DiskView, Loaded};
 use crate::storage::state_record::{Founding, Head, Record};
@@ -30,16 +30,16 @@ pub(super) struct Replica {
 
 impl Replica {
     pub(super) fn new(loaded: Loaded) -> Self {
-        Self {
-            view: View::new(loaded),
-            changed: BTreeSet::new(),
-            frozen_changed: BTreeSet::new(),
-        }
+        Self { view: View::new(loaded), changed: BTreeSet::new(), frozen_changed: BTreeSet::new() }
     }
 
     /// Returns the state as it is now, never to change again.
     pub(super) fn view(&self) -> View {
         self.view.clone()
+    }
+
+    pub(super) const fn applied(&self) -> Option<LogId> {
+        self.view.applied()
     }
 
     pub(super) fn active_bytes(&self) -> usize {
@@ -108,9 +108,8 @@ impl Replica {
             .with_source(error)
         };
         let proposal = payload.proposal().map_err(undecodable)?;
-        self.apply_proposal(index, proposal).map_err(|error| {
-            error.context(format_args!("cannot apply log entry {index}"))
-        })
+        self.apply_proposal(index, proposal)
+            .map_err(|error| error.context(format_args!("cannot apply log entry {index}")))
     }
 
     fn apply_proposal(&mut self, index: u64, proposal: Proposal) -> Result<Outcome> {
@@ -119,7 +118,7 @@ impl Replica {
         meta.cluster_ms = meta.cluster_ms.max(stamp.cluster_ms);
         meta.wall_ms = stamp.wall_ms;
         let Some(founding) = meta.founding else {
-            return self.found(command);
+            return self.found(&command);
         };
         let change = Change { founding, revision: founding.revision_base.saturating_add(index) };
         let outcome = match origin {
@@ -130,8 +129,8 @@ impl Replica {
         Ok(outcome)
     }
 
-    fn found(&mut self, command: Command) -> Result<Outcome> {
-        let Command::Found { cluster_id, revision_base, settings } = command else {
+    fn found(&mut self, command: &Command) -> Result<Outcome> {
+        let &Command::Found { cluster_id, revision_base, settings } = command else {
             return Ok(Outcome::Rejected(Rejection::OutOfPlace));
         };
         check_level(&settings)?;
@@ -256,4 +255,3 @@ fn check_level(settings: &Settings) -> Result<()> {
         settings.format_level
     )))
 }
-

@@ -75,9 +75,8 @@ impl Signal {
 
     /// Waits until a checkpoint is due, and says what is wanted.
     fn wait(&self, interval: Duration, served: u64) -> Wanted {
-        let idle = |wanted: &mut Wanted| {
-            !wanted.due && wanted.ticket == served && wanted.end == End::No
-        };
+        let idle =
+            |wanted: &mut Wanted| !wanted.due && wanted.ticket == served && wanted.end == End::No;
         let (mut wanted, _) = self
             .changed
             .wait_timeout_while(self.wanted(), interval, idle)
@@ -113,9 +112,7 @@ impl Checkpointer {
         self.shared.signal.end(End::AfterCheckpoint);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = thread else { return Ok(()) };
-        thread
-            .join()
-            .unwrap_or_else(|_| Err(Error::internal("the checkpoint thread panicked")))
+        thread.join().unwrap_or_else(|_| Err(Error::internal("the checkpoint thread panicked")))
     }
 }
 
@@ -125,9 +122,19 @@ impl Drop for Checkpointer {
     }
 }
 
+/// Tells whoever waits for a checkpoint that there will be none, however the thread ends.
+struct LastWord<'a>(&'a Shared);
+
+impl Drop for LastWord<'_> {
+    fn drop(&mut self) {
+        // Only the first reason stays: this one is heard after a panic.
+        self.0.fail(Error::internal("the checkpoint thread panicked"));
+    }
+}
+
 fn run(shared: &Shared) -> Result<()> {
+    let _last_word = LastWord(shared);
     let result = serve(shared);
-    // Whoever waits for a checkpoint must hear that there will be none.
     shared.fail(match &result {
         Ok(()) => Error::closed("the map is closed: open it again"),
         Err(error) => error.clone(),
@@ -166,23 +173,21 @@ fn write_until_done(shared: &Shared, ticket: u64) -> Result<bool> {
             Ok(()) => return Ok(true),
             Err(error) => error,
         };
-        match error.kind() {
-            ErrorKind::Full => {
-                tracing::warn!(%error, ?pause, "a checkpoint has to wait for room on the disk");
-                shared.pressure.raise(PressureSide::State);
-                (shared.release_ballast)();
-                if !shared.signal.pause(pause) {
-                    return Ok(false);
-                }
-                pause = (pause * 2).min(LONGEST_PAUSE);
+        if error.kind() == ErrorKind::Full {
+            tracing::warn!(%error, ?pause, "a checkpoint has to wait for room on the disk");
+            shared.pressure.raise(PressureSide::State);
+            (shared.release_ballast)();
+            if !shared.signal.pause(pause) {
+                return Ok(false);
             }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        } else if error.kind() == ErrorKind::Storage && !repeated {
             // A write that a full disk cuts short is an input error the first time, and says that
             // the disk is full the second time. Repeating is safe: it writes all pages anew.
-            ErrorKind::Storage if !repeated => repeated = true,
-            _ => {
-                tracing::error!(%error, "the checkpoint failed: this node stops");
-                return Err(error);
-            }
+            repeated = true;
+        } else {
+            tracing::error!(%error, "the checkpoint failed: this node stops");
+            return Err(error);
         }
     }
 }

@@ -243,8 +243,7 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
 }
 
 fn disk_error(path: &Path, error: io::Error) -> Error {
-    let full =
-        matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
     let kind = if full { crate::ErrorKind::Full } else { crate::ErrorKind::Storage };
     Error::new(kind, format!("cannot use the state directory {}", path.display()))
         .with_source(error)

@@ -181,3 +181,127 @@ fn hash_numbers(id: SessionId, numbers: &[u64]) -> u64 {
     let [high, low] = [(id.0 >> 64) as u64, id.0 as u64];
     numbers.iter().fold(mix64(mix64(high) ^ low), |hash, number| mix64(hash ^ number))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: SessionId = SessionId(7);
+
+    fn origin(sequence: u64, done_below: u64) -> Origin {
+        Origin { session: ID, sequence, done_below }
+    }
+
+    fn put(revision: u64) -> Outcome {
+        Outcome::Put { revision, replaced: false }
+    }
+
+    /// Admits and records like apply does.
+    fn run(sessions: &mut Sessions, origin: Origin, revision: u64) -> Outcome {
+        match sessions.admit(&origin, revision) {
+            Ok(()) => {
+                sessions.record(&origin, &put(revision), revision);
+                put(revision)
+            }
+            Err(outcome) => outcome,
+        }
+    }
+
+    fn opened() -> Sessions {
+        let mut sessions = Sessions::default();
+        assert_eq!(sessions.open(ID, 0), Outcome::Done);
+        sessions
+    }
+
+    fn rejected(rejection: Rejection) -> Outcome {
+        Outcome::Rejected(rejection)
+    }
+
+    #[test]
+    fn sequences_execute_in_any_order_and_each_once() {
+        let mut sessions = opened();
+        for (revision, sequence) in [(10, 3), (11, 1), (12, 2)] {
+            assert_eq!(run(&mut sessions, origin(sequence, 1), revision), put(revision));
+        }
+        assert_eq!(run(&mut sessions, origin(3, 1), 20), put(10));
+        assert_eq!(run(&mut sessions, origin(1, 1), 21), put(11));
+    }
+
+    #[test]
+    fn a_sequence_below_done_is_stale_even_if_it_was_never_seen() {
+        let mut sessions = opened();
+        run(&mut sessions, origin(5, 5), 10);
+        assert_eq!(run(&mut sessions, origin(4, 1), 11), rejected(Rejection::Stale));
+        assert_eq!(run(&mut sessions, origin(5, 5), 12), put(10));
+    }
+
+    #[test]
+    fn done_below_never_goes_back_and_forgets_what_is_below() {
+        let mut sessions = opened();
+        run(&mut sessions, origin(1, 1), 10);
+        run(&mut sessions, origin(2, 2), 11);
+        run(&mut sessions, origin(3, 1), 12);
+        let session = sessions.get(ID).unwrap();
+        assert_eq!(session.done_below, 2);
+        assert_eq!(session.outcomes.keys().copied().collect::<Vec<_>>(), [2, 3]);
+    }
+
+    #[test]
+    fn an_unknown_session_never_executes() {
+        let mut sessions = Sessions::default();
+        let expired = rejected(Rejection::SessionExpired);
+        assert_eq!(run(&mut sessions, origin(1, 1), 1), expired);
+        sessions.open(ID, 0);
+        sessions.end(ID);
+        assert_eq!(run(&mut sessions, origin(1, 1), 1), expired);
+    }
+
+    #[test]
+    fn unfinished_commands_are_bounded_until_some_are_done() {
+        let mut sessions = opened();
+        for sequence in 1..=MAX_UNFINISHED as u64 {
+            run(&mut sessions, origin(sequence, 1), sequence);
+        }
+        let next = MAX_UNFINISHED as u64 + 1;
+        assert_eq!(run(&mut sessions, origin(next, 1), next), rejected(Rejection::OutOfPlace));
+        assert_eq!(run(&mut sessions, origin(next, 2), next), put(next));
+    }
+
+    #[test]
+    fn a_session_expires_only_by_its_own_deadline_and_each_command_renews_it() {
+        let mut sessions = opened();
+        assert_eq!(sessions.expired(SESSION_TTL_MS - 1, 9), []);
+        assert_eq!(sessions.expired(SESSION_TTL_MS, 9), [(ID, SESSION_TTL_MS)]);
+        run(&mut sessions, origin(1, 1), 100);
+        assert!(!sessions.expire(ID, SESSION_TTL_MS, SESSION_TTL_MS + 50));
+        assert!(!sessions.expire(ID, SESSION_TTL_MS + 100, SESSION_TTL_MS + 99));
+        assert!(sessions.expire(ID, SESSION_TTL_MS + 100, SESSION_TTL_MS + 100));
+        assert_eq!(sessions.count(), 0);
+        assert_eq!(sessions.hash(), 0);
+    }
+
+    #[test]
+    fn opening_twice_changes_nothing_and_their_number_is_bounded() {
+        let mut sessions = opened();
+        run(&mut sessions, origin(1, 1), 10);
+        let hash = sessions.hash();
+        assert_eq!(sessions.open(ID, 99), Outcome::Done);
+        assert_eq!(sessions.hash(), hash);
+        for id in 1..u128::from(MAX_SESSIONS) {
+            assert_eq!(sessions.open(SessionId(id << 64), 0), Outcome::Done);
+        }
+        assert_eq!(sessions.open(SessionId(8), 0), rejected(Rejection::TooManySessions));
+    }
+
+    #[test]
+    fn the_hash_of_changed_sessions_is_that_of_the_same_sessions_read_again() {
+        let mut sessions = opened();
+        for sequence in 1..20 {
+            run(&mut sessions, origin(sequence, sequence.saturating_sub(5)), sequence);
+        }
+        let mut again = Sessions::default();
+        again.insert(ID, sessions.get(ID).unwrap().clone());
+        assert_eq!(again.hash(), sessions.hash());
+        assert_ne!(again.hash(), opened().hash());
+    }
+}

@@ -318,7 +318,7 @@ impl Shared {
     fn write_changes(&self) -> Result<Option<Arc<View>>> {
         let mut replica = self.replica()?;
         self.check_alive()?;
-        if replica.view().applied() == self.durable.borrow().view.applied() {
+        if replica.applied() == self.durable.borrow().view.applied() {
             return Ok(None);
         }
         let checkpoint = replica.freeze();
@@ -434,3 +434,6 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         Ok(view.applied().is_some().then(|| snapshot_of(view)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,12 +147,7 @@ impl StateEnv {
     pub(super) fn append_sessions(&self, sessions: &[(SessionId, Bytes)]) -> Result<()> {
         let mut wtxn = self.env.write_txn()?;
         for (id, record) in sessions {
-            self.sessions.put_with_flags(
-                &mut wtxn,
-                PutFlags::APPEND,
-                &session_key(*id),
-                record,
-            )?;
+            self.sessions.put_with_flags(&mut wtxn, PutFlags::APPEND, &session_key(*id), record)?;
         }
         Ok(wtxn.commit()?)
     }

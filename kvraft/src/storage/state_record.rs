@@ -283,3 +283,87 @@ fn unseal(key: &[u8], bytes: Bytes) -> Decoded<Reader> {
     }
     Ok(Reader::new(body))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn settings() -> Settings {
+        Settings {
+            storage_limit_bytes: 1,
+            max_value_bytes: 2,
+            max_command_bytes: 3,
+            heartbeat_interval_ms: 4,
+            election_timeout_ms: 5,
+            format_level: 1,
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_a_data_record_are_golden() {
+        let record = Record::new(b"k", Bytes::from_static(b"vv"), 7, 5);
+        let mut out = Vec::new();
+        record.encode(&mut out);
+        assert_eq!(hex(&out), "GOLD_DATA");
+        assert_eq!(Record::decode(b"k", &out).unwrap(), record);
+        assert_eq!(Head::decode(b"k", &out).unwrap().0, record.head());
+    }
+
+    #[test]
+    fn the_bytes_of_a_session_record_are_golden() {
+        let session = Session {
+            last_ms: 3,
+            done_below: 2,
+            outcomes: [(4_u64, Outcome::Put { revision: 9, replaced: false })]
+                .into_iter()
+                .collect(),
+        };
+        let out = encode_session(SessionId(1), &session);
+        assert_eq!(hex(&out), "GOLD_SESSION");
+        assert_eq!(decode_session(SessionId(1), out.into()).unwrap(), session);
+    }
+
+    #[test]
+    fn the_bytes_of_the_meta_records_are_golden() {
+        let meta = Meta {
+            applied: Some(LogId::new_term_index(2, 6)),
+            membership: Arc::default(),
+            cluster_ms: 8,
+            wall_ms: 9,
+            founding: Some(Founding { cluster_id: 0xab, revision_base: 5, settings: settings() }),
+            len: 1,
+            bytes: 3,
+            entries_hash: 11,
+            sessions_hash: 12,
+        };
+        let out = meta.encode();
+        assert_eq!(hex(&out), "GOLD_META");
+        assert_eq!(Meta::decode(out.into()).unwrap(), meta);
+        let owner = encode_owner(0xab);
+        assert_eq!(hex(&owner), "GOLD_OWNER");
+        assert_eq!(decode_owner(owner.into()).unwrap(), 0xab);
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_record_is_noticed() {
+        let mut record = Vec::new();
+        Record::new(b"k", Bytes::from_static(b"value"), 7, 5).encode(&mut record);
+        let meta = Meta::default().encode();
+        for bit in 0..record.len() * 8 {
+            let mut flipped = record.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let error = Record::decode(b"k", &flipped).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::Corrupt);
+        }
+        for bit in 0..meta.len() * 8 {
+            let mut flipped = meta.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(Meta::decode(flipped.into()).is_err());
+        }
+        assert!(Record::decode(b"other", &record).is_err());
+    }
+}

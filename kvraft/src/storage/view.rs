@@ -312,7 +312,7 @@ fn proper(range: &KeyRange) -> Option<KeyRange> {
     use Bound::{Excluded, Included, Unbounded};
     let start = match &range.0 {
         Included(key) | Excluded(key) if key.is_empty() => Unbounded,
-        start => start.clone(),
+        start @ (Included(_) | Excluded(_) | Unbounded) => start.clone(),
     };
     let end = range.1.clone();
     let possible = match (&start, &end) {
@@ -322,4 +322,218 @@ fn proper(range: &KeyRange) -> Option<KeyRange> {
         (Unbounded, _) | (_, Unbounded) => true,
     };
     possible.then_some((start, end))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::command::{Command, Payload, Stamp};
+    use crate::raft::Entry;
+    use crate::storage::apply::Replica;
+    use crate::storage::generation::Generations;
+    use crate::storage::state_disk::StateDisk;
+    use openraft::EntryPayload;
+
+    const SETTINGS: Settings = Settings {
+        storage_limit_bytes: u64::MAX,
+        max_value_bytes: 1 << 20,
+        max_command_bytes: 1 << 20,
+        heartbeat_interval_ms: 50,
+        election_timeout_ms: 200,
+        format_level: 1,
+    };
+
+    /// A replica, its disk and what both should say.
+    struct Bench {
+        replica: Replica,
+        disk: Generations,
+        frozen: Option<Checkpoint>,
+        model: BTreeMap<Bytes, Bytes>,
+        index: u64,
+        _dir: tempfile::TempDir,
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Put(Bytes, Bytes),
+        Delete(Bytes),
+        Freeze,
+        Commit,
+        Page(Bound<Bytes>, Bound<Bytes>, bool, usize, usize),
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let disk = Generations::open(dir.path(), 64 << 20, 1).unwrap();
+            let replica = Replica::new(disk.load().unwrap());
+            let mut bench =
+                Self { replica, disk, frozen: None, model: BTreeMap::new(), index: 0, _dir: dir };
+            bench.apply(&Command::Found { cluster_id: 1, revision_base: 0, settings: SETTINGS });
+            bench
+        }
+
+        fn apply(&mut self, command: &Command) {
+            self.index += 1;
+            let stamp = Stamp { cluster_ms: 0, wall_ms: 0 };
+            let payload = Payload::new(stamp, None, &command.encode());
+            let log_id = LogId::new_term_index(1, self.index);
+            let entry = Entry { log_id, payload: EntryPayload::Normal(payload) };
+            self.replica.apply(entry).unwrap();
+        }
+
+        fn step(&mut self, step: Step) {
+            match step {
+                Step::Put(key, value) => {
+                    self.apply(&Command::Put { key: key.clone(), value: value.clone() });
+                    self.model.insert(key, value);
+                }
+                Step::Delete(key) => {
+                    self.apply(&Command::Delete { key: key.clone() });
+                    self.model.remove(&key);
+                }
+                Step::Freeze => self.frozen = Some(self.replica.freeze()),
+                Step::Commit => {
+                    if let Some(frozen) = self.frozen.take() {
+                        self.replica.thaw(self.disk.commit(&frozen).unwrap());
+                    }
+                }
+                Step::Page(start, end, reverse, entries, bytes) => {
+                    self.check_pages((start, end), reverse, PageLimits { entries, bytes });
+                }
+            }
+        }
+
+        /// Reads a range page by page and compares it with the model.
+        fn check_pages(&self, mut range: KeyRange, reverse: bool, limits: PageLimits) {
+            let inside = |key: &Bytes| std::ops::RangeBounds::contains(&range, key);
+            let mut expected: Vec<_> = self.model.iter().filter(|(key, _)| inside(key)).collect();
+            let order = if reverse { Order::Reverse } else { Order::Forward };
+            if reverse {
+                expected.reverse();
+            }
+            let view = self.replica.view();
+            let mut found = Vec::new();
+            loop {
+                let request = PageRequest { range: range.clone(), order, limits, keys_only: false };
+                let page = view.page(&request).unwrap();
+                assert!(page.items.len() <= limits.entries.max(1));
+                let Some((last, _)) = page.items.last() else {
+                    assert!(!page.more);
+                    break;
+                };
+                let next = Bound::Excluded(last.clone());
+                match order {
+                    Order::Forward => range.0 = next,
+                    Order::Reverse => range.1 = next,
+                }
+                let more = page.more;
+                found.extend(page.items);
+                if !more {
+                    break;
+                }
+            }
+            let found: Vec<_> = found.iter().map(|(key, record)| (key, &record.value)).collect();
+            assert_eq!(found, expected);
+        }
+
+        fn check(&self) {
+            let view = self.replica.view();
+            assert_eq!(view.len(), self.model.len() as u64);
+            let bytes: usize = self.model.iter().map(|(k, v)| k.len() + v.len()).sum();
+            assert_eq!(view.bytes(), bytes as u64);
+            for key in (0..12).map(|byte| Bytes::from(vec![byte])) {
+                let found = view.get(&key).unwrap().map(|record| record.value);
+                assert_eq!(found.as_ref(), self.model.get(&key));
+            }
+        }
+    }
+
+    fn key() -> impl Strategy<Value = Bytes> {
+        prop_oneof![
+            4 => (0..12_u8).prop_map(|byte| Bytes::from(vec![byte])),
+            1 => proptest::collection::vec(0..3_u8, 1..4).prop_map(Bytes::from),
+        ]
+    }
+
+    fn bound() -> impl Strategy<Value = Bound<Bytes>> {
+        let key = proptest::collection::vec(0..12_u8, 0..3).prop_map(Bytes::from);
+        prop_oneof![
+            Just(Bound::Unbounded),
+            key.clone().prop_map(Bound::Included),
+            key.prop_map(Bound::Excluded),
+        ]
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let value = proptest::collection::vec(any::<u8>(), 0..40).prop_map(Bytes::from);
+        prop_oneof![
+            6 => (key(), value).prop_map(|(key, value)| Step::Put(key, value)),
+            3 => key().prop_map(Step::Delete),
+            1 => Just(Step::Freeze),
+            1 => Just(Step::Commit),
+            2 => (bound(), bound(), any::<bool>(), 0..6_usize, 0..90_usize)
+                .prop_map(|(start, end, reverse, entries, bytes)| {
+                    Step::Page(start, end, reverse, entries, bytes)
+                }),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        #[test]
+        fn reads_agree_with_a_plain_map_whatever_was_frozen_or_written(
+            steps in proptest::collection::vec(step(), 1..80)
+        ) {
+            let mut bench = Bench::new();
+            for step in steps {
+                bench.step(step);
+            }
+            bench.check();
+            let whole = PageLimits { entries: 1000, bytes: 1 << 20 };
+            bench.check_pages((Bound::Unbounded, Bound::Unbounded), false, whole);
+        }
+    }
+
+    #[test]
+    fn a_view_never_changes_while_the_state_goes_on() {
+        let mut bench = Bench::new();
+        bench.step(Step::Put("a".into(), "1".into()));
+        let before = bench.replica.view();
+        bench.step(Step::Freeze);
+        bench.step(Step::Commit);
+        bench.step(Step::Put("a".into(), "2".into()));
+        bench.step(Step::Delete("a".into()));
+        bench.step(Step::Freeze);
+        bench.step(Step::Commit);
+        let record = before.get(b"a").unwrap().unwrap();
+        assert_eq!((record.value.as_ref(), record.revision), (&b"1"[..], 2));
+        assert_eq!(bench.replica.view().get(b"a").unwrap(), None);
+    }
+
+    #[test]
+    fn keys_only_leaves_the_values_out_and_counts_only_keys() {
+        let mut bench = Bench::new();
+        bench.step(Step::Put("a".into(), vec![0; 500].into()));
+        bench.step(Step::Freeze);
+        bench.step(Step::Commit);
+        bench.step(Step::Put("b".into(), vec![0; 500].into()));
+        let page = bench
+            .replica
+            .view()
+            .page(&PageRequest {
+                range: (Bound::Unbounded, Bound::Unbounded),
+                order: Order::Forward,
+                limits: PageLimits { entries: 10, bytes: 2 },
+                keys_only: true,
+            })
+            .unwrap();
+        assert_eq!(page.items.len(), 2);
+        assert!(page.items.iter().all(|(_, record)| record.value.is_empty()));
+    }
 }
