@@ -78,6 +78,10 @@ impl From<heed::Error> for Error {
         if is_full(&error) {
             return Self::new(ErrorKind::Full, "the disk or its map is full").with_source(error);
         }
+        if matches!(error, heed::Error::EnvAlreadyOpened) {
+            let still_open = "this process still has it open: close that map, and drop its scans";
+            return Self::new(ErrorKind::Refused, still_open);
+        }
         let kind = match &error {
             heed::Error::Mdb(
                 heed::MdbError::Corrupted | heed::MdbError::PageNotFound | heed::MdbError::Invalid,

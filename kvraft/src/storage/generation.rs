@@ -43,6 +43,9 @@ impl Generations {
     pub(super) fn open(root: &Path, map_bytes: usize, node_id: u64) -> Result<Self> {
         let failed = |error| disk_error(root, error);
         fs::create_dir_all(root).map_err(failed)?;
+        if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            sync_dir(parent).map_err(failed)?;
+        }
         let complete = complete_generations(root).map_err(failed)?;
         let number = match complete.last() {
             Some(number) => *number,
@@ -65,6 +68,10 @@ impl Generations {
             current: Mutex::new(Generation { number, env }),
             highest: AtomicU64::new(number),
         })
+    }
+
+    fn next_number(&self) -> u64 {
+        self.highest.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     fn current(&self) -> MutexGuard<'_, Generation> {
@@ -105,31 +112,33 @@ impl StateDisk for Generations {
     }
 
     fn stage(&self) -> Result<Box<dyn Stage>> {
-        let generation = self.highest.fetch_add(1, Ordering::Relaxed) + 1;
+        let generation = self.next_number();
         let dir = StagedDir::create(&self.root, generation)?;
         let env = StateEnv::open(&dir.path, self.map_bytes, Durability::OnSync)?;
         Ok(Box::new(StagedEnv { env, dir, generation, node_id: self.node_id }))
     }
 
     fn install(&self, staged: StagedState) -> Result<Loaded> {
-        let StagedState { generation, hold } = staged;
-        let dir = hold
+        let dir = staged
+            .hold
             .downcast::<StagedDir>()
             .map_err(|_| Error::internal("a staged state of another storage"))?;
         let mut current = self.current();
-        if generation <= current.number {
-            return Err(Error::internal("a staged state is older than the current one"));
-        }
-        dir.promote(&self.root, generation)?;
-        let path = self.root.join(generation.to_string());
+        // Its own number may be lower than the current one, if another was installed meanwhile.
+        let number = self.next_number();
+        dir.promote(&self.root, number)?;
+        let path = self.root.join(number.to_string());
         let env = StateEnv::open(&path, self.map_bytes, Durability::EveryCommit)?;
         let loaded = env.load()?;
-        let old = std::mem::replace(&mut *current, Generation { number: generation, env });
+        let old = std::mem::replace(&mut *current, Generation { number, env });
         drop(current);
         // Views of the old state live on: the files of a removed directory stay until the last
         // one has closed them, and only then the disk gets its room back.
-        fs::remove_dir_all(self.root.join(old.number.to_string()))
-            .map_err(|error| disk_error(&self.root, error))?;
+        let old_path = self.root.join(old.number.to_string());
+        if let Err(error) = fs::remove_dir_all(&old_path) {
+            let path = old_path.display();
+            tracing::warn!(%path, %error, "a replaced state stays on the disk until the next start");
+        }
         Ok(loaded)
     }
 

@@ -84,6 +84,7 @@ impl SnapshotSink {
     /// # Errors
     /// `Corrupt` if the stream is cut short, `Full` or `Storage` if the disk refuses.
     pub(crate) fn finish(mut self) -> Result<StagedState> {
+        self.check_newest()?;
         self.flush()?;
         match (self.stage.take(), self.meta.take()) {
             (Some(stage), Some(meta)) if self.items.is_complete() => stage.finish(&meta),
@@ -93,9 +94,7 @@ impl SnapshotSink {
     }
 
     fn take_items(&mut self) -> Result<()> {
-        if self.newest.load(Ordering::Relaxed) != self.number {
-            return Err(Error::unavailable("a newer snapshot is being received"));
-        }
+        self.check_newest()?;
         while let Some(item) = self.items.next().map_err(corrupt)? {
             match item {
                 Item::Header(meta) => self.take_header(meta)?,
@@ -108,6 +107,13 @@ impl SnapshotSink {
             }
         }
         Ok(())
+    }
+
+    fn check_newest(&self) -> Result<()> {
+        if self.newest.load(Ordering::Relaxed) == self.number {
+            return Ok(());
+        }
+        Err(Error::unavailable("a newer snapshot is being received"))
     }
 
     fn take_header(&mut self, meta: Box<Meta>) -> Result<()> {

@@ -30,8 +30,6 @@ use crate::storage::view::View;
 
 /// Entries that are applied under one lock and published with one view.
 const APPLY_BATCH: usize = 1024;
-/// Memory of the write buffer beyond which apply waits for the checkpoint being written.
-const BUFFER_CAP_BYTES: usize = 256 << 20;
 
 /// How the state of a node is opened.
 #[derive(Debug, Clone)]
@@ -45,6 +43,8 @@ pub(crate) struct StateOptions {
     pub(crate) checkpoint_interval: Duration,
     /// A write buffer of this size does not wait for the interval.
     pub(crate) checkpoint_bytes: usize,
+    /// Beyond this size of the write buffer apply waits for the checkpoint being written.
+    pub(crate) buffer_cap_bytes: usize,
 }
 
 /// What the state needs from the rest of the storage.
@@ -86,6 +86,7 @@ pub(super) struct Shared {
     pub(super) release_ballast: Arc<dyn Fn() + Send + Sync>,
     pub(super) checkpoint_interval: Duration,
     checkpoint_bytes: usize,
+    buffer_cap_bytes: usize,
     checkpoints: AtomicU64,
     /// Which sink is the newest: only that one goes on.
     newest_sink: Arc<AtomicU64>,
@@ -133,6 +134,7 @@ impl State {
             release_ballast: hooks.release_ballast,
             checkpoint_interval: options.checkpoint_interval,
             checkpoint_bytes: options.checkpoint_bytes,
+            buffer_cap_bytes: options.buffer_cap_bytes,
             checkpoints: AtomicU64::new(0),
             newest_sink: Arc::new(AtomicU64::new(0)),
         });
@@ -204,6 +206,8 @@ impl State {
     }
 
     /// Writes a last checkpoint and ends the thread. Blocks. Close it before the log.
+    ///
+    /// The files stay open until the last handle and the last view are dropped.
     pub(crate) fn close(&self) -> Result<()> {
         self.checkpointer.finish()
     }
@@ -289,7 +293,7 @@ impl Shared {
             }
             let full = {
                 let replica = self.replica()?;
-                replica.is_frozen() && replica.buffer_bytes() > BUFFER_CAP_BYTES
+                replica.is_frozen() && replica.buffer_bytes() > self.buffer_cap_bytes
             };
             if !full {
                 return Ok(());
@@ -341,11 +345,19 @@ impl Shared {
         let writer = self.writer();
         self.check_alive()?;
         self.barrier.flush()?;
+        let installed = self.replace_state(staged, meta);
+        if let Err(error) = &installed {
+            // The directory may be replaced and the memory not: nothing may be written any more.
+            self.fail(error.clone());
+        }
+        drop(writer);
+        installed
+    }
+
+    fn replace_state(&self, staged: StagedState, meta: &SnapshotMeta) -> Result<()> {
         let loaded = self.disk.install(staged)?;
         if loaded.meta.applied != meta.last_log_id {
-            let error = Error::internal("a snapshot was installed under another log id");
-            self.fail(error.clone());
-            return Err(error);
+            return Err(Error::internal("a snapshot was installed under another log id"));
         }
         let mut replica = self.replica()?;
         *replica = Replica::new(loaded);
@@ -354,7 +366,6 @@ impl Shared {
         drop(replica);
         self.durable.send_modify(|last| last.view = durable);
         self.pressure.clear(PressureSide::State);
-        drop(writer);
         Ok(())
     }
 }

@@ -87,6 +87,12 @@ impl StateEnv {
         if sessions.hash() != meta.sessions_hash {
             return Err(damaged("session", DecodeError::new("a record is missing")));
         }
+        if self.data.len(&rtxn)? != meta.len {
+            return Err(damaged(
+                "meta",
+                DecodeError::new("it counts other entries than there are"),
+            ));
+        }
         Ok(Loaded { meta, sessions, view: self.view()? })
     }
 
@@ -170,11 +176,16 @@ impl StateEnv {
         closing.wait();
     }
 
+    /// Returns the bytes of the pages in use: the file is as large as it ever had to be.
     pub(super) fn used_bytes(&self) -> Result<u64> {
-        let info = self.env.info();
-        let pages = info.last_page_number as u64 + 1;
         let rtxn = self.env.read_txn()?;
-        Ok(pages * u64::from(self.data.stat(&rtxn)?.page_size))
+        let mut used = 0;
+        for table in [self.data, self.meta, self.sessions] {
+            let stat = table.stat(&rtxn)?;
+            let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+            used += pages as u64 * u64::from(stat.page_size);
+        }
+        Ok(used)
     }
 }
 

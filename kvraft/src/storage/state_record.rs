@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes};
 
 use crate::codec::{DecodeError, Decoded, Reader, Writer};
 use crate::command::{Outcome, SessionId, Settings};
@@ -119,9 +119,8 @@ impl Head {
         }
         let (numbers, value) =
             rest.split_first_chunk::<24>().ok_or_else(|| damaged("is cut short"))?;
-        let mut reader = Reader::new(Bytes::copy_from_slice(numbers));
-        let mut number = || reader.u64().map_err(|_| damaged("is cut short"));
-        let (revision, created, lease) = (number()?, number()?, number()?);
+        let mut numbers = numbers.as_slice();
+        let (revision, created, lease) = (numbers.get_u64(), numbers.get_u64(), numbers.get_u64());
         Ok((Self { revision, created, lease, crc, value_bytes: value.len() as u64 }, value))
     }
 
@@ -308,7 +307,7 @@ mod tests {
         let record = Record::new(b"k", Bytes::from_static(b"vv"), 7, 5);
         let mut out = Vec::new();
         record.encode(&mut out);
-        assert_eq!(hex(&out), "GOLD_DATA");
+        assert_eq!(hex(&out), "01b1fd60f80000000000000007000000000000000500000000000000007676");
         assert_eq!(Record::decode(b"k", &out).unwrap(), record);
         assert_eq!(Head::decode(b"k", &out).unwrap().0, record.head());
     }
@@ -323,7 +322,11 @@ mod tests {
                 .collect(),
         };
         let out = encode_session(SessionId(1), &session);
-        assert_eq!(hex(&out), "GOLD_SESSION");
+        assert_eq!(
+            hex(&out),
+            "01169224b30000000000000003000000000000000200000001000000000000000402000000000000\
+         000900"
+        );
         assert_eq!(decode_session(SessionId(1), out.into()).unwrap(), session);
     }
 
@@ -341,10 +344,16 @@ mod tests {
             sessions_hash: 12,
         };
         let out = meta.encode();
-        assert_eq!(hex(&out), "GOLD_META");
+        assert_eq!(
+            hex(&out),
+            "01c702a95d0100000000000000020000000000000006000000000000000000000000000000000800\
+         0000000000000901000000000000000000000000000000ab00000000000000050000000000000001\
+         00000002000000030000000400000005000100000000000000010000000000000003000000000000\
+         000b000000000000000c"
+        );
         assert_eq!(Meta::decode(out.into()).unwrap(), meta);
         let owner = encode_owner(0xab);
-        assert_eq!(hex(&owner), "GOLD_OWNER");
+        assert_eq!(hex(&owner), "01347dcdd200000000000000ab");
         assert_eq!(decode_owner(owner.into()).unwrap(), 0xab);
     }
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_executor::block_on;
 use openraft::EntryPayload;
+use proptest::prelude::*;
 
 use super::*;
 use crate::ErrorKind;
@@ -71,6 +72,7 @@ fn options(dir: &Path, node_id: u64) -> StateOptions {
         // Tests ask for their checkpoints.
         checkpoint_interval: Duration::from_secs(3600),
         checkpoint_bytes: usize::MAX,
+        buffer_cap_bytes: usize::MAX,
     }
 }
 
@@ -451,9 +453,13 @@ fn snapshots_survive_any_cut_and_replicas_on_different_paths_have_one_hash() {
             node.checkpoint();
         }
     }
+    assert_eq!(node.state.view().state_hash(), plain.state.view().state_hash());
+    for node in [&mut node, &mut plain] {
+        node.put("large", &vec![7; 4 << 20]);
+        node.put("larger", &vec![8; (4 << 20) - 1]);
+    }
     let hash = plain.state.view().state_hash();
-    assert_eq!(node.state.view().state_hash(), hash);
-    for chunk in [97, 4093, 65_537, 4 << 20] {
+    for chunk in [997, 65_537, 3_999_999, 4 << 20] {
         let dir = tempfile::tempdir().unwrap();
         let mut copy = Node::open(dir.path());
         node.send_snapshot(&mut copy, chunk).unwrap();
@@ -480,7 +486,16 @@ fn the_bytes_of_a_snapshot_are_golden() {
     node.put_once(1, "k", "v");
     let (_, bytes) = stream(node.snapshot());
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, "GOLD_SNAPSHOT");
+    assert_eq!(
+        hex,
+        "6b7672736e6170010000008201a265ba460100000000000000010000000000000003000000000000\
+         00000000000000000000000000000000000001010000000000000000000000000000000900000000\
+         000000640000000040000000004000000080000000000032000000c8000100000000000000010000\
+         0000000000023dfa1aef66b5bb1ee3f1a41b0a80ba520100010000001e6b013ceb7f340000000000\
+         00006700000000000000670000000000000000760200000000000000000000000000000005000000\
+         2b0137dee23f00000000000000000000000000000001000000010000000000000001020000000000\
+         00006700030000000000000001000000000000000196c30d2b"
+    );
 }
 
 #[test]
@@ -541,7 +556,7 @@ fn an_install_replaces_everything_and_older_views_stay_readable() {
     assert_eq!(before.get(b"old").unwrap().unwrap().value, "0");
     assert_eq!(*target.state.applied().borrow(), Some(node.index));
     assert_eq!(target.state.durable(), node.state.view().applied());
-    assert_eq!(names(dirs[1].path()), ["2"]);
+    assert_eq!(names(dirs[1].path()), ["3"]);
     drop(before);
     target.put("after", b"4");
     target.close();
@@ -681,6 +696,68 @@ fn a_closed_state_takes_nothing_more_and_says_so() {
     node.state.close().unwrap();
     assert_eq!(node.try_apply(EntryPayload::Blank).unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(node.state.checkpoint_blocking().err().unwrap().kind(), ErrorKind::Closed);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_snapshot_arrives_however_it_is_cut(
+        values in proptest::collection::vec(0..300_000_usize, 1..20),
+        cuts in proptest::collection::vec(1..400_000_usize, 1..30),
+    ) {
+        let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let mut node = Node::founded(dirs[0].path());
+        for (at, len) in values.into_iter().enumerate() {
+            node.put_once(at as u64 + 1, &format!("{at:03}"), "small");
+            node.put(&format!("{at:03}-large"), &vec![at as u8; len]);
+        }
+        let (meta, bytes) = stream(node.snapshot());
+        let target = Node::open(dirs[1].path());
+        let mut sink = target.state.snapshot_sink(meta.clone()).unwrap();
+        let mut rest = &bytes[..];
+        for cut in cuts.into_iter().cycle() {
+            let (chunk, behind) = rest.split_at(cut.min(rest.len()));
+            sink.write(chunk).unwrap();
+            rest = behind;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        let staged = SnapshotData::Incoming(sink.finish().unwrap());
+        target.state.install(staged, &meta).unwrap();
+        prop_assert_eq!(whole(&target.state.view()), whole(&node.state.view()));
+        let hashes = [&target, &node].map(|node| node.state.view().state_hash());
+        prop_assert_eq!(hashes[0], hashes[1]);
+    }
+}
+
+#[tokio::test]
+async fn apply_waits_for_the_checkpoint_when_the_buffer_is_at_its_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = StateOptions { buffer_cap_bytes: 1000, ..options(dir.path(), 1) };
+    let disk = Generations::open(dir.path(), options.map_bytes, 1).unwrap();
+    let mut node = Node::with_disk(Box::new(disk), &options).unwrap();
+    node.found(SETTINGS);
+    node.put("a", &[0; 2000]);
+    let mut machine = node.state.state_machine();
+    let mut applied = node.state.applied();
+    let blank = |index| {
+        let log_id = LogId::new_term_index(1, index);
+        futures_util::stream::iter([Ok((Entry { log_id, payload: EntryPayload::Blank }, None))])
+    };
+    // Nothing is being written yet: there is no one to wait for.
+    machine.apply(blank(4)).await.unwrap();
+    node.log.stall(true);
+    node.state.shared.signal.request();
+    wait_until("the flush", || node.log.flushes.load(Ordering::SeqCst) > 0);
+    let waiting = tokio::spawn(async move { machine.apply(blank(5)).await });
+    tokio::task::yield_now().await;
+    assert_eq!(*applied.borrow_and_update(), Some(4));
+    assert!(!waiting.is_finished());
+    node.log.stall(false);
+    waiting.await.unwrap().unwrap();
+    assert_eq!(*applied.borrow_and_update(), Some(5));
 }
 
 #[tokio::test]
