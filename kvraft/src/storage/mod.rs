@@ -13,6 +13,7 @@ mod snapshot_sink;
 mod state;
 mod state_disk;
 mod state_env;
+mod state_machine;
 mod state_record;
 mod view;
 

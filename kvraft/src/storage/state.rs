@@ -1,35 +1,25 @@
 //! `State` is the replicated state of this node: what is applied, seen and kept.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::{Stream, StreamExt};
-use openraft::storage::EntryResponder;
-use openraft::storage::{RaftSnapshotBuilder, RaftStateMachine};
 use tokio::sync::watch;
 
 use crate::command::Outcome;
 use crate::error::{Error, Result};
-use crate::raft::{
-    Entry, LogId, Snapshot, SnapshotData, SnapshotMeta, SnapshotSource, StagedState,
-    StoredMembership, TypeConfig,
-};
+use crate::raft::{Entry, LogId, SnapshotData, SnapshotMeta, SnapshotSource, StagedState};
 use crate::storage::LogBarrier;
 use crate::storage::apply::Replica;
 use crate::storage::checkpoint::{Checkpointer, Signal};
 use crate::storage::generation::Generations;
 use crate::storage::pressure::{DiskPressure, PressureSide};
-use crate::storage::snapshot::ViewSource;
 use crate::storage::snapshot_sink::SnapshotSink;
 use crate::storage::state_disk::StateDisk;
+use crate::storage::state_machine::StateMachine;
 use crate::storage::view::View;
-
-/// Entries that are applied under one lock and published with one view.
-const APPLY_BATCH: usize = 1024;
 
 /// How the state of a node is opened.
 #[derive(Debug, Clone)]
@@ -144,7 +134,7 @@ impl State {
 
     /// Returns openraft's side of this state.
     pub(crate) fn state_machine(&self) -> StateMachine {
-        StateMachine { state: self.clone() }
+        StateMachine::new(self.clone())
     }
 
     /// Returns the newest state that reads may see.
@@ -159,7 +149,18 @@ impl State {
 
     /// Returns the log id up to which the log may be purged: recovery starts behind it.
     pub(crate) fn durable(&self) -> Option<LogId> {
-        self.shared.durable.borrow().view.applied()
+        self.durable_view().applied()
+    }
+
+    /// Returns the state of the last checkpoint.
+    pub(super) fn durable_view(&self) -> Arc<View> {
+        Arc::clone(&self.shared.durable.borrow().view)
+    }
+
+    /// Applies a batch, publishes it as one view, and only then returns what to answer.
+    pub(super) async fn apply(&self, entries: Vec<Entry>) -> Result<Vec<Outcome>> {
+        self.shared.room_in_buffer().await?;
+        self.shared.apply(entries)
     }
 
     /// Waits until a checkpoint holds all that is applied by now, and returns that state.
@@ -212,7 +213,8 @@ impl State {
         self.checkpointer.finish()
     }
 
-    fn install(&self, data: SnapshotData, meta: &SnapshotMeta) -> Result<()> {
+    /// Replaces the whole state by a snapshot. Blocks.
+    pub(super) fn install(&self, data: SnapshotData, meta: &SnapshotMeta) -> Result<()> {
         let staged = match data {
             SnapshotData::Incoming(staged) => staged,
             SnapshotData::Outgoing(source) => self.receive(source, meta)?,
@@ -367,82 +369,6 @@ impl Shared {
         self.durable.send_modify(|last| last.view = durable);
         self.pressure.clear(PressureSide::State);
         Ok(())
-    }
-}
-
-/// openraft's side of a [`State`].
-pub(crate) struct StateMachine {
-    state: State,
-}
-
-/// Makes snapshots of a [`State`].
-pub(crate) struct SnapshotBuilder {
-    state: State,
-}
-
-fn snapshot_of(view: Arc<View>) -> Snapshot {
-    let meta = view.snapshot_meta();
-    Snapshot { meta, snapshot: SnapshotData::Outgoing(Box::new(ViewSource::new(view))) }
-}
-
-impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
-    type SnapshotData = SnapshotData;
-
-    async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
-        // openraft purges the log up to this snapshot, so it must be durable here.
-        self.state.checkpoint_now().await.map(snapshot_of).map_err(io::Error::other)
-    }
-}
-
-impl RaftStateMachine<TypeConfig> for StateMachine {
-    type SnapshotData = SnapshotData;
-    type SnapshotBuilder = SnapshotBuilder;
-
-    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
-        let view = self.state.view();
-        Ok((view.applied(), view.membership().clone()))
-    }
-
-    async fn apply<S>(&mut self, entries: S) -> io::Result<()>
-    where
-        S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + Send,
-    {
-        let mut batches = entries.ready_chunks(APPLY_BATCH);
-        while let Some(batch) = batches.next().await {
-            let batch = batch.into_iter().collect::<io::Result<Vec<_>>>()?;
-            let (entries, responders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-            self.state.shared.room_in_buffer().await.map_err(io::Error::other)?;
-            let outcomes = self.state.shared.apply(entries).map_err(io::Error::other)?;
-            // Only now, when every read sees what it is told.
-            for (responder, outcome) in responders.into_iter().zip(outcomes) {
-                if let Some(responder) = responder {
-                    responder.send(outcome);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
-        SnapshotBuilder { state: self.state.clone() }
-    }
-
-    async fn install_snapshot(
-        &mut self,
-        meta: &SnapshotMeta,
-        snapshot: SnapshotData,
-    ) -> io::Result<()> {
-        let (state, meta) = (self.state.clone(), meta.clone());
-        tokio::task::spawn_blocking(move || state.install(snapshot, &meta))
-            .await
-            .map_err(io::Error::other)?
-            .map_err(io::Error::other)
-    }
-
-    async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
-        // The last checkpoint, not the newest view: the log is purged up to what this says.
-        let view = Arc::clone(&self.state.shared.durable.borrow().view);
-        Ok(view.applied().is_some().then(|| snapshot_of(view)))
     }
 }
 

@@ -1,3 +1,5 @@
+//! Tests of `State` at its doors, on its real disk and on one that refuses.
+
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Condvar;
@@ -7,6 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_executor::block_on;
 use openraft::EntryPayload;
+use openraft::storage::{RaftSnapshotBuilder, RaftStateMachine};
 use proptest::prelude::*;
 
 use super::*;
@@ -14,7 +17,7 @@ use crate::ErrorKind;
 use crate::command::{
     Command, Origin, Payload, Rejection, SESSION_TTL_MS, SessionId, Settings, Stamp,
 };
-use crate::raft::{Member, Membership};
+use crate::raft::{Member, Membership, Snapshot, StoredMembership};
 use crate::storage::state_disk::{Checkpoint, DiskView, Loaded, Order, Stage};
 use crate::storage::view::{PageLimits, PageRequest};
 
@@ -763,15 +766,15 @@ async fn apply_waits_for_the_checkpoint_when_the_buffer_is_at_its_bound() {
 #[tokio::test]
 async fn openraft_applies_builds_and_installs() {
     let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let mut from = Node::open(dirs[0].path()).state.state_machine();
-    let mut to = Node::open(dirs[1].path()).state.state_machine();
+    let nodes = [Node::open(dirs[0].path()), Node::open(dirs[1].path())];
+    let [mut from, mut to] = nodes.each_ref().map(|node| node.state.state_machine());
     let entries = (1..=3).map(|index| {
         let log_id = LogId::new_term_index(1, index);
         Ok((Entry { log_id, payload: EntryPayload::Blank }, None))
     });
     assert!(from.get_current_snapshot().await.unwrap().is_none());
     from.apply(futures_util::stream::iter(entries)).await.unwrap();
-    assert_eq!(from.state.durable(), None, "answers never wait for the disk");
+    assert_eq!(nodes[0].state.durable(), None, "answers never wait for the disk");
     let built = from.get_snapshot_builder().await.build_snapshot().await.unwrap();
     let current = from.get_current_snapshot().await.unwrap().unwrap();
     assert_eq!(built.meta, current.meta);
