@@ -13,21 +13,35 @@ use bytes::Bytes;
 
 use crate::command::SessionId;
 use crate::error::{Error, Result};
-use crate::identity::HexId;
 use crate::raft::StagedState;
 use crate::storage::env::Durability;
 use crate::storage::state_disk::{Checkpoint, DiskView, Loaded, Stage, StateDisk};
 use crate::storage::state_env::StateEnv;
 use crate::storage::state_record::Meta;
 
+/// Where a state comes from, for whoever decides whether it belongs to the log beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StateOrigin {
+    /// The node that the state was born for.
+    pub(crate) node_id: u64,
+    /// The cluster whose entries were applied to it, once one is known.
+    pub(crate) cluster_id: Option<u128>,
+    /// Whether the state was born by this very open.
+    pub(crate) fresh: bool,
+    /// Whether anything was ever applied to it.
+    pub(crate) applied: bool,
+}
+
 /// What a directory is called until it is complete.
 const UNFINISHED: &str = "new";
 
 /// The state environments of one node, of which one is current.
-pub(super) struct Generations {
+pub(crate) struct Generations {
     root: PathBuf,
     map_bytes: usize,
+    /// Whose state this is, and whose every later generation will be.
     node_id: u64,
+    fresh: bool,
     current: Mutex<Generation>,
     /// The highest number ever given to a directory: none is used twice by one process.
     highest: AtomicU64,
@@ -39,8 +53,10 @@ struct Generation {
 }
 
 impl Generations {
-    /// Opens the current generation in `root`, or bears the first one.
-    pub(super) fn open(root: &Path, map_bytes: usize, node_id: u64) -> Result<Self> {
+    /// Opens the current generation in `root`, or bears the first one for `newborn`.
+    ///
+    /// A state that exists keeps its owner. `map_bytes` is address space, not disk.
+    pub(crate) fn open(root: &Path, map_bytes: usize, newborn: u64) -> Result<Self> {
         let failed = |error| disk_error(root, error);
         fs::create_dir_all(root).map_err(failed)?;
         if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -52,7 +68,7 @@ impl Generations {
             None => {
                 let unfinished = StagedDir::create(root, 1)?;
                 StateEnv::open(&unfinished.path, map_bytes, Durability::OnSync)?
-                    .complete(&Meta::default(), node_id)?;
+                    .complete(&Meta::default(), newborn)?;
                 unfinished.promote(root, 1)?;
                 1
             }
@@ -60,13 +76,23 @@ impl Generations {
         remove_all_but(root, number).map_err(failed)?;
         let path = root.join(number.to_string());
         let env = StateEnv::open(&path, map_bytes, Durability::EveryCommit)?;
-        check_owner(&env, &path, node_id)?;
         Ok(Self {
             root: root.to_owned(),
             map_bytes,
-            node_id,
+            node_id: env.owner()?,
+            fresh: complete.is_empty(),
             current: Mutex::new(Generation { number, env }),
             highest: AtomicU64::new(number),
+        })
+    }
+
+    pub(crate) fn origin(&self) -> Result<StateOrigin> {
+        let meta = self.current().env.meta()?;
+        Ok(StateOrigin {
+            node_id: self.node_id,
+            cluster_id: meta.founding.map(|founding| founding.cluster_id),
+            fresh: self.fresh,
+            applied: meta.applied.is_some(),
         })
     }
 
@@ -77,28 +103,6 @@ impl Generations {
     fn current(&self) -> MutexGuard<'_, Generation> {
         // A generation is replaced whole, so that a panic elsewhere cannot leave half of one.
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Refuses a state that another node wrote.
-fn check_owner(env: &StateEnv, path: &Path, node_id: u64) -> Result<()> {
-    match env.owner()? {
-        Some(owner) if owner == node_id => Ok(()),
-        // A node that died while it was born has a state, but no identity that names it yet.
-        Some(_) if env.load()?.meta.applied.is_none() => env.set_owner(node_id),
-        Some(owner) => Err(Error::refused(format!(
-            "the state in {} belongs to node {} but this is node {}: parts of two data \
-             directories were mixed; put the right ones together, or remove the directory and \
-             join as a new node",
-            path.display(),
-            HexId(owner),
-            HexId(node_id)
-        ))),
-        None => Err(Error::corrupt(format!(
-            "the state in {} names no owner: remove this node's data directory and let it fetch \
-             its state from the others",
-            path.display()
-        ))),
     }
 }
 

@@ -1,6 +1,5 @@
 //! `State` is the replicated state of this node: what is applied, seen and kept.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,20 +20,31 @@ use crate::storage::state_disk::StateDisk;
 use crate::storage::state_machine::StateMachine;
 use crate::storage::view::View;
 
-/// How the state of a node is opened.
-#[derive(Debug, Clone)]
+/// When the state is written to its disk.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct StateOptions {
-    /// The directory of the generations; created if it is not there.
-    pub(crate) dir: PathBuf,
-    pub(crate) node_id: u64,
-    /// Address space to reserve; the file grows lazily.
-    pub(crate) map_bytes: usize,
     /// A checkpoint is written at least this often if there is something to write.
     pub(crate) checkpoint_interval: Duration,
     /// A write buffer of this size does not wait for the interval.
     pub(crate) checkpoint_bytes: usize,
     /// Beyond this size of the write buffer apply waits for the checkpoint being written.
     pub(crate) buffer_cap_bytes: usize,
+}
+
+impl Default for StateOptions {
+    fn default() -> Self {
+        Self {
+            // A restart replays about this much of the log.
+            checkpoint_interval: Duration::from_secs(1),
+            checkpoint_bytes: 64 << 20,
+            buffer_cap_bytes: 256 << 20,
+        }
+    }
+}
+
+impl StateOptions {
+    /// Address space costs nothing, a full map stops all writes: so the default is large.
+    pub(crate) const DEFAULT_MAP_BYTES: usize = 1 << 40;
 }
 
 /// What the state needs from the rest of the storage.
@@ -92,21 +102,19 @@ struct Durable {
 }
 
 impl State {
-    /// Opens the state in its directory, or bears an empty one, and starts its thread.
+    /// Loads the state from its disk and starts its thread. The log must be running.
     ///
     /// # Errors
-    /// `Refused` if the state is another node's, `Corrupt` if it is damaged, `Storage` if the
-    /// disk fails.
-    pub(crate) fn open(options: &StateOptions, hooks: StateHooks) -> Result<Self> {
-        let disk = Generations::open(&options.dir, options.map_bytes, options.node_id)?;
-        Self::start(Box::new(disk), options, hooks)
-    }
-
-    pub(super) fn start(
-        disk: Box<dyn StateDisk>,
+    /// `Corrupt` if the state is damaged, `Storage` if the disk fails.
+    pub(crate) fn open(
+        disk: Generations,
         options: &StateOptions,
         hooks: StateHooks,
     ) -> Result<Self> {
+        Self::start(Box::new(disk), options, hooks)
+    }
+
+    fn start(disk: Box<dyn StateDisk>, options: &StateOptions, hooks: StateHooks) -> Result<Self> {
         let replica = Replica::new(disk.load()?);
         let view = Arc::new(replica.view());
         let applied = view.applied().map(|log_id| log_id.index);

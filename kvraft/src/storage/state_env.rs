@@ -50,17 +50,21 @@ impl StateEnv {
         Ok(Self { env, data, meta, sessions })
     }
 
-    /// Returns whose state this is, if anyone's yet.
-    pub(super) fn owner(&self) -> Result<Option<u64>> {
+    /// Returns whose state this is.
+    pub(super) fn owner(&self) -> Result<u64> {
         let rtxn = self.env.read_txn()?;
-        let Some(bytes) = self.meta.get(&rtxn, OWNER_KEY)? else { return Ok(None) };
-        decode_owner(Bytes::copy_from_slice(bytes)).map(Some).map_err(|e| damaged("owner", e))
+        let bytes = self.meta.get(&rtxn, OWNER_KEY)?.unwrap_or_default();
+        decode_owner(Bytes::copy_from_slice(bytes)).map_err(|e| damaged("owner", e))
     }
 
-    pub(super) fn set_owner(&self, node_id: u64) -> Result<()> {
-        let mut wtxn = self.env.write_txn()?;
-        self.meta.put(&mut wtxn, OWNER_KEY, &encode_owner(node_id))?;
-        Ok(wtxn.commit()?)
+    pub(super) fn meta(&self) -> Result<Meta> {
+        let rtxn = self.env.read_txn()?;
+        self.read_meta(&rtxn)
+    }
+
+    fn read_meta(&self, rtxn: &RoTxn<'_>) -> Result<Meta> {
+        let bytes = self.meta.get(rtxn, META_KEY)?.unwrap_or_default();
+        Meta::decode(Bytes::copy_from_slice(bytes)).map_err(|e| damaged("meta", e))
     }
 
     /// Reads all that is kept in memory, and opens a view that shows exactly that.
@@ -68,12 +72,7 @@ impl StateEnv {
     /// The caller sees to it that no writer runs meanwhile.
     pub(super) fn load(&self) -> Result<Loaded> {
         let rtxn = self.env.read_txn()?;
-        let meta = match self.meta.get(&rtxn, META_KEY)? {
-            Some(bytes) => {
-                Meta::decode(Bytes::copy_from_slice(bytes)).map_err(|e| damaged("meta", e))?
-            }
-            None => Meta::default(),
-        };
+        let meta = self.read_meta(&rtxn)?;
         let mut sessions = Sessions::default();
         for item in self.sessions.iter(&rtxn)? {
             let (key, bytes) = item?;

@@ -18,6 +18,7 @@ use crate::command::{
     Command, Origin, Payload, Rejection, SESSION_TTL_MS, SessionId, Settings, Stamp,
 };
 use crate::raft::{Member, Membership, Snapshot, StoredMembership};
+use crate::storage::generation::StateOrigin;
 use crate::storage::state_disk::{Checkpoint, DiskView, Loaded, Order, Stage};
 use crate::storage::view::{PageLimits, PageRequest};
 
@@ -67,30 +68,25 @@ struct Node {
     now_ms: u64,
 }
 
-fn options(dir: &Path, node_id: u64) -> StateOptions {
-    StateOptions {
-        dir: dir.to_owned(),
-        node_id,
-        map_bytes: 256 << 20,
-        // Tests ask for their checkpoints.
-        checkpoint_interval: Duration::from_secs(3600),
-        checkpoint_bytes: usize::MAX,
-        buffer_cap_bytes: usize::MAX,
-    }
+const MAP_BYTES: usize = 256 << 20;
+
+/// Tests ask for their checkpoints.
+const OPTIONS: StateOptions = StateOptions {
+    checkpoint_interval: Duration::from_secs(3600),
+    checkpoint_bytes: usize::MAX,
+    buffer_cap_bytes: usize::MAX,
+};
+
+fn disk(dir: &Path) -> Generations {
+    Generations::open(dir, MAP_BYTES, 1).unwrap()
 }
 
 impl Node {
     fn open(dir: &Path) -> Self {
-        Self::try_open(dir, 1).unwrap()
+        Self::with_disk(Box::new(disk(dir)), &OPTIONS)
     }
 
-    fn try_open(dir: &Path, node_id: u64) -> Result<Self> {
-        let options = options(dir, node_id);
-        let disk = Generations::open(&options.dir, options.map_bytes, options.node_id)?;
-        Self::with_disk(Box::new(disk), &options)
-    }
-
-    fn with_disk(disk: Box<dyn StateDisk>, options: &StateOptions) -> Result<Self> {
+    fn with_disk(disk: Box<dyn StateDisk>, options: &StateOptions) -> Self {
         let (log, pressure) = (Arc::new(Log::default()), DiskPressure::default());
         let released = Arc::new(AtomicUsize::new(0));
         let of_hook = Arc::clone(&released);
@@ -102,10 +98,10 @@ impl Node {
                 of_hook.fetch_add(1, Ordering::SeqCst);
             }),
         };
-        let state = State::start(disk, options, hooks)?;
+        let state = State::start(disk, options, hooks).unwrap();
         let view = state.view();
         let index = view.applied().map_or(0, |log_id| log_id.index);
-        Ok(Self { log, pressure, released, index, now_ms: view.cluster_ms(), state })
+        Self { log, pressure, released, index, now_ms: view.cluster_ms(), state }
     }
 
     /// Opens a state whose cluster is founded and whose session is open.
@@ -430,9 +426,8 @@ fn a_checkpoint_without_changes_writes_nothing() {
 #[test]
 fn a_large_buffer_is_written_without_being_asked_for() {
     let dir = tempfile::tempdir().unwrap();
-    let options = StateOptions { checkpoint_bytes: 1000, ..options(dir.path(), 1) };
-    let disk = Generations::open(dir.path(), options.map_bytes, 1).unwrap();
-    let mut node = Node::with_disk(Box::new(disk), &options).unwrap();
+    let options = StateOptions { checkpoint_bytes: 1000, ..OPTIONS };
+    let mut node = Node::with_disk(Box::new(disk(dir.path())), &options);
     node.found(SETTINGS);
     node.put("a", &[0; 2000]);
     wait_until("a checkpoint", || node.state.durable() == node.state.view().applied());
@@ -585,15 +580,30 @@ fn what_a_crash_left_of_an_install_is_cleaned_up() {
 }
 
 #[test]
-fn the_state_of_another_node_is_refused_but_a_half_born_one_is_completed() {
+fn a_state_keeps_the_owner_it_was_born_for_and_says_where_it_comes_from() {
     let dir = tempfile::tempdir().unwrap();
-    Node::open(dir.path()).close();
-    let mut node = Node::try_open(dir.path(), 2).unwrap();
-    node.found(SETTINGS);
-    node.close();
-    let error = Node::try_open(dir.path(), 3).err().unwrap();
-    assert_eq!(error.kind(), ErrorKind::Refused);
-    assert!(error.to_string().contains("0000000000000002"), "{error}");
+    let born = Generations::open(dir.path(), MAP_BYTES, 1).unwrap();
+    let origin = StateOrigin { node_id: 1, cluster_id: None, fresh: true, applied: false };
+    assert_eq!(born.origin().unwrap(), origin);
+    drop(born);
+    let again = Generations::open(dir.path(), MAP_BYTES, 2).unwrap();
+    assert_eq!(again.origin().unwrap(), StateOrigin { fresh: false, ..origin });
+    drop(again);
+    Node::founded(dir.path()).close();
+    let used = Generations::open(dir.path(), MAP_BYTES, 2).unwrap().origin().unwrap();
+    let founded = StateOrigin { cluster_id: Some(9), fresh: false, applied: true, ..origin };
+    assert_eq!(used, founded);
+}
+
+#[test]
+fn a_received_state_belongs_to_the_receiver() {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let mut node = Node::founded(dirs[0].path());
+    let receiver = Generations::open(dirs[1].path(), MAP_BYTES, 2).unwrap();
+    let mut target = Node::with_disk(Box::new(receiver), &OPTIONS);
+    node.send_snapshot(&mut target, 100).unwrap();
+    target.close();
+    assert_eq!(disk(dirs[1].path()).origin().unwrap().node_id, 2);
 }
 
 #[test]
@@ -653,10 +663,9 @@ impl StateDisk for Sick {
 }
 
 fn sick(dir: &Path, refusals: &[ErrorKind]) -> (Node, Arc<Mutex<Vec<ErrorKind>>>) {
-    let disk = Generations::open(dir, 64 << 20, 1).unwrap();
     let refusals = Arc::new(Mutex::new(refusals.to_vec()));
-    let disk = Box::new(Sick { disk, refusals: Arc::clone(&refusals) });
-    let mut node = Node::with_disk(disk, &options(dir, 1)).unwrap();
+    let disk = Box::new(Sick { disk: disk(dir), refusals: Arc::clone(&refusals) });
+    let mut node = Node::with_disk(disk, &OPTIONS);
     node.found(SETTINGS);
     (node, refusals)
 }
@@ -738,9 +747,8 @@ proptest! {
 #[tokio::test]
 async fn apply_waits_for_the_checkpoint_when_the_buffer_is_at_its_bound() {
     let dir = tempfile::tempdir().unwrap();
-    let options = StateOptions { buffer_cap_bytes: 1000, ..options(dir.path(), 1) };
-    let disk = Generations::open(dir.path(), options.map_bytes, 1).unwrap();
-    let mut node = Node::with_disk(Box::new(disk), &options).unwrap();
+    let options = StateOptions { buffer_cap_bytes: 1000, ..OPTIONS };
+    let mut node = Node::with_disk(Box::new(disk(dir.path())), &options);
     node.found(SETTINGS);
     node.put("a", &[0; 2000]);
     let mut machine = node.state.state_machine();
