@@ -71,4 +71,6 @@ pub(crate) const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct StagedState {
     pub(crate) generation: u64,
+    /// Storage's hold on the directory: it removes what was never installed when it is dropped.
+    pub(crate) hold: Box<dyn std::any::Any + Send + Sync>,
 }

@@ -23,6 +23,8 @@ pub(super) enum Durability {
     EveryCommit,
     /// A commit is durable when the next one returns, or after `force_sync` (one flush).
     NextCommit,
+    /// Nothing is durable before `force_sync`: only for files that nobody trusts until then.
+    OnSync,
 }
 
 impl Env {
@@ -33,6 +35,7 @@ impl Env {
         let flags = match durability {
             Durability::EveryCommit => EnvFlags::empty(),
             Durability::NextCommit => EnvFlags::NO_META_SYNC,
+            Durability::OnSync => EnvFlags::NO_SYNC,
         };
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options.map_size(map_bytes).max_readers(MAX_READERS).max_dbs(MAX_DATABASES);
@@ -54,8 +57,8 @@ fn open_exclusive(
     path: &Path,
 ) -> heed::Result<heed::Env<WithoutTls>> {
     let mut options = options.clone();
-    // SAFETY: NO_META_SYNC is the only flag ever passed; it changes when a commit is durable, not
-    // whether the file stays consistent.
+    // SAFETY: the only flags ever passed change when a commit is durable, not what the process
+    // sees in the map; a file written with NO_SYNC is trusted only after `force_sync`.
     unsafe { options.flags(flags) };
     // SAFETY: the caller holds the lock of the data directory, so that no other process truncates
     // or rewrites the mapped file; within the process heed refuses to open a path twice.
@@ -72,6 +75,13 @@ impl Deref for Env {
 
 impl From<heed::Error> for Error {
     fn from(error: heed::Error) -> Self {
+        if is_full(&error) {
+            return Self::new(ErrorKind::Full, "the disk or its map is full").with_source(error);
+        }
+        if matches!(error, heed::Error::EnvAlreadyOpened) {
+            let still_open = "this process still has it open: close that map, and drop its scans";
+            return Self::new(ErrorKind::Refused, still_open);
+        }
         let kind = match &error {
             heed::Error::Mdb(
                 heed::MdbError::Corrupted | heed::MdbError::PageNotFound | heed::MdbError::Invalid,
@@ -83,5 +93,19 @@ impl From<heed::Error> for Error {
             | heed::Error::EnvAlreadyOpened => ErrorKind::Storage,
         };
         Self::new(kind, "the disk failed").with_source(error)
+    }
+}
+
+/// Returns whether there was no room: nothing was written, and the environment stays usable.
+fn is_full(error: &heed::Error) -> bool {
+    match error {
+        heed::Error::Mdb(error) => matches!(error, heed::MdbError::MapFull),
+        heed::Error::Io(error) => matches!(
+            error.kind(),
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+        ),
+        heed::Error::Encoding(_) | heed::Error::Decoding(_) | heed::Error::EnvAlreadyOpened => {
+            false
+        }
     }
 }

@@ -1,7 +1,11 @@
 //! `Storage` is all of a node that lives on its disk.
 
+mod apply;
+mod buffer;
+mod checkpoint;
 mod dir;
 mod env;
+mod generation;
 mod log;
 mod log_disk;
 mod log_lmdb;
@@ -13,20 +17,38 @@ mod log_tail;
 mod log_writer;
 mod pressure;
 mod registry;
+mod session;
 #[cfg(test)]
 mod sim_disk;
+mod snapshot;
+mod snapshot_item;
+mod snapshot_sink;
+mod state;
+mod state_disk;
+mod state_env;
+mod state_machine;
+mod state_record;
+mod view;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use self::dir::{Ballast, DataDir};
-use self::log::LogStore;
+pub(crate) use self::dir::Gone;
+use self::generation::Generations;
+pub(crate) use self::log::LogStore;
 use self::log_lmdb::LmdbLog;
 use self::pressure::DiskPressure;
-use self::registry::{Registry, Remembered, StateOwner};
+pub(crate) use self::registry::Registry;
+use self::registry::Remembered;
+pub(crate) use self::state::State;
+use self::state::{StateHooks, StateOptions};
+pub(crate) use self::state_disk::Order;
+pub(crate) use self::state_machine::StateMachine;
+pub(crate) use self::view::{PageLimits, PageRequest, View};
 use crate::environment::Environment;
 use crate::error::Result;
-use crate::identity::Identity;
 
 /// Waits for the log: a checkpoint must never be ahead of what recovery can read.
 pub(crate) trait LogBarrier: Send + Sync + 'static {
@@ -40,61 +62,56 @@ pub(crate) struct StorageOptions {
     pub(crate) data_dir: PathBuf,
     /// The user's name of the node; it must be the stored one if there is one.
     pub(crate) name: String,
-    /// Address space for the log environment, which is also the most that the log may take.
-    pub(crate) log_map_bytes: usize,
+    /// A checkpoint is written at least this often if there is something to write.
+    pub(crate) checkpoint_interval: Duration,
 }
 
-impl StorageOptions {
-    /// Address space costs nothing, a full map stops all writes: so the default is large.
-    pub(crate) const DEFAULT_LOG_MAP_BYTES: usize = 64 << 30;
-}
+/// Address space for the log, which is also the most that it may take. It costs nothing, and a
+/// full map stops all writes.
+const LOG_MAP_BYTES: usize = 64 << 30;
 
-/// The log half of an open storage.
-#[derive(Debug)]
-pub(crate) struct LogSide {
-    pub(crate) dir: Arc<DataDir>,
+/// The open disk of a node.
+pub(crate) struct Storage {
     pub(crate) log: LogStore,
+    pub(crate) state: State,
     pub(crate) registry: Registry,
-    pub(crate) pressure: DiskPressure,
+    /// Tells when nothing of the disk is open any more.
+    pub(crate) gone: Gone,
 }
 
-/// What the state side is opened with, before this node's identity is final.
-pub(crate) struct StateSeat<'a> {
-    /// Where the generations of the state live.
-    pub(crate) path: &'a Path,
-    /// A state that is born now belongs to this node; one that exists keeps its owner.
-    pub(crate) identity: &'a Identity,
-    pub(crate) pressure: &'a DiskPressure,
-    pub(crate) ballast: Arc<dyn Ballast>,
-}
-
-/// Opens the log half of a data directory around the state half.
-///
-/// `open_state` writes the state's copy of the identity; the log's copy is written after it, so
-/// that a directory whose birth was cut short is recognised and completed. No barrier may be
-/// needed before this returns: the log has no writer yet.
-pub(crate) fn open_log_side<S>(
-    options: &StorageOptions,
-    environment: &Environment,
-    open_state: impl FnOnce(StateSeat<'_>) -> Result<(S, StateOwner)>,
-) -> Result<(LogSide, S)> {
-    let dir = Arc::new(DataDir::open(&options.data_dir)?);
-    let pressure = DiskPressure::default();
-    let mut disk = LmdbLog::open(Arc::clone(&dir), options.log_map_bytes)?;
-    let remembered = Remembered::read(&disk)?;
-    let mut identity = remembered.next_identity(&options.name, dir.path(), environment)?;
-    let (state, owner) = open_state(StateSeat {
-        path: &dir.state_path(),
-        identity: &identity,
-        pressure: &pressure,
-        ballast: Arc::<DataDir>::clone(&dir),
-    })?;
-    remembered.settle_owner(&mut identity, &owner, dir.path())?;
-    Remembered::write_identity(&mut disk, &identity, &*dir)?;
-    let ballast = Arc::<DataDir>::clone(&dir);
-    let log = LogStore::start(disk, pressure.clone(), ballast)?;
-    let registry = Registry::new(remembered, identity, log.clone());
-    Ok((LogSide { dir, log, registry, pressure }, state))
+impl Storage {
+    /// Opens the data directory, or bears one, and starts its threads. Blocks.
+    ///
+    /// The log is read first and written last: only when the state has its copy of the identity the
+    /// log gets its own, so that a directory whose birth was cut short is recognised and completed.
+    ///
+    /// # Errors
+    /// `Refused` if the directory is in use or is another node's, `Corrupt` if its bytes cannot be
+    /// trusted or are of a newer format, `Storage` if the disk fails.
+    pub(crate) fn open(options: &StorageOptions, environment: &Environment) -> Result<Self> {
+        let dir = Arc::new(DataDir::open(&options.data_dir)?);
+        let pressure = DiskPressure::default();
+        let mut disk = LmdbLog::open(Arc::clone(&dir), LOG_MAP_BYTES)?;
+        let remembered = Remembered::read(&disk)?;
+        let mut identity = remembered.next_identity(&options.name, dir.path(), environment)?;
+        let generations =
+            Generations::open(&dir.state_path(), StateOptions::DEFAULT_MAP_BYTES, identity.node_id)?
+                .keeping(Arc::clone(&dir));
+        remembered.settle_owner(&mut identity, &generations.origin()?, dir.path())?;
+        Remembered::write_identity(&mut disk, &identity, &*dir)?;
+        let ballast: Arc<dyn Ballast> = Arc::<DataDir>::clone(&dir);
+        let log = LogStore::start(disk, pressure.clone(), Arc::clone(&ballast))?;
+        let registry = Registry::new(remembered, identity, log.clone());
+        let state_options =
+            StateOptions { checkpoint_interval: options.checkpoint_interval, ..StateOptions::default() };
+        let hooks = StateHooks {
+            barrier: Arc::new(log.clone()),
+            pressure,
+            release_ballast: Arc::new(move || ballast.release()),
+        };
+        let state = State::open(generations, &state_options, hooks)?;
+        Ok(Self { log, state, registry, gone: dir.gone() })
+    }
 }
 
 /// Locks a mutex whose holders leave it consistent even if they panic.

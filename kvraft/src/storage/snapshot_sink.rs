@@ -1,0 +1,194 @@
+//! `SnapshotSink` receives a snapshot into a staged state that nobody trusts before its end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+
+use crate::codec::DecodeError;
+use crate::command::SessionId;
+use crate::error::{Error, Result};
+use crate::raft::{SnapshotMeta, StagedState};
+use crate::storage::session::Sessions;
+use crate::storage::snapshot_item::{Item, ItemReader};
+use crate::storage::state_disk::Stage;
+use crate::storage::state_record::{Head, Meta, decode_session};
+
+/// Received records that one transaction writes.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Takes the chunks of one snapshot in order. Dropping it removes what was received.
+pub(crate) struct SnapshotSink {
+    stage: Option<Box<dyn Stage>>,
+    expected: SnapshotMeta,
+    items: ItemReader,
+    meta: Option<Box<Meta>>,
+    seen: Seen,
+    entries: Vec<(Bytes, Bytes)>,
+    sessions: Vec<(SessionId, Bytes)>,
+    batch_bytes: usize,
+    /// Which sink this is, and which one is the newest.
+    number: u64,
+    newest: Arc<AtomicU64>,
+}
+
+/// What the received records add up to.
+#[derive(Default)]
+struct Seen {
+    last_key: Bytes,
+    last_session: Option<SessionId>,
+    len: u64,
+    bytes: u64,
+    entries_hash: u64,
+    sessions: Sessions,
+}
+
+impl SnapshotSink {
+    pub(super) fn new(
+        stage: Box<dyn Stage>,
+        expected: SnapshotMeta,
+        newest: Arc<AtomicU64>,
+    ) -> Self {
+        let number = newest.fetch_add(1, Ordering::Relaxed) + 1;
+        Self {
+            stage: Some(stage),
+            expected,
+            items: ItemReader::default(),
+            meta: None,
+            seen: Seen::default(),
+            entries: Vec::new(),
+            sessions: Vec::new(),
+            batch_bytes: 0,
+            number,
+            newest,
+        }
+    }
+
+    /// Takes the next chunk, however the stream was cut. Writes the disk: it blocks.
+    ///
+    /// # Errors
+    /// `Corrupt` if the bytes are not what they claim, `Unavailable` if a newer snapshot is being
+    /// received, `Full` or `Storage` if the disk refuses. The sink is of no use after any.
+    pub(crate) fn write(&mut self, chunk: &[u8]) -> Result<()> {
+        self.items.push(chunk);
+        let taken = self.take_items();
+        if taken.is_err() {
+            // Removes the directory now: the owner may keep a sink that has failed for a while.
+            self.stage = None;
+        }
+        taken
+    }
+
+    /// Completes the state, if all of it was received. Blocks.
+    ///
+    /// # Errors
+    /// `Corrupt` if the stream is cut short, `Full` or `Storage` if the disk refuses.
+    pub(crate) fn finish(mut self) -> Result<StagedState> {
+        self.check_newest()?;
+        self.flush()?;
+        match (self.stage.take(), self.meta.take()) {
+            (Some(stage), Some(meta)) if self.items.is_complete() => stage.finish(&meta),
+            (None, _) => Err(used_up()),
+            (Some(_), _) => Err(corrupt(DecodeError::new("it is cut short"))),
+        }
+    }
+
+    fn take_items(&mut self) -> Result<()> {
+        self.check_newest()?;
+        while let Some(item) = self.items.next().map_err(corrupt)? {
+            match item {
+                Item::Header(meta) => self.take_header(meta)?,
+                Item::Entry { key, record } => self.take_entry(key, record)?,
+                Item::Session { id, record } => self.take_session(id, record)?,
+                Item::Trailer { entries, sessions } => self.check_sums(entries, sessions)?,
+            }
+            if self.batch_bytes >= BATCH_BYTES {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_newest(&self) -> Result<()> {
+        if self.newest.load(Ordering::Relaxed) == self.number {
+            return Ok(());
+        }
+        Err(Error::unavailable("a newer snapshot is being received"))
+    }
+
+    fn take_header(&mut self, meta: Box<Meta>) -> Result<()> {
+        let SnapshotMeta { last_log_id, last_membership } = &self.expected;
+        if meta.applied != *last_log_id || *meta.membership != *last_membership {
+            return Err(corrupt(DecodeError::new("it is not the one that was announced")));
+        }
+        self.meta = Some(meta);
+        Ok(())
+    }
+
+    fn take_entry(&mut self, key: Bytes, record: Bytes) -> Result<()> {
+        if key <= self.seen.last_key || self.seen.last_session.is_some() {
+            return Err(out_of_order());
+        }
+        let (head, _) = Head::decode(&key, &record)?;
+        self.seen.len += 1;
+        self.seen.bytes += key.len() as u64 + head.value_bytes;
+        self.seen.entries_hash = self.seen.entries_hash.wrapping_add(head.hash());
+        self.seen.last_key = key.clone();
+        self.batch_bytes += key.len() + record.len();
+        self.entries.push((key, record));
+        Ok(())
+    }
+
+    fn take_session(&mut self, id: SessionId, record: Bytes) -> Result<()> {
+        if self.seen.last_session.is_some_and(|last| id <= last) {
+            return Err(out_of_order());
+        }
+        let session = decode_session(id, record.clone()).map_err(corrupt)?;
+        self.seen.sessions.insert(id, session);
+        self.seen.last_session = Some(id);
+        self.batch_bytes += record.len();
+        self.sessions.push((id, record));
+        Ok(())
+    }
+
+    /// Compares what came with what the sender counted, twice: in the stream and in its state.
+    fn check_sums(&self, entries: u64, sessions: u64) -> Result<()> {
+        let seen = &self.seen;
+        let complete = self.meta.as_ref().is_some_and(|meta| {
+            (meta.len, meta.bytes) == (seen.len, seen.bytes)
+                && (meta.entries_hash, meta.sessions_hash)
+                    == (seen.entries_hash, seen.sessions.hash())
+        });
+        if complete && (entries, sessions) == (seen.len, seen.sessions.count() as u64) {
+            return Ok(());
+        }
+        Err(corrupt(DecodeError::new("its records do not add up to its state")))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let stage = self.stage.as_mut().ok_or_else(used_up)?;
+        if !self.entries.is_empty() {
+            stage.put_entries(&self.entries)?;
+            self.entries.clear();
+        }
+        if !self.sessions.is_empty() {
+            stage.put_sessions(&self.sessions)?;
+            self.sessions.clear();
+        }
+        self.batch_bytes = 0;
+        Ok(())
+    }
+}
+
+fn corrupt(error: DecodeError) -> Error {
+    Error::corrupt("the received snapshot is damaged and was dropped: the leader sends it again")
+        .with_source(error)
+}
+
+fn out_of_order() -> Error {
+    corrupt(DecodeError::new("its records are out of order"))
+}
+
+fn used_up() -> Error {
+    Error::internal("a snapshot sink was used after it had failed")
+}

@@ -1,0 +1,258 @@
+//! `StateEnv` is the LMDB environment of one generation of the state.
+
+use std::ops::{Bound, ControlFlow};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use heed::types::Bytes as Raw;
+use heed::{CommitOrAbort, Database, PutFlags, RoTxn, RwTxn, WithoutTls};
+
+use crate::codec::DecodeError;
+use crate::command::SessionId;
+use crate::error::{Error, Result};
+use crate::storage::buffer::{KeyRange, Slot};
+use crate::storage::env::{Durability, Env};
+use crate::storage::session::Sessions;
+use crate::storage::state_disk::{Checkpoint, DiskView, Loaded, Order, Visit};
+use crate::storage::state_record::{
+    Head, META_KEY, Meta, OWNER_KEY, Record, decode_owner, decode_session, encode_owner,
+    encode_session, session_key,
+};
+
+/// Read transactions of one view: readers of different threads rarely wait for each other.
+const READERS: usize = 4;
+
+type Table = Database<'static, Raw, Raw>;
+
+/// An open environment and its tables. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct StateEnv {
+    env: Env,
+    data: Table,
+    meta: Table,
+    sessions: Table,
+}
+
+impl StateEnv {
+    pub(super) fn open(path: &Path, map_bytes: usize, durability: Durability) -> Result<Self> {
+        let env = Env::open(path, map_bytes, durability)?;
+        let wtxn = env.write_txn()?;
+        let tables = env.create_databases_and_commit(wtxn, |opener, wtxn| -> heed::Result<_> {
+            let data = opener.create_database::<Raw, Raw>(wtxn, Some("data"))?;
+            let meta = opener.create_database::<Raw, Raw>(wtxn, Some("meta"))?;
+            let sessions = opener.create_database::<Raw, Raw>(wtxn, Some("sessions"))?;
+            Ok(CommitOrAbort::<_, ()>::Commit([data, meta, sessions]))
+        })?;
+        let [data, meta, sessions] =
+            tables.commit().ok_or_else(|| Error::internal("the tables were not created"))?;
+        Ok(Self { env, data, meta, sessions })
+    }
+
+    /// Returns whose state this is.
+    pub(super) fn owner(&self) -> Result<u64> {
+        let rtxn = self.env.read_txn()?;
+        let bytes = self.meta.get(&rtxn, OWNER_KEY)?.unwrap_or_default();
+        decode_owner(Bytes::copy_from_slice(bytes)).map_err(|e| damaged("owner", e))
+    }
+
+    pub(super) fn meta(&self) -> Result<Meta> {
+        let rtxn = self.env.read_txn()?;
+        self.read_meta(&rtxn)
+    }
+
+    fn read_meta(&self, rtxn: &RoTxn<'_>) -> Result<Meta> {
+        let bytes = self.meta.get(rtxn, META_KEY)?.unwrap_or_default();
+        Meta::decode(Bytes::copy_from_slice(bytes)).map_err(|e| damaged("meta", e))
+    }
+
+    /// Reads all that is kept in memory, and opens a view that shows exactly that.
+    ///
+    /// The caller sees to it that no writer runs meanwhile.
+    pub(super) fn load(&self) -> Result<Loaded> {
+        let rtxn = self.env.read_txn()?;
+        let meta = self.read_meta(&rtxn)?;
+        let mut sessions = Sessions::default();
+        for item in self.sessions.iter(&rtxn)? {
+            let (key, bytes) = item?;
+            let id = <[u8; 16]>::try_from(key)
+                .map(|id| SessionId(u128::from_be_bytes(id)))
+                .map_err(|_| damaged("session", DecodeError::new("a key of wrong length")))?;
+            let session = decode_session(id, Bytes::copy_from_slice(bytes))
+                .map_err(|e| damaged("session", e))?;
+            sessions.insert(id, session);
+        }
+        if sessions.hash() != meta.sessions_hash {
+            return Err(damaged("session", DecodeError::new("a record is missing")));
+        }
+        if self.data.len(&rtxn)? != meta.len {
+            return Err(damaged(
+                "meta",
+                DecodeError::new("it counts other entries than there are"),
+            ));
+        }
+        Ok(Loaded { meta, sessions, view: self.view()? })
+    }
+
+    /// Opens a view of the last commit; the caller sees to it that no writer runs meanwhile.
+    fn view(&self) -> Result<Arc<dyn DiskView>> {
+        let open = || (*self.env).clone().static_read_txn().map(Mutex::new);
+        let readers = (0..READERS).map(|_| open()).collect::<heed::Result<Vec<_>>>()?;
+        Ok(Arc::new(EnvView { data: self.data, readers, next: AtomicUsize::new(0) }))
+    }
+
+    /// Commits a checkpoint and opens a view of it; called by one thread at a time.
+    pub(super) fn commit(&self, checkpoint: &Checkpoint) -> Result<Arc<dyn DiskView>> {
+        let mut wtxn = self.env.write_txn()?;
+        self.write_entries(&mut wtxn, checkpoint)?;
+        for id in &checkpoint.changed {
+            let key = session_key(*id);
+            match checkpoint.sessions.get(*id) {
+                Some(session) => {
+                    self.sessions.put(&mut wtxn, &key, &encode_session(*id, session))?;
+                }
+                None => {
+                    self.sessions.delete(&mut wtxn, &key)?;
+                }
+            }
+        }
+        self.meta.put(&mut wtxn, META_KEY, &checkpoint.meta.encode())?;
+        wtxn.commit()?;
+        self.view()
+    }
+
+    fn write_entries(&self, wtxn: &mut RwTxn<'_>, checkpoint: &Checkpoint) -> Result<()> {
+        let mut bytes = Vec::new();
+        for (key, slot) in checkpoint.entries.iter() {
+            match slot {
+                Slot::Put(record) => {
+                    bytes.clear();
+                    record.encode(&mut bytes);
+                    self.data.put(wtxn, key, &bytes)?;
+                }
+                Slot::Tombstone => {
+                    self.data.delete(wtxn, key)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds raw entries behind all that are there.
+    pub(super) fn append_entries(&self, entries: &[(Bytes, Bytes)]) -> Result<()> {
+        let mut wtxn = self.env.write_txn()?;
+        for (key, record) in entries {
+            self.data.put_with_flags(&mut wtxn, PutFlags::APPEND, key, record)?;
+        }
+        Ok(wtxn.commit()?)
+    }
+
+    /// Adds raw sessions behind all that are there.
+    pub(super) fn append_sessions(&self, sessions: &[(SessionId, Bytes)]) -> Result<()> {
+        let mut wtxn = self.env.write_txn()?;
+        for (id, record) in sessions {
+            self.sessions.put_with_flags(&mut wtxn, PutFlags::APPEND, &session_key(*id), record)?;
+        }
+        Ok(wtxn.commit()?)
+    }
+
+    /// Writes what makes the environment a whole state, syncs it and closes it.
+    pub(super) fn complete(self, meta: &Meta, owner: u64) -> Result<()> {
+        let mut wtxn = self.env.write_txn()?;
+        self.meta.put(&mut wtxn, META_KEY, &meta.encode())?;
+        self.meta.put(&mut wtxn, OWNER_KEY, &encode_owner(owner))?;
+        wtxn.commit()?;
+        self.env.force_sync()?;
+        self.close();
+        Ok(())
+    }
+
+    /// Closes the environment now; nobody else may hold it.
+    pub(super) fn close(self) {
+        let closing = (*self.env).clone().prepare_for_closing();
+        drop(self);
+        closing.wait();
+    }
+
+    /// Returns the bytes of the pages in use: the file is as large as it ever had to be.
+    pub(super) fn used_bytes(&self) -> Result<u64> {
+        let rtxn = self.env.read_txn()?;
+        let mut used = 0;
+        for table in [self.data, self.meta, self.sessions] {
+            let stat = table.stat(&rtxn)?;
+            let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+            used += pages as u64 * u64::from(stat.page_size);
+        }
+        Ok(used)
+    }
+}
+
+/// Several read transactions of one commit.
+struct EnvView {
+    data: Table,
+    readers: Vec<Mutex<RoTxn<'static, WithoutTls>>>,
+    next: AtomicUsize,
+}
+
+impl EnvView {
+    /// Takes a transaction that nobody reads with, or waits for one.
+    fn reader(&self) -> MutexGuard<'_, RoTxn<'static, WithoutTls>> {
+        let first = self.next.fetch_add(1, Ordering::Relaxed) % READERS;
+        let (before, after) = self.readers.split_at(first);
+        let mut in_turn = after.iter().chain(before);
+        in_turn.find_map(|reader| reader.try_lock().ok()).unwrap_or_else(|| {
+            let reader = self.readers.get(first).expect("first is below READERS");
+            // A panic elsewhere leaves a read transaction as it was.
+            reader.lock().unwrap_or_else(PoisonError::into_inner)
+        })
+    }
+}
+
+impl DiskView for EnvView {
+    fn record(&self, key: &[u8]) -> Result<Option<Record>> {
+        let rtxn = self.reader();
+        let Some(bytes) = self.data.get(&rtxn, key)? else { return Ok(None) };
+        Record::decode(key, bytes).map(Some)
+    }
+
+    fn head(&self, key: &[u8]) -> Result<Option<Head>> {
+        let rtxn = self.reader();
+        let Some(bytes) = self.data.get(&rtxn, key)? else { return Ok(None) };
+        Head::decode(key, bytes).map(|(head, _)| Some(head))
+    }
+
+    fn scan(&self, range: &KeyRange, order: Order, visit: &mut Visit<'_>) -> Result<()> {
+        let rtxn = self.reader();
+        let range = (borrowed(&range.0), borrowed(&range.1));
+        match order {
+            Order::Forward => drain(self.data.range(&rtxn, &range)?, visit),
+            Order::Reverse => drain(self.data.rev_range(&rtxn, &range)?, visit),
+        }
+    }
+}
+
+fn borrowed(bound: &Bound<Bytes>) -> Bound<&[u8]> {
+    bound.as_ref().map(AsRef::as_ref)
+}
+
+fn drain<'t>(
+    items: impl Iterator<Item = heed::Result<(&'t [u8], &'t [u8])>>,
+    visit: &mut Visit<'_>,
+) -> Result<()> {
+    for item in items {
+        let (key, record) = item?;
+        if visit(key, record)? == ControlFlow::Break(()) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn damaged(what: &str, error: DecodeError) -> Error {
+    Error::corrupt(format!(
+        "the {what} record of the state is damaged: remove this node's data directory and let it \
+         fetch its state from the others, or restore a backup"
+    ))
+    .with_source(error)
+}
