@@ -386,6 +386,25 @@ async fn a_flipped_bit_in_the_vote_is_corrupt() {
     assert_eq!(lmdb_log(temp.path(), TAIL_BYTES).unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
+#[tokio::test]
+async fn the_bytes_of_every_raft_record_are_golden() {
+    let disk = SimDisk::default();
+    let (mut log, _) = sim_log(&disk);
+    log.save_vote(&Vote::new_committed(3, 9)).await.unwrap();
+    log.save_committed(Some(LogId::new_term_index(2, 4))).await.unwrap();
+    append(&log, (0..3).map(|index| entry(1, index))).await;
+    log.purge(LogId::new_term_index(1, 1)).await.unwrap();
+    log.put(Record::Cluster, Bytes::copy_from_slice(&7_u128.to_be_bytes())).unwrap().await.unwrap();
+    let hex = |record| {
+        let body = disk.durable().records[&record].clone();
+        body.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    assert_eq!(hex(Record::Vote), "0000000000000003000000000000000901");
+    assert_eq!(hex(Record::Committed), "0100000000000000020000000000000004");
+    assert_eq!(hex(Record::Purged), "00000000000000010000000000000001");
+    assert_eq!(hex(Record::Cluster), "00000000000000000000000000000007");
+}
+
 #[derive(Debug, Clone)]
 enum Action {
     Append(u64),
