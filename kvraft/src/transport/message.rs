@@ -24,6 +24,8 @@ pub(super) const HEADER_BYTES: usize = 5;
 const SMALL_BODY: usize = 64 << 10;
 /// Bound of a frame that holds members: thousands of them with their labels.
 const MEMBERS_BODY: usize = 4 << 20;
+/// Longest text that travels in a failure or a refusal.
+const MAX_TEXT_BYTES: usize = 4 << 10;
 /// What surrounds a command in its frame.
 const OVERHEAD: usize = 64 << 10;
 const COMMAND_BODY: usize = CEILING_COMMAND_BYTES as usize + OVERHEAD;
@@ -31,9 +33,15 @@ const COMMAND_BODY: usize = CEILING_COMMAND_BYTES as usize + OVERHEAD;
 const APPEND_BODY: usize = COMMAND_BODY + (8 << 20);
 /// A chunk ends with the entry that fills it.
 const CHUNK_BODY: usize = SNAPSHOT_CHUNK_BYTES + COMMAND_BODY;
+/// What a peer may send before it is known, whatever its kind.
+pub(super) const HELLO_LIMIT: usize = SMALL_BODY;
+/// What an answer may be, whatever its kind.
+pub(super) const RESPONSE_LIMIT: usize = MEMBERS_BODY;
+/// What a request or a part of a snapshot may be: as its kind says.
+pub(super) const REQUEST_LIMIT: usize = APPEND_BODY;
 
-pub(super) const HELLO: u8 = 1;
-pub(super) const REFUSED: u8 = 2;
+const HELLO: u8 = 1;
+const REFUSED: u8 = 2;
 const APPEND: u8 = 16;
 const VOTE: u8 = 17;
 const PRE_VOTE: u8 = 18;
@@ -44,8 +52,8 @@ const CLAIM: u8 = 22;
 const PEERS: u8 = 23;
 const STREAM_APPEND: u8 = 24;
 const SNAPSHOT: u8 = 25;
-pub(super) const SNAPSHOT_CHUNK: u8 = 26;
-pub(super) const SNAPSHOT_END: u8 = 27;
+const SNAPSHOT_CHUNK: u8 = 26;
+const SNAPSHOT_END: u8 = 27;
 const APPENDED: u8 = 64;
 const VOTED: u8 = 65;
 const TRANSFERRED: u8 = 66;
@@ -62,10 +70,8 @@ pub(super) const fn max_body_len(kind: u8) -> Option<usize> {
     match kind {
         HELLO | REFUSED | VOTE | PRE_VOTE | TRANSFER_LEADER | READ_INDEX | PEERS
         | STREAM_APPEND | SNAPSHOT_END | APPENDED | VOTED | TRANSFERRED | PROPOSED
-        | READ_INDEX_IS | CLAIM_GRANTED | STREAM_APPENDED | SNAPSHOT_INSTALLED | FAILED => {
-            Some(SMALL_BODY)
-        }
-        CLAIM | SNAPSHOT | PEERS_ARE => Some(MEMBERS_BODY),
+        | READ_INDEX_IS | CLAIM_GRANTED | STREAM_APPENDED | SNAPSHOT_INSTALLED => Some(SMALL_BODY),
+        CLAIM | SNAPSHOT | PEERS_ARE | FAILED => Some(MEMBERS_BODY),
         PROPOSE => Some(COMMAND_BODY),
         APPEND => Some(APPEND_BODY),
         SNAPSHOT_CHUNK => Some(CHUNK_BODY),
@@ -103,6 +109,20 @@ pub(crate) enum HelloRole {
     Member,
     /// A process without disk or vote: it may propose, read and ask for peers.
     Client,
+}
+
+/// Why a peer is not let in, in words for the people who run it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) text: String,
+}
+
+/// What follows on the stream of a `Snapshot` request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SnapshotPart {
+    Chunk(Bytes),
+    /// The sender has sent everything; a stream that ends without it was given up.
+    End,
 }
 
 /// What one node asks of another.
@@ -275,6 +295,40 @@ impl Hello {
     }
 }
 
+impl Refusal {
+    pub(super) fn encode(&self) -> Bytes {
+        frame(REFUSED, 4 + self.text.len(), |out| put_text(out, &self.text))
+    }
+
+    /// Returns `None` if the frame is not a refusal.
+    pub(super) fn decode(frame: &Frame) -> Decoded<Option<Self>> {
+        if frame.kind != REFUSED {
+            return Ok(None);
+        }
+        let mut reader = Reader::new(frame.body.clone());
+        let text = reader.string()?;
+        reader.finish()?;
+        Ok(Some(Self { text }))
+    }
+}
+
+impl SnapshotPart {
+    pub(super) fn encode(&self) -> Bytes {
+        match self {
+            Self::Chunk(chunk) => frame(SNAPSHOT_CHUNK, chunk.len(), |out| out.put_slice(chunk)),
+            Self::End => frame(SNAPSHOT_END, 0, |_| {}),
+        }
+    }
+
+    pub(super) fn decode(frame: Frame) -> Decoded<Self> {
+        match frame.kind {
+            SNAPSHOT_CHUNK => Ok(Self::Chunk(frame.body)),
+            SNAPSHOT_END => Reader::new(frame.body).finish().map(|()| Self::End),
+            kind => Err(DecodeError::new(format!("frame {kind} is no part of a snapshot"))),
+        }
+    }
+}
+
 impl Request {
     pub(super) fn encode(&self) -> Bytes {
         match self {
@@ -425,7 +479,7 @@ impl Failure {
             }
             FailureReason::Kind(kind) => out.put_u8(kind_code(*kind)),
         }
-        out.put_bytes_with_len(wire::shortened(&self.message).as_bytes());
+        put_text(out, &self.message);
     }
 
     fn decode(reader: &mut Reader) -> Decoded<Self> {
@@ -437,6 +491,12 @@ impl Failure {
         };
         Ok(Self { reason, message: reader.string()? })
     }
+}
+
+/// Writes a text for people, cut so that its frame keeps to its bound.
+fn put_text(out: &mut BytesMut, text: &str) {
+    let end = text.floor_char_boundary(MAX_TEXT_BYTES);
+    out.put_bytes_with_len(text.get(..end).unwrap_or(text).as_bytes());
 }
 
 /// Kinds travel as their place in [`ErrorKind::ALL`], counted from 1, as in C.

@@ -10,14 +10,6 @@ use crate::raft::{
 };
 use crate::record;
 
-/// Longest text that travels in a failure or a refusal.
-const MAX_TEXT_BYTES: usize = 4 << 10;
-
-/// Cuts a text at a character so that its frame keeps to its bound.
-pub(super) fn shortened(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(MAX_TEXT_BYTES)).unwrap_or(text)
-}
-
 fn put_log_id_option(out: &mut BytesMut, id: Option<&LogId>) {
     out.put_option(id, record::put_log_id);
 }
