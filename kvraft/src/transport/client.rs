@@ -16,7 +16,9 @@ use tokio::time::{timeout, timeout_at};
 
 use super::credentials::Credentials;
 use super::frame::{check_len, expect_frame, write_frame};
-use super::message::{HELLO_LIMIT, Hello, RESPONSE_LIMIT, Refusal, Request, Response};
+use super::greeting::{Hello, Refusal};
+use super::kind::{HELLO_LIMIT, RESPONSE_LIMIT};
+use super::message::{Request, Response};
 use super::quic;
 use super::secret::NODE_NAME;
 use super::server::Handler;

@@ -1,12 +1,24 @@
-//! Reads and writes frames on QUIC streams; no length is believed before it is checked.
+//! A `Frame` is `[u32 length of its body][u8 kind][body]` on a QUIC stream.
+//!
+//! No length is believed before it is checked.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use quinn::{ReadError, ReadExactError, RecvStream, SendStream};
 
-use super::message::{Frame, HEADER_BYTES, max_body_len};
-use super::quic;
-use crate::codec::DecodeError;
+use super::{kind, quic};
+use crate::codec::{DecodeError, Writer};
 use crate::error::{Error, Result};
+
+/// Length and kind, in front of each body.
+const HEADER_BYTES: usize = 5;
+/// Longest text that travels in a failure or a refusal.
+const MAX_TEXT_BYTES: usize = 4 << 10;
+/// One frame as it came from a stream, its length already checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    pub(super) kind: u8,
+    pub(super) body: Bytes,
+}
 
 /// Reserved at once for a body; more only as its bytes arrive, so that a length costs nothing.
 const FIRST_ALLOCATION: usize = 64 << 10;
@@ -65,7 +77,7 @@ pub(super) async fn read_frame(
     let mut fields = header.as_slice();
     let len = usize::try_from(fields.get_u32()).unwrap_or(usize::MAX);
     let kind = fields.get_u8();
-    let bound = max_body_len(kind)
+    let bound = kind::max_body_len(kind)
         .ok_or_else(|| DecodeError::new(format!("frame {kind} is unknown to this release")))?
         .min(limit);
     if len > bound {
@@ -95,7 +107,7 @@ pub(super) async fn expect_frame(recv: &mut RecvStream, limit: usize) -> Result<
 /// Fails if the receiver would refuse the frame for its length.
 pub(super) fn check_len(frame: &Bytes) -> Result<()> {
     let body = frame.len().saturating_sub(HEADER_BYTES);
-    let bound = frame.get(HEADER_BYTES - 1).and_then(|kind| max_body_len(*kind)).unwrap_or(0);
+    let bound = frame.get(HEADER_BYTES - 1).and_then(|kind| kind::max_body_len(*kind)).unwrap_or(0);
     if body > bound {
         return Err(Error::invalid(format!(
             "a request of {body} bytes is over the bound of {bound}"
@@ -119,4 +131,24 @@ pub(super) async fn write_frame(send: &mut SendStream, frame: Bytes) -> Result<(
 
 fn cut_short() -> DecodeError {
     DecodeError::new("the stream ended inside a frame")
+}
+
+/// Builds a frame: its kind, then what `body` writes.
+pub(super) fn frame(kind: u8, capacity: usize, body: impl FnOnce(&mut BytesMut)) -> Bytes {
+    let mut out = BytesMut::with_capacity(HEADER_BYTES + capacity);
+    out.put_u32(0);
+    out.put_u8(kind);
+    body(&mut out);
+    // Senders keep to the bounds of the receiver, which are far below 4 GiB.
+    let len = u32::try_from(out.len() - HEADER_BYTES).unwrap_or(u32::MAX);
+    if let Some(place) = out.first_chunk_mut() {
+        *place = len.to_be_bytes();
+    }
+    out.freeze()
+}
+
+/// Writes a text for people, cut so that its frame keeps to its bound.
+pub(super) fn put_text(out: &mut BytesMut, text: &str) {
+    let end = text.floor_char_boundary(MAX_TEXT_BYTES);
+    out.put_bytes_with_len(text.get(..end).unwrap_or(text).as_bytes());
 }

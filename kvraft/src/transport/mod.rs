@@ -3,6 +3,8 @@
 mod client;
 mod credentials;
 mod frame;
+mod greeting;
+mod kind;
 mod message;
 mod network;
 mod quic;
@@ -21,9 +23,8 @@ use tokio::time::timeout_at;
 
 pub(crate) use self::client::{CallError, Peer};
 pub(crate) use self::credentials::{Security, SecurityFiles};
-pub(crate) use self::message::{
-    Failure, FailureReason, Hello, HelloRole, PROTOCOL, PeerMember, Peers, Request, Response,
-};
+pub(crate) use self::greeting::{Hello, HelloRole, PROTOCOL};
+pub(crate) use self::message::{Failure, FailureReason, PeerMember, Peers, Request, Response};
 pub(crate) use self::network::Network;
 pub(crate) use self::server::Handler;
 
@@ -137,3 +138,6 @@ impl Drop for Shared {
         self.endpoint.close(quic::CLOSE_DONE, b"the node closes");
     }
 }
+
+#[cfg(test)]
+mod tests;

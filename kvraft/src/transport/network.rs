@@ -20,7 +20,8 @@ use tokio::time::timeout;
 
 use super::client::{CallError, Client, Lane, Peer};
 use super::frame::{expect_frame, read_frame, write_frame};
-use super::message::{RESPONSE_LIMIT, Request, Response, SnapshotPart};
+use super::kind::RESPONSE_LIMIT;
+use super::message::{Request, Response, SnapshotPart};
 use super::quic;
 use crate::error::Error;
 use crate::raft::{
@@ -99,12 +100,16 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         option: RPCOption,
     ) -> Result<AppendResponse, RpcError> {
         let has_prev = rpc.prev_log_id.is_some();
-        match self.call(&Request::Append(rpc), &option).await? {
-            // Without a log id in front nothing can conflict, and openraft relies on that.
-            Response::Append(AppendResponse::Conflict) if !has_prev => Err(self.odd("conflict")),
-            Response::Append(response) => Ok(response),
-            _ => Err(self.odd("append")),
+        let response = match self.call(&Request::Append(rpc), &option).await? {
+            Response::Append(response) => response,
+            other => return Err(unreachable(&self.unfit(other, "append"))),
+        };
+        // Without a log id in front nothing can conflict, and openraft relies on that.
+        if response == AppendResponse::Conflict && !has_prev {
+            let conflict = Response::Append(response);
+            return Err(unreachable(&self.unfit(conflict, "append")));
         }
+        Ok(response)
     }
 
     fn stream_append<'s, S>(
@@ -128,7 +133,7 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
     ) -> Result<VoteResponse, RpcError> {
         match self.call(&Request::Vote(rpc), &option).await? {
             Response::Vote(response) => Ok(response),
-            _ => Err(self.odd("vote")),
+            other => Err(unreachable(&self.unfit(other, "vote"))),
         }
     }
 
@@ -139,7 +144,7 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
     ) -> Result<VoteResponse, RpcError> {
         match self.call(&Request::PreVote(rpc), &option).await? {
             Response::Vote(response) => Ok(response),
-            _ => Err(self.odd("pre-vote")),
+            other => Err(unreachable(&self.unfit(other, "pre-vote"))),
         }
     }
 
@@ -165,7 +170,7 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
     ) -> Result<TransferResponse, RpcError> {
         match self.call(&Request::TransferLeader(req), &option).await? {
             Response::TransferLeader(response) => Ok(response),
-            _ => Err(self.odd("transfer")),
+            other => Err(unreachable(&self.unfit(other, "transfer"))),
         }
     }
 }
@@ -174,18 +179,17 @@ impl PeerNetwork {
     async fn call(&self, request: &Request, option: &RPCOption) -> Result<Response, RpcError> {
         let deadline = Instant::now() + option.soft_ttl();
         match self.client.request(&self.peer, request, deadline).await {
-            Ok(Response::Failed(failure)) => Err(unreachable(&failure.into())),
             Ok(response) => Ok(response),
             Err(CallError::Unsent(error)) => Err(unreachable(&error)),
             Err(CallError::Lost(error)) => Err(NetworkError::new(&error).into()),
         }
     }
 
-    fn odd(&self, request: &str) -> RpcError {
-        unreachable(&self.odd_answer(request))
-    }
-
-    fn odd_answer(&self, request: &str) -> Error {
+    /// Explains an answer that is not what was asked for.
+    fn unfit(&self, answer: Response, request: &str) -> Error {
+        if let Response::Failed(failure) = answer {
+            return Error::from(failure).context(&self.peer);
+        }
         Error::corrupt(format!("{} gave an answer that fits no {request} request", self.peer))
     }
 
@@ -215,18 +219,13 @@ impl PeerNetwork {
         answers: Option<Answers>,
     ) -> Option<(Result<StreamAppendResult, RpcError>, Option<Answers>)> {
         let mut answers = answers?;
-        match answers.next().await {
-            None => None,
-            Some(Ok(Response::StreamAppend(Ok(matching)))) => {
-                Some((Ok(Ok(matching)), Some(answers)))
-            }
-            Some(Ok(Response::StreamAppend(Err(error)))) => Some((Ok(Err(error)), None)),
-            Some(Ok(Response::Failed(failure))) => Some((Err(unreachable(&failure.into())), None)),
-            Some(Ok(_)) => Some((Err(self.odd("append")), None)),
-            Some(Err(error)) => {
-                Some((Err(NetworkError::new(&error.context(&self.peer)).into()), None))
-            }
-        }
+        let result = match answers.next().await? {
+            Ok(Response::StreamAppend(result)) => Ok(result),
+            Ok(other) => Err(unreachable(&self.unfit(other, "append"))),
+            Err(error) => Err(NetworkError::new(&error.context(&self.peer)).into()),
+        };
+        let more = matches!(result, Ok(Ok(_))).then_some(answers);
+        Some((result, more))
     }
 
     async fn send_snapshot(
@@ -258,11 +257,8 @@ impl PeerNetwork {
             )),
             (_, Ok(Ok(frame))) => match Response::decode(frame) {
                 Ok(Response::SnapshotInstalled(response)) => Ok(response),
-                Ok(Response::Failed(failure)) => {
-                    Err(Unreachable::new(&Error::from(failure).context(&self.peer)).into())
-                }
-                Ok(_) => Err(Unreachable::new(&self.odd_answer("snapshot")).into()),
-                Err(error) => Err(Unreachable::new(&Error::from(error).context(&self.peer)).into()),
+                Ok(other) => Err(Unreachable::new(&self.unfit(other, "snapshot")).into()),
+                Err(error) => Err(self.lost(error.into())),
             },
             (Err(SendFailure::Peer(error)), _) => Err(self.lost(error)),
             (Ok(()), Ok(Err(error))) => Err(self.lost(error.into())),

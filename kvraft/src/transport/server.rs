@@ -15,9 +15,9 @@ use tokio::time::timeout;
 use super::client::Client;
 use super::credentials::Credentials;
 use super::frame::{expect_frame, read_frame, write_frame};
-use super::message::{
-    Failure, HELLO_LIMIT, Hello, HelloRole, REQUEST_LIMIT, Refusal, Request, Response, SnapshotPart,
-};
+use super::greeting::{Hello, HelloRole, Refusal};
+use super::kind::{HELLO_LIMIT, REQUEST_LIMIT};
+use super::message::{Failure, Request, Response, SnapshotPart};
 use super::quic;
 use crate::error::{Error, Result};
 use crate::raft::{AppendRequest, SnapshotMeta, SnapshotResponse, StreamAppendResult, Vote};

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::message::frame;
+use super::frame::frame;
 use crate::codec::{DecodeError, Decoded, Reader, Writer};
 use crate::raft::{
     AppendRequest, AppendResponse, LogId, SnapshotMeta, StreamAppendError, StreamAppendResult,
