@@ -28,8 +28,6 @@ use crate::identity::HexId;
 /// One try to reach a peer: four round trips of any link, yet short enough that a peer which
 /// comes back meanwhile is not waited for in the growing pauses between resent packets.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
-/// Elections and leases wait for these requests: their packets go first.
-const URGENT: i32 = 1;
 
 /// Whom a request is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -138,7 +136,7 @@ impl Client {
             let (mut send, recv) = connection.open_bi().await.map_err(quic::connection_error)?;
             if request.is_urgent() {
                 // Only a stream that was reset has no priority to set.
-                send.set_priority(URGENT).ok();
+                send.set_priority(quic::URGENT).ok();
             }
             write_frame(&mut send, frame).await?;
             Ok::<_, Error>((send, recv))

@@ -22,7 +22,7 @@ const RECHECK: Duration = Duration::from_secs(1);
 pub(crate) enum Security {
     /// Secrets that all nodes share: the first signs, all are trusted.
     Secrets(Vec<Vec<u8>>),
-    /// PEM files, read again when they change.
+    /// PEM files, read again when they change; what is connected then stays connected.
     Files(SecurityFiles),
     /// Encrypted, but everybody is trusted.
     Insecure,

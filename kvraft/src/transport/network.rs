@@ -100,9 +100,10 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         option: RPCOption,
     ) -> Result<AppendResponse, RpcError> {
         let has_prev = rpc.prev_log_id.is_some();
-        let response = match self.call(&Request::Append(rpc), &option).await? {
-            Response::Append(response) => response,
-            other => return Err(unreachable(&self.unfit(other, "append"))),
+        let response = match self.call(&Request::Append(rpc), &option).await {
+            Ok(Response::Append(response)) => response,
+            Ok(other) => return Err(unreachable(&self.unfit(other, "append"))),
+            Err(error) => return Err(error),
         };
         // Without a log id in front nothing can conflict, and openraft relies on that.
         if response == AppendResponse::Conflict && !has_prev {
@@ -131,9 +132,10 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         rpc: VoteRequest,
         option: RPCOption,
     ) -> Result<VoteResponse, RpcError> {
-        match self.call(&Request::Vote(rpc), &option).await? {
-            Response::Vote(response) => Ok(response),
-            other => Err(unreachable(&self.unfit(other, "vote"))),
+        match self.call(&Request::Vote(rpc), &option).await {
+            Ok(Response::Vote(response)) => Ok(response),
+            Ok(other) => Err(unreachable(&self.unfit(other, "vote"))),
+            Err(error) => Err(error),
         }
     }
 
@@ -142,9 +144,10 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         rpc: VoteRequest,
         option: RPCOption,
     ) -> Result<VoteResponse, RpcError> {
-        match self.call(&Request::PreVote(rpc), &option).await? {
-            Response::Vote(response) => Ok(response),
-            other => Err(unreachable(&self.unfit(other, "pre-vote"))),
+        match self.call(&Request::PreVote(rpc), &option).await {
+            Ok(Response::Vote(response)) => Ok(response),
+            Ok(other) => Err(unreachable(&self.unfit(other, "pre-vote"))),
+            Err(error) => Err(error),
         }
     }
 
@@ -168,16 +171,17 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         req: TransferRequest,
         option: RPCOption,
     ) -> Result<TransferResponse, RpcError> {
-        match self.call(&Request::TransferLeader(req), &option).await? {
-            Response::TransferLeader(response) => Ok(response),
-            other => Err(unreachable(&self.unfit(other, "transfer"))),
+        match self.call(&Request::TransferLeader(req), &option).await {
+            Ok(Response::TransferLeader(response)) => Ok(response),
+            Ok(other) => Err(unreachable(&self.unfit(other, "transfer"))),
+            Err(error) => Err(error),
         }
     }
 }
 
 impl PeerNetwork {
     async fn call(&self, request: &Request, option: &RPCOption) -> Result<Response, RpcError> {
-        let deadline = Instant::now() + option.soft_ttl();
+        let deadline = within(option.soft_ttl());
         match self.client.request(&self.peer, request, deadline).await {
             Ok(response) => Ok(response),
             Err(CallError::Unsent(error)) => Err(unreachable(&error)),
@@ -201,7 +205,7 @@ impl PeerNetwork {
     where
         S: Stream<Item = AppendRequest> + Send + Unpin + 'static,
     {
-        let deadline = Instant::now() + option.soft_ttl();
+        let deadline = within(option.soft_ttl());
         let (send, recv) = self
             .client
             .open(&self.peer, Lane::Requests, &Request::StreamAppend, deadline)
@@ -238,7 +242,7 @@ impl PeerNetwork {
             return Err(self.lost(Error::internal("a received snapshot is not for sending")));
         };
         let request = Request::Snapshot { vote, meta: snapshot.meta };
-        let deadline = Instant::now() + stall;
+        let deadline = within(stall);
         let (mut send, mut recv) = self
             .client
             .open(&self.peer, Lane::Snapshots, &request, deadline)
@@ -370,6 +374,11 @@ where
     }
     // Only a stream that was reset cannot be finished, and this one was not.
     send.finish().ok();
+}
+
+/// The deadline of what begins now, by the clock that the deadlines of a runtime follow.
+fn within(time: Duration) -> Instant {
+    tokio::time::Instant::now().into_std() + time
 }
 
 fn unreachable(error: &Error) -> RpcError {

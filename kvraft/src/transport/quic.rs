@@ -27,6 +27,9 @@ const SEND_WINDOW: u64 = 32 << 20;
 /// Requests that one peer may have open at a time; it waits beyond.
 const MAX_STREAMS: u32 = 1024;
 
+/// The priority of streams that elections and leases wait for: their packets go first.
+pub(super) const URGENT: i32 = 1;
+
 /// The node closes, or needs this connection no more.
 pub(super) const CLOSE_DONE: VarInt = VarInt::from_u32(0);
 /// The peer's identity, cluster or protocol does not fit.

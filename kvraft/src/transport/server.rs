@@ -183,6 +183,10 @@ impl Server {
                 return respond(&mut send, &response).await;
             }
             Ok(Ok(request)) => {
+                if request.is_urgent() {
+                    // Only a stream that was reset has no priority to set.
+                    send.set_priority(quic::URGENT).ok();
+                }
                 let response = self.handler.handle(peer, request).await;
                 return respond(&mut send, &response).await;
             }

@@ -224,11 +224,11 @@ fn a_hello_of_another_protocol_is_refused_by_both_numbers() {
 /// Lets every reader have a go: they may refuse, never panic.
 fn read_by_all(kind: u8, body: &[u8]) {
     let frame = Frame { kind, body: Bytes::copy_from_slice(body) };
-    let _ = Request::decode(frame.clone()).map(|request| request.encode());
-    let _ = Response::decode(frame.clone()).map(|response| response.encode());
-    let _ = Hello::decode(frame.clone());
-    let _ = Refusal::decode(&frame);
-    let _ = SnapshotPart::decode(frame);
+    Request::decode(frame.clone()).map(|request| request.encode()).ok();
+    Response::decode(frame.clone()).map(|response| response.encode()).ok();
+    Hello::decode(frame.clone()).ok();
+    Refusal::decode(&frame).ok();
+    SnapshotPart::decode(frame).ok();
 }
 
 proptest! {

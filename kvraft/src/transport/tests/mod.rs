@@ -28,6 +28,9 @@ use crate::raft::{
 /// Long enough for the slowest machine, never waited for when things work.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How often a condition is looked at.
+const POLL: Duration = Duration::from_millis(2);
+
 fn deadline() -> Instant {
     Instant::now() + PATIENCE
 }
@@ -48,7 +51,7 @@ where
             Ok(value) => return value,
             Err(error) => assert!(Instant::now() < end, "still failing: {error:?}"),
         }
-        tokio::task::yield_now().await;
+        tokio::time::sleep(POLL).await;
     }
 }
 
@@ -123,9 +126,11 @@ impl Handler for Arc<Fake> {
                 }
                 Request::Append(_) => Response::Append(AppendResponse::Success),
                 Request::TransferLeader(_) => Response::TransferLeader(Ok(())),
-                other => {
-                    let message = format!("{other:?}");
-                    Response::Failed(Failure::from(&Error::refused(message)))
+                Request::Claim(_) => Response::ClaimGranted,
+                Request::Peers => Response::Peers(Peers::default()),
+                Request::StreamAppend | Request::Snapshot { .. } => {
+                    let error = Error::internal("a stream is not a request");
+                    Response::Failed(Failure::from(&error))
                 }
             }
         }
@@ -137,14 +142,14 @@ impl Handler for Arc<Fake> {
         mut requests: BoxStream<'static, AppendRequest>,
     ) -> BoxStream<'static, Result<StreamAppendResult>> {
         let (queue, answers) = mpsc::channel(256);
-        let fake = Arc::clone(self);
+        let fake = Self::clone(self);
         tokio::spawn(async move {
             while let Some(request) = requests.next().await {
                 fake.appended.fetch_add(1, Ordering::SeqCst);
                 queue.send(request).await.ok();
             }
         });
-        stream::unfold((answers, Arc::clone(self)), |(mut answers, fake)| async move {
+        stream::unfold((answers, Self::clone(self)), |(mut answers, fake)| async move {
             let request = answers.recv().await?;
             fake.gate.acquire().await.unwrap().forget();
             let result = match request.prev_log_id {
@@ -164,7 +169,7 @@ impl Handler for Arc<Fake> {
         _meta: SnapshotMeta,
         mut chunks: BoxStream<'static, Result<Bytes>>,
     ) -> BoxFuture<'static, Result<SnapshotResponse>> {
-        let fake = Arc::clone(self);
+        let fake = Self::clone(self);
         async move {
             if !fake.takes_chunks {
                 return std::future::pending().await;

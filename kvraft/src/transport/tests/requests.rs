@@ -31,10 +31,10 @@ async fn answer_to(connection: &quinn::Connection, bytes: &[u8]) -> Response {
 }
 
 fn refused(response: Response) -> Error {
-    match response {
-        Response::Failed(failure) => failure.into(),
-        other => panic!("expected a failure, got {other:?}"),
-    }
+    let Response::Failed(failure) = response else {
+        panic!("expected a failure, got {response:?}");
+    };
+    failure.into()
 }
 
 #[tokio::test]
@@ -213,10 +213,10 @@ async fn a_peer_that_restarts_on_its_port_is_reached_long_before_its_old_connect
     a.ask(&b).await.unwrap();
     // As if killed: nothing is closed, nobody is told.
     let Node { transport, .. } = b;
-    std::mem::drop(first_life.spawn(async move {
+    first_life.spawn(async move {
         let _kept = transport;
         std::future::pending::<()>().await;
-    }));
+    });
     tokio::task::spawn_blocking(move || drop(first_life)).await.unwrap();
 
     let mut reborn = hello("b", 2);
