@@ -109,12 +109,23 @@ impl Random for SystemSource {
     }
 }
 
+/// Room for a burst of packets while this process is not scheduled; the system may grant less.
+const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+
 #[derive(Debug)]
 struct UdpSockets;
 
 impl SocketFactory for UdpSockets {
     fn bind(&self, address: SocketAddr) -> io::Result<Arc<dyn quinn::AsyncUdpSocket>> {
         use quinn::Runtime as _;
-        quinn::TokioRuntime.wrap_udp_socket(std::net::UdpSocket::bind(address)?)
+        let socket = std::net::UdpSocket::bind(address)?;
+        let state = quinn::udp::UdpSocketState::new((&socket).into())?;
+        let sized = state
+            .set_recv_buffer_size((&socket).into(), SOCKET_BUFFER_BYTES)
+            .and_then(|()| state.set_send_buffer_size((&socket).into(), SOCKET_BUFFER_BYTES));
+        if let Err(error) = sized {
+            tracing::debug!(%error, "the UDP socket keeps the buffers of the system's default");
+        }
+        quinn::TokioRuntime.wrap_udp_socket(socket)
     }
 }

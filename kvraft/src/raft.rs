@@ -30,10 +30,13 @@ pub(crate) type Snapshot = alias::SnapshotOf<TypeConfig, SnapshotData>;
 pub(crate) type AppendRequest = openraft::raft::AppendEntriesRequest<TypeConfig>;
 pub(crate) type AppendResponse = openraft::raft::AppendEntriesResponse<TypeConfig>;
 pub(crate) type StreamAppendResult = openraft::raft::StreamAppendResult<TypeConfig>;
+pub(crate) type StreamAppendError = openraft::raft::StreamAppendError<TypeConfig>;
 pub(crate) type VoteRequest = openraft::raft::VoteRequest<TypeConfig>;
 pub(crate) type VoteResponse = openraft::raft::VoteResponse<TypeConfig>;
 pub(crate) type SnapshotResponse = openraft::raft::SnapshotResponse<TypeConfig>;
 pub(crate) type TransferRequest = openraft::raft::TransferLeaderRequest<TypeConfig>;
+pub(crate) type TransferError = openraft::raft::TransferLeaderError<TypeConfig>;
+pub(crate) type TransferResponse = openraft::raft::TransferLeaderResponse<TypeConfig>;
 
 /// What the membership records of each member, beside its node id.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

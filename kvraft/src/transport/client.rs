@@ -1,0 +1,327 @@
+//! `Client` is the dialing side: one connection per peer and purpose, shared by all who wait.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use quinn::{Connection, Endpoint, RecvStream, SendStream};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::{timeout, timeout_at};
+
+use super::credentials::Credentials;
+use super::frame::{check_len, expect_frame, write_frame};
+use super::greeting::{Hello, Refusal};
+use super::kind::{HELLO_LIMIT, RESPONSE_LIMIT};
+use super::message::{Request, Response};
+use super::quic;
+use super::secret::NODE_NAME;
+use super::server::Handler;
+use crate::error::{Error, Result};
+use crate::identity::HexId;
+
+/// One try to reach a peer: four round trips of any link, yet short enough that a peer which
+/// comes back meanwhile is not waited for in the growing pauses between resent packets.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Whom a request is for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Peer {
+    /// If known, a node with another id at the address is refused.
+    pub(crate) node_id: Option<u64>,
+    /// For messages; the identity is the id.
+    pub(crate) name: String,
+    /// `host:port`, resolved again on each dial.
+    pub(crate) address: String,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.is_empty() {
+            return write!(f, "the node at {}", self.address);
+        }
+        write!(f, "node {} at {}", self.name, self.address)
+    }
+}
+
+/// What a failed request tells about the peer.
+#[derive(Debug, Clone)]
+pub(crate) enum CallError {
+    /// The peer did not get the request: nothing was done, ask elsewhere.
+    Unsent(Error),
+    /// The peer may have got the request, its answer is lost: it may be done.
+    Lost(Error),
+}
+
+/// What a connection is for: bulk must not hold up what is urgent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Lane {
+    Requests,
+    Snapshots,
+}
+
+type Slots = HashMap<(Peer, Lane), Slot>;
+
+/// All who wait for one dial share it.
+type Dial = Shared<BoxFuture<'static, Result<Connection>>>;
+
+/// How far the way to one peer is built. A failed dial leaves none.
+enum Slot {
+    /// `again` starts the attempt anew, for a peer that is known to have come back.
+    Dialing {
+        dial: Dial,
+        again: Arc<Notify>,
+    },
+    Open {
+        connection: Connection,
+        nonce: u64,
+    },
+}
+
+pub(super) struct Client {
+    endpoint: Endpoint,
+    credentials: Credentials,
+    handler: Arc<dyn Handler>,
+    runtime: Handle,
+    slots: Mutex<Slots>,
+}
+
+impl Client {
+    pub(super) fn new(
+        endpoint: Endpoint,
+        credentials: Credentials,
+        handler: Arc<dyn Handler>,
+        runtime: Handle,
+    ) -> Self {
+        Self { endpoint, credentials, handler, runtime, slots: Mutex::default() }
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(super) async fn request(
+        self: &Arc<Self>,
+        peer: &Peer,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<Response, CallError> {
+        let (mut send, mut recv) =
+            self.open(peer, Lane::Requests, request, deadline).await.map_err(CallError::Unsent)?;
+        // A stream that was written whole and not reset can be finished.
+        send.finish().map_err(|error| {
+            CallError::Lost(Error::unavailable(format!("{peer} gave up")).with_source(error))
+        })?;
+        let answer = async {
+            let frame = expect_frame(&mut recv, RESPONSE_LIMIT).await.map_err(Error::from)?;
+            Response::decode(frame).map_err(Error::from)
+        };
+        self.before(deadline, peer, answer).await.map_err(CallError::Lost)
+    }
+
+    /// Opens a stream and writes its first request; an error means that the peer got none.
+    pub(super) async fn open(
+        self: &Arc<Self>,
+        peer: &Peer,
+        lane: Lane,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<(SendStream, RecvStream)> {
+        let frame = request.encode();
+        check_len(&frame)?;
+        let connection = self.connection(peer, lane, deadline).await?;
+        let opened = async {
+            let (mut send, recv) = connection.open_bi().await.map_err(quic::connection_error)?;
+            if request.is_urgent() {
+                // Only a stream that was reset has no priority to set.
+                send.set_priority(quic::URGENT).ok();
+            }
+            write_frame(&mut send, frame).await?;
+            Ok::<_, Error>((send, recv))
+        };
+        self.before(deadline, peer, opened).await
+    }
+
+    async fn before<T>(
+        &self,
+        deadline: Instant,
+        peer: &Peer,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        match timeout_at(deadline.into(), work).await {
+            Ok(result) => result.map_err(|error| error.context(peer)),
+            Err(_) => Err(Error::unavailable(format!("{peer} did not answer in time"))),
+        }
+    }
+
+    /// Dials an address and returns what the node there says of itself now.
+    pub(super) async fn hello_of(&self, address: &str, deadline: Instant) -> Result<Hello> {
+        let peer = Peer { node_id: None, name: String::new(), address: address.to_owned() };
+        let asked = async {
+            let (connection, hello) = self.reach(&peer).await?;
+            connection.close(quic::CLOSE_DONE, b"");
+            Ok::<_, Error>(hello)
+        };
+        self.before(deadline, &peer, asked).await
+    }
+
+    /// Takes note that a node has dialed in: connections to its former start are dead, and a
+    /// dial that waits for it need not wait longer.
+    pub(super) fn peer_is_up(&self, hello: &Hello) {
+        let mut slots = self.slots();
+        slots.retain(|(peer, _), slot| {
+            if peer.node_id != Some(hello.identity.node_id) {
+                return true;
+            }
+            match slot {
+                Slot::Dialing { again, .. } => {
+                    again.notify_one();
+                    true
+                }
+                Slot::Open { nonce, .. } if *nonce == hello.identity.nonce => true,
+                Slot::Open { connection, .. } => {
+                    connection.close(quic::CLOSE_SUPERSEDED, b"the peer has restarted");
+                    false
+                }
+            }
+        });
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn connection(
+        self: &Arc<Self>,
+        peer: &Peer,
+        lane: Lane,
+        deadline: Instant,
+    ) -> Result<Connection> {
+        let dial = {
+            let mut slots = self.slots();
+            match slots.get(&(peer.clone(), lane)) {
+                Some(Slot::Open { connection, .. }) if connection.close_reason().is_none() => {
+                    return Ok(connection.clone());
+                }
+                Some(Slot::Dialing { dial, .. }) => dial.clone(),
+                Some(Slot::Open { .. }) | None => self.start_dial(&mut slots, peer, lane),
+            }
+        };
+        self.before(deadline, peer, dial).await
+    }
+
+    fn start_dial(self: &Arc<Self>, slots: &mut Slots, peer: &Peer, lane: Lane) -> Dial {
+        slots.retain(|_, slot| match slot {
+            Slot::Dialing { .. } => true,
+            Slot::Open { connection, .. } => connection.close_reason().is_none(),
+        });
+        let again = Arc::new(Notify::new());
+        let task = self.runtime.spawn({
+            let (client, peer, again) = (Arc::clone(self), peer.clone(), Arc::clone(&again));
+            async move { client.dial(peer, lane, &again).await }
+        });
+        let dial = async move {
+            task.await.unwrap_or_else(|error| {
+                Err(Error::closed("the node stopped while dialing").with_source(error))
+            })
+        };
+        let dial = dial.boxed().shared();
+        slots.insert((peer.clone(), lane), Slot::Dialing { dial: dial.clone(), again });
+        dial
+    }
+
+    async fn dial(&self, peer: Peer, lane: Lane, again: &Notify) -> Result<Connection> {
+        let attempts = async {
+            loop {
+                tokio::select! {
+                    reached = self.reach_known(&peer) => return reached,
+                    () = again.notified() => {}
+                }
+            }
+        };
+        let reached = timeout(DIAL_TIMEOUT, attempts)
+            .await
+            .unwrap_or_else(|_| Err(Error::unavailable("no answer")));
+        let mut slots = self.slots();
+        match reached {
+            Ok((connection, nonce)) => {
+                let open = Slot::Open { connection: connection.clone(), nonce };
+                slots.insert((peer, lane), open);
+                Ok(connection)
+            }
+            Err(error) => {
+                slots.remove(&(peer, lane));
+                Err(error)
+            }
+        }
+    }
+
+    /// Reaches a peer and makes sure that it is the one that was meant, and that it may be talked
+    /// to.
+    async fn reach_known(&self, peer: &Peer) -> Result<(Connection, u64)> {
+        let (connection, hello) = self.reach(peer).await?;
+        let found = hello.identity.node_id;
+        let checked = match peer.node_id {
+            Some(expected) if expected != found => Err(Error::refused(format!(
+                "node id {} was expected there, and node {} with id {} answered: another node \
+                 has taken the address",
+                HexId(expected),
+                hello.identity.name,
+                HexId(found)
+            ))),
+            Some(_) | None => self.handler.admit(&hello).await,
+        };
+        if let Err(error) = checked {
+            connection.close(quic::CLOSE_REFUSED, error.message().as_bytes());
+            return Err(error);
+        }
+        Ok((connection, hello.identity.nonce))
+    }
+
+    /// Resolves the address, tries what it stands for in turn, and exchanges hellos.
+    async fn reach(&self, peer: &Peer) -> Result<(Connection, Hello)> {
+        let addresses: Vec<SocketAddr> = tokio::net::lookup_host(&peer.address)
+            .await
+            .map_err(|error| {
+                Error::unavailable("the address cannot be resolved").with_source(error)
+            })?
+            .collect();
+        let share = DIAL_TIMEOUT / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+        let mut failure = Error::unavailable("the name stands for no address");
+        for address in addresses {
+            match timeout(share, self.greet(address)).await {
+                Ok(Ok(reached)) => return Ok(reached),
+                Ok(Err(error)) => failure = error,
+                Err(_) => failure = Error::unavailable(format!("no answer from {address}")),
+            }
+        }
+        Err(failure)
+    }
+
+    async fn greet(&self, address: SocketAddr) -> Result<(Connection, Hello)> {
+        let config = self.credentials.current().await?.client;
+        let connection = self
+            .endpoint
+            .connect_with(config, address, NODE_NAME)
+            .map_err(|error| {
+                Error::unavailable(format!("{address} cannot be dialed")).with_source(error)
+            })?
+            .await
+            .map_err(quic::connection_error)?;
+        let (mut send, mut recv) = connection.open_bi().await.map_err(quic::connection_error)?;
+        write_frame(&mut send, self.handler.hello().encode()).await?;
+        let answer = expect_frame(&mut recv, HELLO_LIMIT).await?;
+        if let Some(refusal) = Refusal::decode(&answer)? {
+            return Err(Error::refused(format!("the peer refused: {}", refusal.text)));
+        }
+        match Hello::decode(answer) {
+            Ok(hello) => Ok((connection, hello)),
+            Err(error) => {
+                connection.close(quic::CLOSE_REFUSED, error.to_string().as_bytes());
+                Err(Error::refused("the peer cannot be talked to").with_source(error))
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `Hello` is what two nodes tell each other before anything else, `Refusal` how one declines.
+
+use bytes::{BufMut, Bytes};
+
+use super::frame::{Frame, frame, put_text};
+use super::kind;
+use crate::codec::{DecodeError, Decoded, Reader, Writer};
+use crate::identity::Identity;
+
+/// The version of these frames. A hello that names another one is refused in words.
+pub(crate) const PROTOCOL: u16 = 1;
+
+/// What a node says of itself right after the TLS handshake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hello {
+    pub(crate) protocol: u16,
+    pub(crate) role: HelloRole,
+    /// `None` until the node belongs to a cluster.
+    pub(crate) cluster_id: Option<u128>,
+    pub(crate) identity: Identity,
+    /// Where the node can be dialed; empty if it cannot.
+    pub(crate) address: String,
+    /// Whether the node has log entries: it then belongs to its cluster for good.
+    pub(crate) initialised: bool,
+    /// The newest format the node can write.
+    pub(crate) format_level: u16,
+}
+
+/// What the dialing side may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HelloRole {
+    /// A node with a data directory: it may send everything.
+    Member,
+    /// A process without disk or vote: it may propose, read and ask for peers.
+    Client,
+}
+
+/// Why a peer is not let in, in words for the people who run it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) text: String,
+}
+
+impl Hello {
+    pub(super) fn encode(&self) -> Bytes {
+        frame(kind::HELLO, 128, |out| {
+            out.put_u16(self.protocol);
+            out.put_u8(match self.role {
+                HelloRole::Member => 1,
+                HelloRole::Client => 2,
+            });
+            out.put_option(self.cluster_id, BufMut::put_u128);
+            out.put_bytes_with_len(self.identity.name.as_bytes());
+            out.put_u64(self.identity.node_id);
+            out.put_u64(self.identity.start);
+            out.put_u64(self.identity.nonce);
+            out.put_bytes_with_len(self.address.as_bytes());
+            out.put_bool(self.initialised);
+            out.put_u16(self.format_level);
+        })
+    }
+
+    pub(super) fn decode(frame: Frame) -> Decoded<Self> {
+        if frame.kind != kind::HELLO {
+            return Err(DecodeError::new(format!("a hello expected, frame {} came", frame.kind)));
+        }
+        let mut reader = Reader::new(frame.body);
+        let protocol = reader.u16()?;
+        if protocol != PROTOCOL {
+            return Err(DecodeError::new(format!(
+                "the peer speaks kvraft protocol {protocol} and this node {PROTOCOL}: run \
+                 releases that share a protocol"
+            )));
+        }
+        let hello = Self {
+            protocol,
+            role: match reader.u8()? {
+                1 => HelloRole::Member,
+                2 => HelloRole::Client,
+                role => return Err(DecodeError::new(format!("role {role} is unknown"))),
+            },
+            cluster_id: reader.option(Reader::u128)?,
+            identity: Identity {
+                name: reader.string()?,
+                node_id: reader.u64()?,
+                start: reader.u64()?,
+                nonce: reader.u64()?,
+            },
+            address: reader.string()?,
+            initialised: reader.bool()?,
+            format_level: reader.u16()?,
+        };
+        reader.finish()?;
+        Ok(hello)
+    }
+}
+
+impl Refusal {
+    pub(super) fn encode(&self) -> Bytes {
+        frame(kind::REFUSED, 4 + self.text.len(), |out| put_text(out, &self.text))
+    }
+
+    /// Returns `None` if the frame is not a refusal.
+    pub(super) fn decode(frame: &Frame) -> Decoded<Option<Self>> {
+        if frame.kind != kind::REFUSED {
+            return Ok(None);
+        }
+        let mut reader = Reader::new(frame.body.clone());
+        let text = reader.string()?;
+        reader.finish()?;
+        Ok(Some(Self { text }))
+    }
+}

@@ -1,0 +1,63 @@
+//! The number of each kind of frame, with the bound of its body.
+//!
+//! Numbers are append-only: one is never used again for another meaning.
+
+use crate::command::CEILING_COMMAND_BYTES;
+use crate::raft::SNAPSHOT_CHUNK_BYTES;
+
+/// Bound of a frame that holds only numbers, names and texts.
+const SMALL_BODY: usize = 64 << 10;
+/// Bound of a frame that holds members: thousands of them with their labels.
+const MEMBERS_BODY: usize = 4 << 20;
+/// What surrounds a command in its frame.
+const OVERHEAD: usize = 64 << 10;
+const COMMAND_BODY: usize = CEILING_COMMAND_BYTES as usize + OVERHEAD;
+/// A reader of the log gives about 1 MiB of entries at once, or one entry of any size.
+const APPEND_BODY: usize = COMMAND_BODY + (8 << 20);
+/// A chunk ends with the entry that fills it.
+const CHUNK_BODY: usize = SNAPSHOT_CHUNK_BYTES + COMMAND_BODY;
+/// What a peer may send before it is known, whatever its kind.
+pub(super) const HELLO_LIMIT: usize = SMALL_BODY;
+/// What an answer may be, whatever its kind.
+pub(super) const RESPONSE_LIMIT: usize = MEMBERS_BODY;
+/// What a request or a part of a snapshot may be: as its kind says.
+pub(super) const REQUEST_LIMIT: usize = APPEND_BODY;
+
+pub(super) const HELLO: u8 = 1;
+pub(super) const REFUSED: u8 = 2;
+pub(super) const APPEND: u8 = 16;
+pub(super) const VOTE: u8 = 17;
+pub(super) const PRE_VOTE: u8 = 18;
+pub(super) const TRANSFER_LEADER: u8 = 19;
+pub(super) const PROPOSE: u8 = 20;
+pub(super) const READ_INDEX: u8 = 21;
+pub(super) const CLAIM: u8 = 22;
+pub(super) const PEERS: u8 = 23;
+pub(super) const STREAM_APPEND: u8 = 24;
+pub(super) const SNAPSHOT: u8 = 25;
+pub(super) const SNAPSHOT_CHUNK: u8 = 26;
+pub(super) const SNAPSHOT_END: u8 = 27;
+pub(super) const APPENDED: u8 = 64;
+pub(super) const VOTED: u8 = 65;
+pub(super) const TRANSFERRED: u8 = 66;
+pub(super) const PROPOSED: u8 = 67;
+pub(super) const READ_INDEX_IS: u8 = 68;
+pub(super) const CLAIM_GRANTED: u8 = 69;
+pub(super) const PEERS_ARE: u8 = 70;
+pub(super) const STREAM_APPENDED: u8 = 71;
+pub(super) const SNAPSHOT_INSTALLED: u8 = 72;
+pub(super) const FAILED: u8 = 127;
+
+/// Returns how long a body of this kind may be, or `None` if the kind is unknown.
+pub(super) const fn max_body_len(kind: u8) -> Option<usize> {
+    match kind {
+        HELLO | REFUSED | VOTE | PRE_VOTE | TRANSFER_LEADER | READ_INDEX | PEERS
+        | STREAM_APPEND | SNAPSHOT_END | APPENDED | VOTED | TRANSFERRED | PROPOSED
+        | READ_INDEX_IS | CLAIM_GRANTED | STREAM_APPENDED | SNAPSHOT_INSTALLED => Some(SMALL_BODY),
+        CLAIM | SNAPSHOT | PEERS_ARE | FAILED => Some(MEMBERS_BODY),
+        PROPOSE => Some(COMMAND_BODY),
+        APPEND => Some(APPEND_BODY),
+        SNAPSHOT_CHUNK => Some(CHUNK_BODY),
+        _ => None,
+    }
+}

@@ -1,0 +1,331 @@
+//! `Request` is what one node asks of another, `Response` what it answers.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::frame::{Frame, frame, put_text};
+use super::{kind, wire};
+use crate::codec::{DecodeError, Decoded, Reader, Writer};
+use crate::command::{Origin, Outcome};
+use crate::error::{Error, ErrorKind};
+use crate::identity::Claim;
+use crate::raft::{
+    AppendRequest, AppendResponse, Member, SnapshotMeta, SnapshotResponse, StreamAppendResult,
+    TransferRequest, TransferResponse, Vote, VoteRequest, VoteResponse,
+};
+use crate::record;
+
+/// What follows on the stream of a `Snapshot` request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SnapshotPart {
+    Chunk(Bytes),
+    /// The sender has sent everything; a stream that ends without it was given up.
+    End,
+}
+
+/// What one node asks of another.
+#[derive(Debug, Clone)]
+pub(crate) enum Request {
+    Append(AppendRequest),
+    Vote(VoteRequest),
+    PreVote(VoteRequest),
+    TransferLeader(TransferRequest),
+    /// Forwards an encoded command to the leader.
+    Propose {
+        origin: Option<Origin>,
+        command: Bytes,
+        timeout_ms: u32,
+    },
+    /// Asks the leader which index a linearizable read must have applied.
+    ReadIndex {
+        timeout_ms: u32,
+    },
+    Claim(Claim),
+    /// Asks what the peer knows of its cluster.
+    Peers,
+    /// Opens a stream on which `Append` requests follow, answered in order.
+    StreamAppend,
+    /// Opens a stream on which the chunks of a snapshot follow.
+    Snapshot {
+        vote: Vote,
+        meta: SnapshotMeta,
+    },
+}
+
+/// What a node answers.
+#[derive(Debug, Clone)]
+pub(crate) enum Response {
+    Append(AppendResponse),
+    Vote(VoteResponse),
+    TransferLeader(TransferResponse),
+    Proposed(Outcome),
+    ReadIndex(u64),
+    ClaimGranted,
+    Peers(Peers),
+    StreamAppend(StreamAppendResult),
+    SnapshotInstalled(SnapshotResponse),
+    Failed(Failure),
+}
+
+/// What a node knows of its cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Peers {
+    pub(crate) cluster_id: Option<u128>,
+    pub(crate) leader: Option<u64>,
+    pub(crate) members: Vec<PeerMember>,
+}
+
+/// One member in [`Peers`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PeerMember {
+    pub(crate) node_id: u64,
+    pub(crate) voter: bool,
+    pub(crate) member: Member,
+}
+
+/// Why a request failed, in the words of the node that was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) reason: FailureReason,
+    pub(crate) message: String,
+}
+
+/// What the asking node can conclude from a [`Failure`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FailureReason {
+    /// Not the leader: nothing was appended. Carries who is, as far as known.
+    NotLeader { leader: Option<(u64, Member)> },
+    /// As the kind says: `Indeterminate` may be applied, `Unavailable` and `Overloaded` are not.
+    Kind(ErrorKind),
+}
+
+impl Failure {
+    pub(crate) fn not_leader(leader: Option<(u64, Member)>) -> Self {
+        let message = match &leader {
+            Some((_, member)) => format!("this node does not lead, {} does", member.name),
+            None => "this node does not lead and knows no leader".to_owned(),
+        };
+        Self { reason: FailureReason::NotLeader { leader }, message }
+    }
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self { reason: FailureReason::Kind(error.kind()), message: error.to_string() }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let kind = match failure.reason {
+            FailureReason::NotLeader { .. } => ErrorKind::Unavailable,
+            FailureReason::Kind(kind) => kind,
+        };
+        Self::new(kind, failure.message)
+    }
+}
+
+impl SnapshotPart {
+    pub(super) fn encode(&self) -> Bytes {
+        match self {
+            Self::Chunk(chunk) => {
+                frame(kind::SNAPSHOT_CHUNK, chunk.len(), |out| out.put_slice(chunk))
+            }
+            Self::End => frame(kind::SNAPSHOT_END, 0, |_| {}),
+        }
+    }
+
+    pub(super) fn decode(frame: Frame) -> Decoded<Self> {
+        match frame.kind {
+            kind::SNAPSHOT_CHUNK => Ok(Self::Chunk(frame.body)),
+            kind::SNAPSHOT_END => Reader::new(frame.body).finish().map(|()| Self::End),
+            other => Err(DecodeError::new(format!("frame {other} is no part of a snapshot"))),
+        }
+    }
+}
+
+impl Request {
+    pub(super) fn encode(&self) -> Bytes {
+        match self {
+            Self::Append(request) => wire::append_frame(kind::APPEND, request),
+            Self::Vote(request) => {
+                frame(kind::VOTE, 64, |out| wire::put_vote_request(out, request))
+            }
+            Self::PreVote(request) => {
+                frame(kind::PRE_VOTE, 64, |out| wire::put_vote_request(out, request))
+            }
+            Self::TransferLeader(request) => {
+                frame(kind::TRANSFER_LEADER, 64, |out| wire::put_transfer_request(out, request))
+            }
+            Self::Propose { origin, command, timeout_ms } => {
+                frame(kind::PROPOSE, 64 + command.len(), |out| {
+                    out.put_u32(*timeout_ms);
+                    out.put_option(*origin, |out, origin| origin.encode(out));
+                    out.put_slice(command);
+                })
+            }
+            Self::ReadIndex { timeout_ms } => {
+                frame(kind::READ_INDEX, 4, |out| out.put_u32(*timeout_ms))
+            }
+            Self::Claim(claim) => frame(kind::CLAIM, 256, |out| claim.encode(out)),
+            Self::Peers => frame(kind::PEERS, 0, |_| {}),
+            Self::StreamAppend => frame(kind::STREAM_APPEND, 0, |_| {}),
+            Self::Snapshot { vote, meta } => frame(kind::SNAPSHOT, 256, |out| {
+                record::put_vote(out, vote);
+                wire::put_snapshot_meta(out, meta);
+            }),
+        }
+    }
+
+    pub(super) fn decode(frame: Frame) -> Decoded<Self> {
+        let mut reader = Reader::new(frame.body);
+        let request = match frame.kind {
+            kind::APPEND => Self::Append(wire::read_append_request(&mut reader)?),
+            kind::VOTE => Self::Vote(wire::read_vote_request(&mut reader)?),
+            kind::PRE_VOTE => Self::PreVote(wire::read_vote_request(&mut reader)?),
+            kind::TRANSFER_LEADER => {
+                Self::TransferLeader(wire::read_transfer_request(&mut reader)?)
+            }
+            kind::PROPOSE => {
+                let timeout_ms = reader.u32()?;
+                let origin = reader.option(Origin::decode)?;
+                return Ok(Self::Propose { origin, command: reader.rest(), timeout_ms });
+            }
+            kind::READ_INDEX => Self::ReadIndex { timeout_ms: reader.u32()? },
+            kind::CLAIM => Self::Claim(Claim::decode(&mut reader)?),
+            kind::PEERS => Self::Peers,
+            kind::STREAM_APPEND => Self::StreamAppend,
+            kind::SNAPSHOT => Self::Snapshot {
+                vote: record::read_vote(&mut reader)?,
+                meta: wire::read_snapshot_meta(&mut reader)?,
+            },
+            other => return Err(DecodeError::new(format!("frame {other} is no request"))),
+        };
+        reader.finish()?;
+        Ok(request)
+    }
+
+    /// Returns whether a process without disk or vote may send it.
+    pub(super) const fn is_for_clients(&self) -> bool {
+        matches!(self, Self::Propose { .. } | Self::ReadIndex { .. } | Self::Peers)
+    }
+
+    /// Returns whether an election or a lease waits for the answer.
+    pub(super) const fn is_urgent(&self) -> bool {
+        matches!(self, Self::Append(_) | Self::Vote(_) | Self::PreVote(_) | Self::TransferLeader(_))
+    }
+}
+
+impl Response {
+    pub(super) fn encode(&self) -> Bytes {
+        match self {
+            Self::Append(response) => {
+                frame(kind::APPENDED, 32, |out| wire::put_append_response(out, response))
+            }
+            Self::Vote(response) => {
+                frame(kind::VOTED, 64, |out| wire::put_vote_response(out, response))
+            }
+            Self::TransferLeader(response) => {
+                frame(kind::TRANSFERRED, 64, |out| wire::put_transfer_response(out, response))
+            }
+            Self::Proposed(outcome) => frame(kind::PROPOSED, 64, |out| outcome.encode(out)),
+            Self::ReadIndex(index) => frame(kind::READ_INDEX_IS, 8, |out| out.put_u64(*index)),
+            Self::ClaimGranted => frame(kind::CLAIM_GRANTED, 0, |_| {}),
+            Self::Peers(peers) => frame(kind::PEERS_ARE, 256, |out| peers.encode(out)),
+            Self::StreamAppend(result) => {
+                frame(kind::STREAM_APPENDED, 32, |out| wire::put_stream_append_result(out, result))
+            }
+            Self::SnapshotInstalled(response) => {
+                frame(kind::SNAPSHOT_INSTALLED, 32, |out| record::put_vote(out, &response.vote))
+            }
+            Self::Failed(failure) => frame(kind::FAILED, 256, |out| failure.encode(out)),
+        }
+    }
+
+    pub(super) fn decode(frame: Frame) -> Decoded<Self> {
+        let mut reader = Reader::new(frame.body);
+        let response = match frame.kind {
+            kind::APPENDED => Self::Append(wire::read_append_response(&mut reader)?),
+            kind::VOTED => Self::Vote(wire::read_vote_response(&mut reader)?),
+            kind::TRANSFERRED => Self::TransferLeader(wire::read_transfer_response(&mut reader)?),
+            kind::PROPOSED => Self::Proposed(Outcome::decode(&mut reader)?),
+            kind::READ_INDEX_IS => Self::ReadIndex(reader.u64()?),
+            kind::CLAIM_GRANTED => Self::ClaimGranted,
+            kind::PEERS_ARE => Self::Peers(Peers::decode(&mut reader)?),
+            kind::STREAM_APPENDED => {
+                Self::StreamAppend(wire::read_stream_append_result(&mut reader)?)
+            }
+            kind::SNAPSHOT_INSTALLED => {
+                Self::SnapshotInstalled(SnapshotResponse::new(record::read_vote(&mut reader)?))
+            }
+            kind::FAILED => Self::Failed(Failure::decode(&mut reader)?),
+            other => return Err(DecodeError::new(format!("frame {other} is no response"))),
+        };
+        reader.finish()?;
+        Ok(response)
+    }
+}
+
+impl Peers {
+    fn encode(&self, out: &mut BytesMut) {
+        out.put_option(self.cluster_id, BufMut::put_u128);
+        out.put_option(self.leader, BufMut::put_u64);
+        out.put_list(self.members.iter(), |out, peer| {
+            out.put_u64(peer.node_id);
+            out.put_bool(peer.voter);
+            record::put_member(out, &peer.member);
+        });
+    }
+
+    fn decode(reader: &mut Reader) -> Decoded<Self> {
+        Ok(Self {
+            cluster_id: reader.option(Reader::u128)?,
+            leader: reader.option(Reader::u64)?,
+            members: reader.list(|r| {
+                Ok(PeerMember {
+                    node_id: r.u64()?,
+                    voter: r.bool()?,
+                    member: record::read_member(r)?,
+                })
+            })?,
+        })
+    }
+}
+
+impl Failure {
+    fn encode(&self, out: &mut BytesMut) {
+        match &self.reason {
+            FailureReason::NotLeader { leader } => {
+                out.put_u8(0);
+                out.put_option(leader.as_ref(), |out, (id, member)| {
+                    out.put_u64(*id);
+                    record::put_member(out, member);
+                });
+            }
+            FailureReason::Kind(kind) => out.put_u8(kind_code(*kind)),
+        }
+        put_text(out, &self.message);
+    }
+
+    fn decode(reader: &mut Reader) -> Decoded<Self> {
+        let reason = match reader.u8()? {
+            0 => FailureReason::NotLeader {
+                leader: reader.option(|r| Ok((r.u64()?, record::read_member(r)?)))?,
+            },
+            code => FailureReason::Kind(kind_of(code)?),
+        };
+        Ok(Self { reason, message: reader.string()? })
+    }
+}
+
+/// Kinds travel as their place in [`ErrorKind::ALL`], counted from 1, as in C.
+fn kind_code(kind: ErrorKind) -> u8 {
+    let place = ErrorKind::ALL.iter().position(|known| *known == kind);
+    place.and_then(|place| u8::try_from(place + 1).ok()).unwrap_or(u8::MAX)
+}
+
+fn kind_of(code: u8) -> Decoded<ErrorKind> {
+    let place = usize::from(code).checked_sub(1);
+    place
+        .and_then(|place| ErrorKind::ALL.get(place).copied())
+        .ok_or_else(|| DecodeError::new(format!("failure {code} is unknown")))
+}

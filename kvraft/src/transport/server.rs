@@ -1,0 +1,292 @@
+//! `Server` is the accepting side: it lets peers in and hands their requests to the `Handler`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
+use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::client::Client;
+use super::credentials::Credentials;
+use super::frame::{expect_frame, read_frame, write_frame};
+use super::greeting::{Hello, HelloRole, Refusal};
+use super::kind::{HELLO_LIMIT, REQUEST_LIMIT};
+use super::message::{Failure, Request, Response, SnapshotPart};
+use super::quic;
+use crate::error::{Error, Result};
+use crate::raft::{AppendRequest, SnapshotMeta, SnapshotResponse, StreamAppendResult, Vote};
+
+/// Connections in all; more are refused. A cluster with its clients has far fewer.
+const MAX_CONNECTIONS: usize = 4096;
+/// Peers between their first packet and their hello; more are refused and try again.
+const MAX_GREETINGS: usize = 256;
+/// Handshake and hello of an honest peer take a few round trips and one durable write.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a refused peer gets to read why.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the bytes of a request, or the next chunk of a snapshot, may take to come.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the rest of the node does with a peer's hello and its requests.
+pub(crate) trait Handler: Send + Sync + 'static {
+    /// Returns what this node says of itself; asked anew for each connection.
+    fn hello(&self) -> Hello;
+
+    /// Checks a peer's hello: cluster, clones, format. An error is told to the peer in words.
+    ///
+    /// Called on both sides of a connection, with a deadline of a few seconds.
+    fn admit<'a>(&'a self, peer: &'a Hello) -> BoxFuture<'a, Result<()>>;
+
+    /// Answers one request (never `StreamAppend` or `Snapshot`, which have their own calls).
+    ///
+    /// The future is dropped when the connection is lost.
+    fn handle(&self, from: &Hello, request: Request) -> BoxFuture<'static, Response>;
+
+    /// Answers appends in order; an error is told to the peer and ends the stream.
+    fn stream_append(
+        &self,
+        requests: BoxStream<'static, AppendRequest>,
+    ) -> BoxStream<'static, Result<StreamAppendResult>>;
+
+    /// Receives and installs a snapshot; an error among the chunks means that it came in part.
+    fn install_snapshot(
+        &self,
+        vote: Vote,
+        meta: SnapshotMeta,
+        chunks: BoxStream<'static, Result<Bytes>>,
+    ) -> BoxFuture<'static, Result<SnapshotResponse>>;
+}
+
+/// What all connections share. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Server {
+    pub(super) endpoint: Endpoint,
+    pub(super) credentials: Credentials,
+    pub(super) handler: Arc<dyn Handler>,
+    pub(super) client: Arc<Client>,
+}
+
+impl Server {
+    /// Accepts until the endpoint closes; what it started ends with it.
+    pub(super) async fn run(self) {
+        let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let greetings = Arc::new(Semaphore::new(MAX_GREETINGS));
+        let mut tasks = JoinSet::new();
+        loop {
+            tokio::select! {
+                incoming = self.endpoint.accept() => {
+                    let Some(incoming) = incoming else { break };
+                    let Some(incoming) = prove_address(incoming) else { continue };
+                    let permits = Arc::clone(&connections)
+                        .try_acquire_owned()
+                        .and_then(|held| Ok((held, Arc::clone(&greetings).try_acquire_owned()?)));
+                    match permits {
+                        Ok((connection, greeting)) => {
+                            let server = self.clone();
+                            tasks.spawn(async move {
+                                server.serve(incoming, greeting).await;
+                                drop(connection);
+                            });
+                        }
+                        Err(_) => incoming.refuse(),
+                    }
+                }
+                Some(_) = tasks.join_next() => {}
+            }
+        }
+    }
+
+    async fn serve(self, incoming: Incoming, greeting: OwnedSemaphorePermit) {
+        let remote = incoming.remote_address();
+        let greeted = timeout(GREETING_TIMEOUT, self.greet(incoming)).await;
+        drop(greeting);
+        let (connection, peer) = match greeted {
+            Ok(Ok(greeted)) => greeted,
+            Ok(Err(error)) => {
+                tracing::warn!(%remote, %error, "refused a peer");
+                return;
+            }
+            Err(_) => {
+                tracing::debug!(%remote, "a peer did not say who it is in time");
+                return;
+            }
+        };
+        self.client.peer_is_up(&peer);
+        let mut streams = JoinSet::new();
+        loop {
+            tokio::select! {
+                stream = connection.accept_bi() => match stream {
+                    Ok((send, recv)) => {
+                        let (server, peer) = (self.clone(), Arc::clone(&peer));
+                        streams.spawn(async move { server.answer(&peer, send, recv).await });
+                    }
+                    Err(error) => {
+                        tracing::debug!(peer = %peer.identity.name, %error, "a peer is gone");
+                        return;
+                    }
+                },
+                Some(_) = streams.join_next() => {}
+            }
+        }
+    }
+
+    /// Shakes hands and exchanges hellos; a peer that does not fit is told why.
+    async fn greet(&self, incoming: Incoming) -> Result<(Connection, Arc<Hello>)> {
+        let config = self.credentials.current().await?.server;
+        let connection = incoming
+            .accept_with(config)
+            .map_err(quic::connection_error)?
+            .await
+            .map_err(quic::connection_error)?;
+        let (mut send, mut recv) = connection.accept_bi().await.map_err(quic::connection_error)?;
+        let frame = expect_frame(&mut recv, HELLO_LIMIT).await?;
+        let admitted = match Hello::decode(frame) {
+            Ok(hello) => self.handler.admit(&hello).await.map(|()| hello),
+            Err(error) => Err(Error::refused(error.to_string())),
+        };
+        match admitted {
+            Ok(hello) => {
+                write_frame(&mut send, self.handler.hello().encode()).await?;
+                finish(&mut send);
+                Ok((connection, Arc::new(hello)))
+            }
+            Err(error) => {
+                let refusal = Refusal { text: error.to_string() };
+                write_frame(&mut send, refusal.encode()).await?;
+                finish(&mut send);
+                // Closing at once could overtake the refusal. Whether it was read does not matter.
+                timeout(REFUSAL_TIMEOUT, send.stopped()).await.ok();
+                connection.close(quic::CLOSE_REFUSED, refusal.text.as_bytes());
+                Err(error)
+            }
+        }
+    }
+
+    async fn answer(&self, peer: &Hello, mut send: SendStream, mut recv: RecvStream) {
+        let failed = match timeout(STALL_TIMEOUT, read_request(&mut recv)).await {
+            Ok(Ok(request)) if peer.role == HelloRole::Client && !request.is_for_clients() => {
+                Error::refused("a client has no part in consensus")
+            }
+            Ok(Ok(Request::StreamAppend)) => return self.answer_appends(send, recv).await,
+            Ok(Ok(Request::Snapshot { vote, meta })) => {
+                let chunks = snapshot_chunks(recv);
+                let response = match self.handler.install_snapshot(vote, meta, chunks).await {
+                    Ok(response) => Response::SnapshotInstalled(response),
+                    Err(error) => Response::Failed(Failure::from(&error)),
+                };
+                return respond(&mut send, &response).await;
+            }
+            Ok(Ok(request)) => {
+                if request.is_urgent() {
+                    // Only a stream that was reset has no priority to set.
+                    send.set_priority(quic::URGENT).ok();
+                }
+                let response = self.handler.handle(peer, request).await;
+                return respond(&mut send, &response).await;
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(peer = %peer.identity.name, %error, "refused a request");
+                error
+            }
+            Err(_) => Error::unavailable("the request did not come in time"),
+        };
+        respond(&mut send, &Response::Failed(Failure::from(&failed))).await;
+    }
+
+    async fn answer_appends(&self, mut send: SendStream, recv: RecvStream) {
+        let mut results = self.handler.stream_append(append_requests(recv));
+        while let Some(result) = results.next().await {
+            let (response, last) = match result {
+                Ok(result) => (Response::StreamAppend(result), false),
+                Err(error) => (Response::Failed(Failure::from(&error)), true),
+            };
+            if let Err(error) = write_frame(&mut send, response.encode()).await {
+                tracing::debug!(%error, "an append stream ended");
+                return;
+            }
+            if last {
+                break;
+            }
+        }
+        finish(&mut send);
+    }
+}
+
+/// Lets a peer prove that it gets what is sent to its address, before it costs a handshake.
+fn prove_address(incoming: Incoming) -> Option<Incoming> {
+    if incoming.remote_address_validated() {
+        return Some(incoming);
+    }
+    if let Err(error) = incoming.retry() {
+        error.into_incoming().refuse();
+    }
+    None
+}
+
+async fn read_request(recv: &mut RecvStream) -> Result<Request> {
+    let frame = expect_frame(recv, REQUEST_LIMIT).await?;
+    Request::decode(frame)
+        .map_err(|error| Error::refused("the request cannot be understood").with_source(error))
+}
+
+async fn respond(send: &mut SendStream, response: &Response) {
+    match write_frame(send, response.encode()).await {
+        Ok(()) => finish(send),
+        Err(error) => tracing::debug!(%error, "an answer could not be sent"),
+    }
+}
+
+/// Ends a stream. Only one that was reset before cannot be, and then nobody waits for its end.
+fn finish(send: &mut SendStream) {
+    send.finish().ok();
+}
+
+/// The appends on a stream, up to its end or the first frame that is none.
+fn append_requests(recv: RecvStream) -> BoxStream<'static, AppendRequest> {
+    let next = |mut recv: RecvStream| async move {
+        let request = match read_frame(&mut recv, REQUEST_LIMIT).await {
+            Ok(None) => return None,
+            Ok(Some(frame)) => Request::decode(frame).map_err(Error::from),
+            Err(error) => Err(error.into()),
+        };
+        match request {
+            Ok(Request::Append(request)) => Some((request, recv)),
+            Ok(_) => {
+                tracing::warn!("an append stream carried another request");
+                None
+            }
+            Err(error) => {
+                tracing::debug!(%error, "an append stream broke");
+                None
+            }
+        }
+    };
+    stream::unfold(recv, next).boxed()
+}
+
+/// The chunks on a stream; an error, then nothing, if it ends before its end frame.
+fn snapshot_chunks(recv: RecvStream) -> BoxStream<'static, Result<Bytes>> {
+    let next = |recv: Option<RecvStream>| {
+        async move {
+            let mut recv = recv?;
+            let part = match timeout(STALL_TIMEOUT, expect_frame(&mut recv, REQUEST_LIMIT)).await {
+                Ok(Ok(frame)) => SnapshotPart::decode(frame).map_err(Error::from),
+                Ok(Err(error)) => Err(error.into()),
+                Err(_) => Err(Error::unavailable("the snapshot stalled")),
+            };
+            match part {
+                Ok(SnapshotPart::Chunk(chunk)) => Some((Ok(chunk), Some(recv))),
+                Ok(SnapshotPart::End) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        }
+        .boxed()
+    };
+    stream::unfold(Some(recv), next).boxed()
+}

@@ -1,0 +1,262 @@
+//! Frames as bytes: what they are forever, and what garbage does to their readers.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::super::frame::{Frame, check_len};
+use super::super::greeting::Refusal;
+use super::super::message::SnapshotPart;
+use super::*;
+use crate::command::{Origin, Outcome, SessionId, Settings};
+use crate::error::ErrorKind;
+use crate::identity::{Claim, ClaimedMember};
+use crate::raft::{
+    Member, Membership, StoredMembership, TransferError, TransferRequest, VoteRequest,
+};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Undoes the framing as a stream would.
+fn unframed(bytes: &Bytes) -> Frame {
+    let len = u32::from_be_bytes(bytes[..4].try_into().unwrap());
+    assert_eq!(len as usize, bytes.len() - 5);
+    Frame { kind: bytes[4], body: bytes.slice(5..) }
+}
+
+fn member(name: &str) -> Member {
+    Member { name: name.into(), address: "h:1".into(), ..Member::default() }
+}
+
+fn snapshot_meta() -> SnapshotMeta {
+    let nodes = BTreeMap::from([(7, member("a"))]);
+    let membership = Membership::new(vec![[7].into()], nodes).unwrap();
+    SnapshotMeta {
+        last_log_id: Some(log_id(9)),
+        last_membership: StoredMembership::new(Some(log_id(8)), membership),
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        storage_limit_bytes: 1,
+        max_value_bytes: 2,
+        max_command_bytes: 3,
+        heartbeat_interval_ms: 4,
+        election_timeout_ms: 5,
+        format_level: 6,
+    }
+}
+
+fn vote() -> Vote {
+    Vote::new_committed(3, 7)
+}
+
+fn requests() -> Vec<Request> {
+    let vote_request =
+        VoteRequest { vote: vote(), last_log_id: Some(log_id(4)), leadership_transfer: true };
+    let append = AppendRequest {
+        vote: vote(),
+        prev_log_id: Some(log_id(4)),
+        entries: vec![entry(5, &[1]), entry(6, b"\x02xy")],
+        leader_commit: None,
+    };
+    let claim = Claim {
+        cluster_id: 1,
+        claimant: "a".into(),
+        members: vec![ClaimedMember { name: "a".into(), node_id: 7, address: "h:1".into() }],
+        settings: settings(),
+    };
+    let origin = Origin { session: SessionId(1), sequence: 2, done_below: 3 };
+    vec![
+        Request::Append(append),
+        Request::Vote(vote_request.clone()),
+        Request::PreVote(vote_request),
+        Request::TransferLeader(TransferRequest::new(vote(), 8, Some(log_id(4)))),
+        Request::Propose { origin: Some(origin), command: "cmd".into(), timeout_ms: 9 },
+        Request::ReadIndex { timeout_ms: 9 },
+        Request::Claim(claim),
+        Request::Peers,
+        Request::StreamAppend,
+        Request::Snapshot { vote: vote(), meta: snapshot_meta() },
+    ]
+}
+
+fn responses() -> Vec<Response> {
+    let failed = |reason| Response::Failed(Failure { reason, message: "why".into() });
+    let peer = PeerMember { node_id: 7, voter: true, member: member("a") };
+    vec![
+        Response::Append(AppendResponse::Success),
+        Response::Append(AppendResponse::PartialSuccess(Some(log_id(4)))),
+        Response::Append(AppendResponse::Conflict),
+        Response::Append(AppendResponse::HigherVote(vote())),
+        Response::Vote(VoteResponse::new(vote(), Some(log_id(4)), true)),
+        Response::TransferLeader(Ok(())),
+        Response::TransferLeader(Err(TransferError::VoteChanged {
+            expected: vote(),
+            actual: Vote::new(4, 8),
+        })),
+        Response::TransferLeader(Err(TransferError::LogNotFlushed {
+            expected: Some(log_id(4)),
+            actual: None,
+        })),
+        Response::Proposed(Outcome::Put { revision: 5, replaced: true }),
+        Response::ReadIndex(6),
+        Response::ClaimGranted,
+        Response::Peers(Peers { cluster_id: Some(1), leader: Some(7), members: vec![peer] }),
+        Response::StreamAppend(Ok(Some(log_id(4)))),
+        Response::StreamAppend(Err(StreamAppendError::Conflict(log_id(4)))),
+        Response::StreamAppend(Err(StreamAppendError::HigherVote(vote()))),
+        Response::SnapshotInstalled(SnapshotResponse::new(vote())),
+        failed(FailureReason::NotLeader { leader: Some((7, member("a"))) }),
+        failed(FailureReason::Kind(ErrorKind::Indeterminate)),
+    ]
+}
+
+const GOLDEN_REQUESTS: [&str; 10] = [
+    "000000531000000000000000030000000000000007010100000000000000010000000000000004000000\
+     000200000000000000050000000900000000000000010100000000000000060000000b00000000000000\
+     01027879",
+    "00000023110000000000000003000000000000000701010000000000000001000000000000000401",
+    "00000023120000000000000003000000000000000701010000000000000001000000000000000401",
+    "0000002a1300000000000000030000000000000007010000000000000008010000000000000001000000\
+     0000000004",
+    "000000281400000009010000000000000000000000000000000100000000000000020000000000000003\
+     636d64",
+    "000000041500000009",
+    "000000471600000000000000000000000000000001000000016100000001000000016100000000000000\
+     0700000003683a310000000000000001000000020000000300000004000000050006",
+    "0000000017",
+    "0000000018",
+    "000000631900000000000000030000000000000007010100000000000000010000000000000009010000\
+     000000000001000000000000000800000001000000010000000000000007000000010000000000000007\
+     000000016100000003683a310000000000000000",
+];
+
+const GOLDEN_RESPONSES: [&str; 18] = [
+    "000000014001",
+    "0000001240020100000000000000010000000000000004",
+    "000000014003",
+    "0000001240040000000000000003000000000000000701",
+    "00000023410000000000000003000000000000000701010100000000000000010000000000000004",
+    "000000014201",
+    "00000023420200000000000000030000000000000007010000000000000004000000000000000800",
+    "000000134203010000000000000001000000000000000400",
+    "0000000a4302000000000000000501",
+    "00000008440000000000000006",
+    "0000000045",
+    "0000003b4601000000000000000000000000000000010100000000000000070000000100000000000000\
+     0701000000016100000003683a310000000000000000",
+    "0000001247010100000000000000010000000000000004",
+    "00000011470200000000000000010000000000000004",
+    "0000001247030000000000000003000000000000000701",
+    "00000011480000000000000003000000000000000701",
+    "000000257f00010000000000000007000000016100000003683a31000000000000000000000003776879",
+    "000000087f0400000003776879",
+];
+
+#[test]
+fn the_bytes_of_every_request_are_golden() {
+    let encoded: Vec<_> = requests().iter().map(Request::encode).collect();
+    let hexes: Vec<_> = encoded.iter().map(|bytes| hex(bytes)).collect();
+    assert_eq!(hexes, GOLDEN_REQUESTS);
+    for bytes in encoded {
+        assert_eq!(Request::decode(unframed(&bytes)).unwrap().encode(), bytes);
+    }
+}
+
+#[test]
+fn the_bytes_of_every_response_are_golden() {
+    let encoded: Vec<_> = responses().iter().map(Response::encode).collect();
+    let hexes: Vec<_> = encoded.iter().map(|bytes| hex(bytes)).collect();
+    assert_eq!(hexes, GOLDEN_RESPONSES);
+    for bytes in encoded {
+        assert_eq!(Response::decode(unframed(&bytes)).unwrap().encode(), bytes);
+    }
+}
+
+#[test]
+fn the_bytes_of_greetings_and_snapshot_parts_are_golden() {
+    let hello = hello("a", 7);
+    let refusal = Refusal { text: "why".into() };
+    let chunk = SnapshotPart::Chunk("xy".into());
+    let bytes = hello.encode();
+    assert_eq!(
+        hex(&bytes),
+        "0000004301000101010000000000000000000000000000004d0000000161000000000000000700000000\
+         0000000100000000000000050000000b3132372e302e302e313a31010001"
+    );
+    assert_eq!(Hello::decode(unframed(&bytes)).unwrap(), hello);
+    assert_eq!(hex(&refusal.encode()), "000000070200000003776879");
+    assert_eq!(Refusal::decode(&unframed(&refusal.encode())).unwrap(), Some(refusal));
+    assert_eq!(hex(&chunk.encode()), "000000021a7879");
+    assert_eq!(SnapshotPart::decode(unframed(&chunk.encode())).unwrap(), chunk);
+    assert_eq!(hex(&SnapshotPart::End.encode()), "000000001b");
+}
+
+#[test]
+fn every_error_kind_survives_the_wire() {
+    for kind in ErrorKind::ALL {
+        let failure = Failure { reason: FailureReason::Kind(kind), message: "why".into() };
+        let bytes = Response::Failed(failure.clone()).encode();
+        let Response::Failed(read) = Response::decode(unframed(&bytes)).unwrap() else { panic!() };
+        assert_eq!(read, failure);
+        assert_eq!(Error::from(read).kind(), kind);
+    }
+}
+
+#[test]
+fn a_long_text_is_cut_to_fit_its_frame() {
+    let refusal = Refusal { text: "ä".repeat(1 << 20) };
+    assert!(refusal.encode().len() < 8 << 10);
+    assert!(check_len(&refusal.encode()).is_ok());
+}
+
+#[test]
+fn a_hello_of_another_protocol_is_refused_by_both_numbers() {
+    let strange = Hello { protocol: 9, ..hello("a", 7) };
+    let error = Hello::decode(unframed(&strange.encode())).unwrap_err().to_string();
+    assert!(error.contains("protocol 9") && error.contains("this node 1"), "{error}");
+}
+
+/// Lets every reader have a go: they may refuse, never panic.
+fn read_by_all(kind: u8, body: &[u8]) {
+    let frame = Frame { kind, body: Bytes::copy_from_slice(body) };
+    Request::decode(frame.clone()).map(|request| request.encode()).ok();
+    Response::decode(frame.clone()).map(|response| response.encode()).ok();
+    Hello::decode(frame.clone()).ok();
+    Refusal::decode(&frame).ok();
+    SnapshotPart::decode(frame).ok();
+}
+
+proptest! {
+    #[test]
+    fn garbage_in_a_frame_is_an_error_and_never_a_panic(
+        kind: u8,
+        body in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
+        read_by_all(kind, &body);
+    }
+
+    #[test]
+    fn a_damaged_frame_is_an_error_and_never_a_panic(
+        which in 0..28_usize,
+        at: prop::sample::Index,
+        byte: u8,
+        cut: prop::sample::Index,
+    ) {
+        let mut frames: Vec<_> = requests().iter().map(Request::encode).collect();
+        frames.extend(responses().iter().map(Response::encode));
+        let frame = &frames[which];
+        let mut body = frame[5..].to_vec();
+        if !body.is_empty() {
+            let place = at.index(body.len());
+            body[place] = byte;
+            read_by_all(frame[4], &body);
+            body.truncate(cut.index(body.len()));
+        }
+        read_by_all(frame[4], &body);
+    }
+}

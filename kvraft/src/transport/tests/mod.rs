@@ -1,0 +1,252 @@
+//! `Node` is a transport on loopback with a made-up node behind it.
+
+mod frames;
+mod network;
+mod requests;
+mod security;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::{Semaphore, mpsc};
+
+use super::*;
+use crate::error::Error;
+use crate::identity::Identity;
+use crate::raft::{
+    AppendRequest, AppendResponse, Entry, LogId, SnapshotMeta, SnapshotResponse, StreamAppendError,
+    StreamAppendResult, Vote, VoteResponse,
+};
+
+/// Long enough for the slowest machine, never waited for when things work.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often a condition is looked at.
+const POLL: Duration = Duration::from_millis(2);
+
+fn deadline() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_millis(300)
+}
+
+/// Tries until it works, and fails with the last error when patience ends.
+async fn eventually<T, E, F>(patience: Duration, mut attempt: impl FnMut() -> F) -> T
+where
+    E: std::fmt::Debug,
+    F: Future<Output = Result<T, E>>,
+{
+    let end = Instant::now() + patience;
+    loop {
+        match attempt().await {
+            Ok(value) => return value,
+            Err(error) => assert!(Instant::now() < end, "still failing: {error:?}"),
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn secret(byte: u8) -> Vec<u8> {
+    vec![byte; 32]
+}
+
+fn secrets(bytes: &[u8]) -> Security {
+    Security::Secrets(bytes.iter().map(|byte| secret(*byte)).collect())
+}
+
+fn hello(name: &str, node_id: u64) -> Hello {
+    Hello {
+        protocol: PROTOCOL,
+        role: HelloRole::Member,
+        cluster_id: Some(77),
+        identity: Identity { name: name.to_owned(), node_id, start: 1, nonce: 5 },
+        address: "127.0.0.1:1".to_owned(),
+        initialised: true,
+        format_level: 1,
+    }
+}
+
+/// What a node would do, in the simplest form that a test can look at.
+struct Fake {
+    hello: Hello,
+    /// Appends that came in on streams.
+    appended: AtomicUsize,
+    /// One permit lets one append answer out.
+    gate: Semaphore,
+    chunks: Mutex<Vec<Result<Bytes, Error>>>,
+    /// Whether snapshots are taken at all.
+    takes_chunks: bool,
+}
+
+impl Fake {
+    fn new(hello: Hello) -> Self {
+        Self {
+            hello,
+            appended: AtomicUsize::new(0),
+            gate: Semaphore::new(0),
+            chunks: Mutex::default(),
+            takes_chunks: true,
+        }
+    }
+}
+
+impl Handler for Arc<Fake> {
+    fn hello(&self) -> Hello {
+        self.hello.clone()
+    }
+
+    fn admit<'a>(&'a self, peer: &'a Hello) -> BoxFuture<'a, Result<()>> {
+        async move {
+            if peer.cluster_id == self.hello.cluster_id {
+                return Ok(());
+            }
+            Err(Error::refused(format!("{} is of another cluster", peer.identity.name)))
+        }
+        .boxed()
+    }
+
+    fn handle(&self, from: &Hello, request: Request) -> BoxFuture<'static, Response> {
+        let id = from.identity.node_id;
+        async move {
+            match request {
+                // Never answered: the answer is lost.
+                Request::Propose { .. } => std::future::pending().await,
+                Request::ReadIndex { .. } => Response::ReadIndex(id),
+                Request::Vote(request) | Request::PreVote(request) => {
+                    Response::Vote(VoteResponse::new(request.vote, None, true))
+                }
+                Request::Append(_) => Response::Append(AppendResponse::Success),
+                Request::TransferLeader(_) => Response::TransferLeader(Ok(())),
+                Request::Claim(_) => Response::ClaimGranted,
+                Request::Peers => Response::Peers(Peers::default()),
+                Request::StreamAppend | Request::Snapshot { .. } => {
+                    let error = Error::internal("a stream is not a request");
+                    Response::Failed(Failure::from(&error))
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn stream_append(
+        &self,
+        mut requests: BoxStream<'static, AppendRequest>,
+    ) -> BoxStream<'static, Result<StreamAppendResult>> {
+        let (queue, answers) = mpsc::channel(256);
+        let fake = Self::clone(self);
+        tokio::spawn(async move {
+            while let Some(request) = requests.next().await {
+                fake.appended.fetch_add(1, Ordering::SeqCst);
+                queue.send(request).await.ok();
+            }
+        });
+        stream::unfold((answers, Self::clone(self)), |(mut answers, fake)| async move {
+            let request = answers.recv().await?;
+            fake.gate.acquire().await.unwrap().forget();
+            let result = match request.prev_log_id {
+                Some(conflict) if conflict.index() == 666 => {
+                    Err(StreamAppendError::Conflict(conflict))
+                }
+                _ => Ok(request.leader_commit),
+            };
+            Some((Ok(result), (answers, fake)))
+        })
+        .boxed()
+    }
+
+    fn install_snapshot(
+        &self,
+        vote: Vote,
+        _meta: SnapshotMeta,
+        mut chunks: BoxStream<'static, Result<Bytes>>,
+    ) -> BoxFuture<'static, Result<SnapshotResponse>> {
+        let fake = Self::clone(self);
+        async move {
+            if !fake.takes_chunks {
+                return std::future::pending().await;
+            }
+            while let Some(chunk) = chunks.next().await {
+                let failed = chunk.as_ref().err().cloned();
+                fake.chunks.lock().unwrap().push(chunk);
+                if let Some(error) = failed {
+                    return Err(error);
+                }
+            }
+            Ok(SnapshotResponse::new(vote))
+        }
+        .boxed()
+    }
+}
+
+struct Node {
+    transport: Transport,
+    fake: Arc<Fake>,
+}
+
+impl Node {
+    fn try_start(fake: Fake, security: &Security, listen: SocketAddr) -> Result<Self> {
+        let fake = Arc::new(fake);
+        let options = TransportOptions { listen, accept: true, security: security.clone() };
+        let handler = Arc::new(Arc::clone(&fake));
+        let transport = Transport::start(&options, &Environment::default(), handler)?;
+        Ok(Self { transport, fake })
+    }
+
+    fn start(name: &str, node_id: u64, security: &Security) -> Self {
+        Self::of(Fake::new(hello(name, node_id)), security)
+    }
+
+    fn of(fake: Fake, security: &Security) -> Self {
+        Self::try_start(fake, security, "127.0.0.1:0".parse().unwrap()).unwrap()
+    }
+
+    fn peer(&self) -> Peer {
+        Peer {
+            node_id: Some(self.fake.hello.identity.node_id),
+            name: self.fake.hello.identity.name.clone(),
+            address: self.transport.local_addr().to_string(),
+        }
+    }
+
+    async fn ask(&self, other: &Self) -> Result<Response, CallError> {
+        let request = Request::ReadIndex { timeout_ms: 1 };
+        self.transport.request(&other.peer(), request, deadline()).await
+    }
+}
+
+fn two(security: &Security) -> (Node, Node) {
+    (Node::start("a", 1, security), Node::start("b", 2, security))
+}
+
+fn log_id(index: u64) -> LogId {
+    LogId::new_term_index(1, index)
+}
+
+/// An entry of term 1: `[1]` is a blank one, `[2, payload…]` a command.
+fn entry(index: u64, kind_and_payload: &[u8]) -> Entry {
+    let body = [&1_u64.to_be_bytes(), kind_and_payload].concat();
+    crate::record::read_entry_body(index, body.into()).unwrap()
+}
+
+fn unsent<T: std::fmt::Debug>(result: Result<T, CallError>) -> Error {
+    match result {
+        Err(CallError::Unsent(error)) => error,
+        other => panic!("expected an unsent request, got {other:?}"),
+    }
+}
+
+fn lost<T: std::fmt::Debug>(result: Result<T, CallError>) -> Error {
+    match result {
+        Err(CallError::Lost(error)) => error,
+        other => panic!("expected a lost answer, got {other:?}"),
+    }
+}
