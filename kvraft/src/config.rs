@@ -1,6 +1,7 @@
 //! `Config` holds every setting of a node: its default, its unit, why it is so.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -67,12 +68,13 @@ pub struct Config {
     max_value_bytes: u64,
     storage_limit_bytes: u64,
     checkpoint_interval: Duration,
+    log_keep_bytes: Option<u64>,
     environment: Environment,
 }
 
-impl std::fmt::Debug for Config {
+impl fmt::Debug for Config {
     /// Leaves the secrets out.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("data_dir", &self.data_dir)
             .field("name", &self.name)
@@ -94,15 +96,37 @@ pub enum Insecure {
     Anywhere,
 }
 
-/// How nodes prove who they are to each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// By what the nodes of a cluster know each other.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Security {
-    /// Every node derives the same certificate authority from the first; all are trusted.
+    /// Secrets that all nodes share: the first signs, all are trusted.
     Secrets(Vec<Vec<u8>>),
     /// PEM files, read again when they change.
-    Files { ca: PathBuf, cert: PathBuf, key: PathBuf },
-    /// Encrypted, but everyone is trusted.
+    Files(SecurityFiles),
+    /// Encrypted, but everybody is trusted.
     Insecure,
+}
+
+/// Where the certificates of [`Security::Files`] lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SecurityFiles {
+    /// Certificates of the authorities whose nodes are trusted.
+    pub(crate) ca: PathBuf,
+    /// The certificate of this node, then those between it and the authority.
+    pub(crate) cert: PathBuf,
+    /// The private key of this node: PKCS#8 or SEC1.
+    pub(crate) key: PathBuf,
+}
+
+impl fmt::Debug for Security {
+    /// Leaves the secrets out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secrets(secrets) => write!(f, "{} cluster secrets", secrets.len()),
+            Self::Files(files) => files.fmt(f),
+            Self::Insecure => f.write_str("insecure"),
+        }
+    }
 }
 
 /// How a node is reached, if it has a socket.
@@ -129,6 +153,8 @@ pub(crate) struct CheckedConfig {
     pub(crate) request_timeout: Duration,
     pub(crate) consistency: Consistency,
     pub(crate) checkpoint_interval: Duration,
+    /// Log bytes that make a snapshot due; by the size of the state if unset.
+    pub(crate) log_keep_bytes: Option<u64>,
     pub(crate) environment: Environment,
 }
 
@@ -156,6 +182,7 @@ impl Config {
             max_value_bytes: 4 << 20,
             storage_limit_bytes: 8 << 30,
             checkpoint_interval: Duration::from_secs(1),
+            log_keep_bytes: None,
             environment: Environment::default(),
         }
     }
@@ -298,6 +325,14 @@ impl Config {
         self
     }
 
+    /// Makes a snapshot due at a log of this size, so that a test need not write gigabytes.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn log_keep_bytes(mut self, bytes: u64) -> Self {
+        self.log_keep_bytes = Some(bytes);
+        self
+    }
+
     /// Puts a simulated world under the node.
     #[doc(hidden)]
     #[must_use]
@@ -404,6 +439,7 @@ impl Config {
             request_timeout: self.request_timeout,
             consistency: self.consistency,
             checkpoint_interval: self.checkpoint_interval,
+            log_keep_bytes: self.log_keep_bytes,
             environment: self.environment,
         })
     }
@@ -497,7 +533,11 @@ impl Config {
             )));
         }
         if let [Some(ca), Some(cert), Some(key)] = files {
-            return Ok(Security::Files { ca: ca.clone(), cert: cert.clone(), key: key.clone() });
+            return Ok(Security::Files(SecurityFiles {
+                ca: ca.clone(),
+                cert: cert.clone(),
+                key: key.clone(),
+            }));
         }
         if files.iter().any(|file| file.is_some()) {
             return Err(Error::invalid(

@@ -10,9 +10,10 @@ use futures_util::Stream;
 use crate::command::{Command, MAX_KEY_BYTES, Outcome};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::node::{Node, ReadView};
+use crate::node::Node;
 use crate::options::{Deleted, Entry, KeyRange, Page, Put, ReadOptions, ScanOptions, WriteOptions};
 use crate::status::Status;
+use crate::storage::{Order, PageLimits, PageRequest, View};
 
 /// Entries that a page has at most, whatever limit was asked for.
 const MAX_PAGE_ENTRIES: usize = 10_000;
@@ -185,7 +186,7 @@ impl ReplicatedMap {
     pub async fn page(&self, range: KeyRange, options: ScanOptions) -> Result<Page> {
         let view = self.read_view(options.read).await?;
         let limit = options.limit.unwrap_or(MAX_PAGE_ENTRIES).min(MAX_PAGE_ENTRIES);
-        view.page(&range, limit, MAX_PAGE_BYTES, options)
+        read_page(&view, range, PageLimits { entries: limit, bytes: MAX_PAGE_BYTES }, options)
     }
 
     /// Reads every entry in `range` as it stands at one moment.
@@ -265,14 +266,14 @@ impl ReplicatedMap {
         self.node.propose(command, self.node.now() + timeout).await
     }
 
-    async fn read_view(&self, options: ReadOptions) -> Result<ReadView> {
+    async fn read_view(&self, options: ReadOptions) -> Result<Arc<View>> {
         let consistency = options.consistency.unwrap_or_else(|| self.node.consistency());
         let timeout = options.timeout.unwrap_or_else(|| self.node.request_timeout());
         self.node.read(consistency, options.min_revision, self.node.now() + timeout).await
     }
 
     fn checked_value(&self, value: &[u8]) -> Result<Bytes> {
-        let limit = self.node.max_value_bytes();
+        let limit = self.node.max_value_bytes()?;
         if value.len() > limit {
             return Err(Error::invalid(format!(
                 "the value has {} bytes, and max_value_bytes is {limit}; split it or raise the setting",
@@ -293,6 +294,29 @@ fn checked_key(key: &[u8]) -> Result<Bytes> {
     }
 }
 
+fn read_page(
+    view: &View,
+    range: KeyRange,
+    limits: PageLimits,
+    options: ScanOptions,
+) -> Result<Page> {
+    let order = if options.reverse { Order::Reverse } else { Order::Forward };
+    let request = PageRequest {
+        range: (range.start, range.end),
+        order,
+        limits,
+        keys_only: options.keys_only,
+    };
+    let read = view.page(&request)?;
+    let entries = read.items.into_iter().map(|(key, record)| Entry {
+        key,
+        value: record.value,
+        revision: record.revision,
+        created: record.created,
+    });
+    Ok(Page { entries: entries.collect(), more: read.more, revision: view.revision() })
+}
+
 /// An outcome that its command cannot have, or one too large to have been kept for a retry.
 fn unexpected(outcome: &Outcome) -> Error {
     match outcome {
@@ -305,7 +329,7 @@ fn unexpected(outcome: &Outcome) -> Error {
 
 /// Walks one view in steps; an iterator, since nothing in it has to wait.
 struct Scan {
-    view: ReadView,
+    view: Arc<View>,
     range: KeyRange,
     options: ScanOptions,
     left: usize,
@@ -343,12 +367,9 @@ impl Scan {
                 "the scan took longer than 30 s and lost its moment; scan in pages, or start again after the last key",
             ));
         }
-        let page = self.view.page(
-            &self.range,
-            SCAN_STEP_ENTRIES.min(self.left),
-            SCAN_STEP_BYTES,
-            self.options,
-        )?;
+        let limits =
+            PageLimits { entries: SCAN_STEP_ENTRIES.min(self.left), bytes: SCAN_STEP_BYTES };
+        let page = read_page(&self.view, self.range.clone(), limits, self.options)?;
         self.left -= page.entries.len();
         self.more = page.more;
         if let Some(last) = page.entries.last() {

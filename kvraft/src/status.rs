@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::Error;
 
 /// What a node does in its cluster now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Role {
     /// Orders the writes.
@@ -17,6 +17,7 @@ pub enum Role {
     /// Replicates without a vote, or is no member yet.
     Learner,
     /// Has stopped: closed, or failed.
+    #[default]
     Stopped,
 }
 
@@ -52,7 +53,7 @@ pub struct MemberStatus {
 }
 
 /// What a node says of itself. Known locally; a leader that has just been deposed may not know yet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Status {
     /// The name of this node.
     pub name: String,
@@ -68,6 +69,8 @@ pub struct Status {
     pub role: Role,
     /// The term of the newest leader or candidate it has seen.
     pub term: u64,
+    /// Index of the first log entry that this node still has; those before are in its state only.
+    pub first_log: u64,
     /// Index of the last log entry on this node; 0 if there is none.
     pub last_log: u64,
     /// Index of the last entry known to be committed.

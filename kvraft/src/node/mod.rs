@@ -1,70 +1,248 @@
-//! `Node` is one member at work.
+//! `Node` is one member at work: it wires raft, storage and transport, and carries calls to them.
+
+mod backoff;
+mod bootstrap;
+mod core;
+mod door;
+mod handover;
+mod lead;
+mod life;
+mod office;
+mod open;
+mod propose;
+mod read;
+mod rounds;
+mod runtime;
+mod session;
+mod status;
+mod upkeep;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use tokio::task::JoinSet;
+
+use self::core::{Core, Leader};
+use self::life::{Life, Stage};
+use self::runtime::Runtime;
 use crate::command::{Command, Outcome};
 use crate::config::CheckedConfig;
+use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::options::{Consistency, KeyRange, Page, ScanOptions};
+use crate::options::Consistency;
 use crate::status::Status;
-use bytes::Bytes;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-pub(crate) struct Node;
-pub(crate) struct ReadView;
-pub(crate) struct Record {
-    pub(crate) value: Bytes,
-    pub(crate) revision: u64,
-    pub(crate) created: u64,
+use crate::storage::{Gone, View};
+
+/// How long a clean end may take: a handover, the last commands, the last checkpoint.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a closed node waits for scans that still hold its files.
+const GONE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A running member. Dropping it stops it in the background.
+pub(crate) struct Node {
+    name: String,
+    environment: Environment,
+    request_timeout: Duration,
+    consistency: Consistency,
+    life: Arc<Life>,
+    /// Empty once the node is closed, so that its files are free.
+    core: ArcSwapOption<Core>,
+    tasks: Arc<Mutex<JoinSet<()>>>,
+    gone: Gone,
+    last_status: Arc<Mutex<Option<Status>>>,
+    runtime: Arc<Runtime>,
 }
-impl ReadView {
-    pub(crate) fn get(&self, _key: &[u8]) -> Result<Option<Record>> {
-        Err(Error::internal(""))
-    }
-    pub(crate) fn page(
-        &self,
-        _range: &KeyRange,
-        _limit: usize,
-        _bytes: usize,
-        _options: ScanOptions,
-    ) -> Result<Page> {
-        Err(Error::internal(""))
-    }
+
+/// What opening gives: the parts that run, and what tells that they have gone.
+struct Opened {
+    core: Arc<Core>,
+    tasks: JoinSet<()>,
+    gone: Gone,
 }
+
 impl Node {
-    pub(crate) async fn open(_config: CheckedConfig) -> Result<Arc<Self>> {
-        Err(Error::internal(""))
+    /// Starts the node on threads of its own.
+    pub(crate) async fn open(config: CheckedConfig) -> Result<Arc<Self>> {
+        let runtime = Arc::new(Runtime::start()?);
+        let (name, environment) = (config.name.clone(), config.environment.clone());
+        let (request_timeout, consistency) = (config.request_timeout, config.consistency);
+        let Opened { core, tasks, gone } = runtime.run(open::open(config)).await?;
+        Ok(Arc::new(Self {
+            name,
+            environment,
+            request_timeout,
+            consistency,
+            life: Arc::clone(&core.life),
+            core: ArcSwapOption::new(Some(core)),
+            tasks: Arc::new(Mutex::new(tasks)),
+            gone,
+            last_status: Arc::default(),
+            runtime,
+        }))
     }
+
     pub(crate) fn name(&self) -> &str {
-        ""
+        &self.name
     }
+
     pub(crate) fn now(&self) -> Instant {
-        Instant::now()
+        self.environment.clock.now()
     }
-    pub(crate) fn request_timeout(&self) -> Duration {
-        Duration::ZERO
+
+    pub(crate) const fn request_timeout(&self) -> Duration {
+        self.request_timeout
     }
-    pub(crate) fn consistency(&self) -> Consistency {
-        Consistency::Local
+
+    pub(crate) const fn consistency(&self) -> Consistency {
+        self.consistency
     }
-    pub(crate) fn max_value_bytes(&self) -> usize {
-        0
+
+    pub(crate) fn max_value_bytes(&self) -> Result<usize> {
+        let limit = self.core()?.settings().max_value_bytes;
+        Ok(usize::try_from(limit).unwrap_or(usize::MAX))
     }
-    pub(crate) async fn propose(&self, _command: Command, _deadline: Instant) -> Result<Outcome> {
-        Err(Error::internal(""))
+
+    pub(crate) fn status(&self) -> Status {
+        match self.core.load_full() {
+            Some(core) => core.status(),
+            None => lock(&self.last_status).clone().unwrap_or_default(),
+        }
     }
+
+    /// Has `command` applied exactly once. The command goes on if the caller goes away.
+    pub(crate) async fn propose(&self, command: Command, deadline: Instant) -> Result<Outcome> {
+        let core = self.core()?;
+        self.runtime.finish(async move { core.propose(command, deadline).await }).await
+    }
+
+    /// Returns a view that is as fresh as the read asks for.
     pub(crate) async fn read(
         &self,
-        _c: Consistency,
-        _min: u64,
-        _deadline: Instant,
-    ) -> Result<ReadView> {
-        Err(Error::internal(""))
+        consistency: Consistency,
+        min_revision: u64,
+        deadline: Instant,
+    ) -> Result<Arc<View>> {
+        let core = self.core()?;
+        if consistency == Consistency::Local {
+            let view = core.view();
+            // The common case needs no other thread.
+            if view.revision() >= min_revision {
+                return Ok(view);
+            }
+        }
+        self.runtime.run(async move { core.read(consistency, min_revision, deadline).await }).await
     }
-    pub(crate) async fn wait_ready(&self, _deadline: Instant) -> Result<()> {
-        Err(Error::internal(""))
+
+    /// Waits until this node is ready, or will never be.
+    pub(crate) async fn wait_ready(&self, deadline: Instant) -> Result<()> {
+        let core = self.core()?;
+        self.runtime.run(async move { core.wait_ready(deadline).await }).await
     }
+
+    /// Stops the node in good order.
     pub(crate) async fn close(&self) -> Result<()> {
-        Err(Error::internal(""))
+        match self.closing() {
+            Some(closing) => self.runtime.finish(closing).await,
+            None => {
+                let life = Arc::clone(&self.life);
+                let closed = async move {
+                    life.reached(Stage::Closed).await;
+                    Ok(())
+                };
+                self.runtime.finish(closed).await
+            }
+        }
     }
-    pub(crate) fn status(&self) -> Status {
-        unreachable!()
+
+    fn core(&self) -> Result<Arc<Core>> {
+        self.life.check()?;
+        self.core.load_full().ok_or_else(|| Error::closed("the map is closed; open it again"))
     }
+
+    /// Takes the node out of service; returns what ends it, for the first who asks.
+    fn closing(&self) -> Option<impl Future<Output = Result<()>> + Send + 'static> {
+        let core = self.core.load_full()?;
+        if !core.life.begin_leaving() {
+            return None;
+        }
+        self.core.store(None);
+        let (tasks, gone) = (Arc::clone(&self.tasks), self.gone.clone());
+        let last_status = Arc::clone(&self.last_status);
+        let life = Arc::clone(&self.life);
+        *lock(&last_status) = Some(core.status());
+        Some(async move {
+            let closed = core.close(core.now() + CLOSE_PATIENCE).await;
+            *lock(&last_status) = Some(core.status());
+            lock(&tasks).abort_all();
+            drop(core);
+            // A scan that is still being read keeps the files; it ends by its own time.
+            let free = door::blocking(move || Ok(gone.wait(GONE_PATIENCE))).await;
+            if !free.unwrap_or(false) {
+                tracing::info!("the data directory is free once the last scan of it is dropped");
+            }
+            life.advance(Stage::Closed);
+            closed
+        })
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let (Some(closing), Ok(handle)) = (self.closing(), self.runtime.handle()) else { return };
+        let runtime = Arc::clone(&self.runtime);
+        handle.spawn(async move {
+            if let Err(error) = closing.await {
+                tracing::warn!(%error, "the node did not stop in good order");
+            }
+            drop(runtime);
+        });
+    }
+}
+
+impl Core {
+    async fn wait_ready(&self, deadline: Instant) -> Result<()> {
+        let ready = async {
+            self.life.reached(Stage::Serving).await;
+            while !self.is_ready() {
+                self.life.check()?;
+                self.leader_changed(&Leader::Unknown).await;
+                tokio::task::yield_now().await;
+            }
+            Ok(())
+        };
+        tokio::select! {
+            waited = tokio::time::timeout_at(deadline.into(), ready) => {
+                waited.unwrap_or_else(|_| Err(self.no_leader()))
+            }
+            why = self.life.ended() => Err(why),
+        }
+    }
+
+    /// Stops everything, in the order that loses nothing: office, calls, raft, socket, files.
+    async fn close(&self, deadline: Instant) -> Result<()> {
+        if self.life.check().is_ok() {
+            self.leave(deadline).await;
+        }
+        self.life.advance(Stage::Closing);
+        let stopped = self.raft.shutdown().await;
+        if let Some(transport) = &self.transport {
+            transport.close(deadline).await;
+        }
+        let (log, state) = (self.log.clone(), self.state.clone());
+        let closed = door::blocking(move || {
+            let checkpointed = state.close();
+            log.close();
+            checkpointed
+        })
+        .await;
+        stopped.map_err(|error| Error::internal("raft did not stop").with_source(error))?;
+        // A node that failed before has nothing more to lose, and has said so.
+        if self.life.failure().is_some() { Ok(()) } else { closed }
+    }
+}
+
+/// Locks a mutex whose holders leave it consistent even if they panic.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

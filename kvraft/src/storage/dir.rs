@@ -4,7 +4,8 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind as IoKind, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
@@ -28,6 +29,32 @@ pub(crate) struct DataDir {
     /// Whether the ballast file holds its blocks.
     ballast: Mutex<bool>,
     _lock: File,
+    /// Dropped after the lock.
+    gone: GoneSignal,
+}
+
+/// Tells when a data directory is free again. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Gone(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gone {
+    /// Waits until the directory is free; returns whether it is. Blocks.
+    pub(crate) fn wait(&self, timeout: Duration) -> bool {
+        let (gone, changed) = &*self.0;
+        let waited = changed.wait_timeout_while(lock(gone), timeout, |gone| !*gone);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+#[derive(Debug)]
+struct GoneSignal(Gone);
+
+impl Drop for GoneSignal {
+    fn drop(&mut self) {
+        let (gone, changed) = &*self.0.0;
+        *lock(gone) = true;
+        changed.notify_all();
+    }
 }
 
 /// Room on the disk that is given back when the disk is full.
@@ -54,7 +81,12 @@ impl DataDir {
             create_part(&path.join(part)).map_err(|error| unusable(&path, "write to", error))?;
         }
         sync_dir(&path).map_err(|error| unusable(&path, "flush", error))?;
-        let dir = Self { path, ballast: Mutex::new(false), _lock: held };
+        let dir = Self {
+            path,
+            ballast: Mutex::new(false),
+            _lock: held,
+            gone: GoneSignal(Gone::default()),
+        };
         if !dir.restore() {
             tracing::warn!(
                 path = %dir.path.display(),
@@ -63,6 +95,11 @@ impl DataDir {
             );
         }
         Ok(dir)
+    }
+
+    /// Returns what tells that the last holder of this directory has gone.
+    pub(crate) fn gone(&self) -> Gone {
+        self.gone.0.clone()
     }
 
     pub(crate) fn path(&self) -> &Path {

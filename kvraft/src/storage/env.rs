@@ -2,9 +2,11 @@
 
 use std::ops::Deref;
 use std::path::Path;
+use std::sync::Arc;
 
 use heed::{EnvFlags, EnvOpenOptions, WithoutTls};
 
+use super::dir::DataDir;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Readers that one environment can have at a time: every view holds a few, scans hold views.
@@ -14,7 +16,11 @@ const MAX_DATABASES: u32 = 16;
 
 /// An open LMDB environment. Cheap to clone; it closes when the last clone is gone.
 #[derive(Clone)]
-pub(super) struct Env(heed::Env<WithoutTls>);
+pub(super) struct Env {
+    env: heed::Env<WithoutTls>,
+    /// The lock that an open environment needs; given back after it is closed.
+    dir: Option<Arc<DataDir>>,
+}
 
 /// When a commit is on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +51,22 @@ impl Env {
         })?;
         // A killed process leaves its reader slots behind, and they would pin old pages.
         env.clear_stale_readers()?;
-        Ok(Self(env))
+        Ok(Self { env, dir: None })
+    }
+
+    /// Holds the data directory for as long as the environment is open.
+    #[must_use]
+    pub(super) fn keeping(mut self, dir: Option<Arc<DataDir>>) -> Self {
+        self.dir = dir;
+        self
+    }
+
+    /// Names the error of a commit: LMDB reports a disk without room as one that is broken.
+    pub(super) fn commit_error(&self, error: heed::Error) -> Error {
+        match (error, &self.dir) {
+            (heed::Error::Io(error), Some(dir)) => heed::Error::Io(dir.name_error(error)).into(),
+            (error, _) => error.into(),
+        }
     }
 }
 
@@ -69,7 +90,7 @@ impl Deref for Env {
     type Target = heed::Env<WithoutTls>;
 
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &self.env
     }
 }
 

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use crate::command::SessionId;
 use crate::error::{Error, Result};
 use crate::raft::StagedState;
+use crate::storage::dir::DataDir;
 use crate::storage::env::Durability;
 use crate::storage::state_disk::{Checkpoint, DiskView, Loaded, Stage, StateDisk};
 use crate::storage::state_env::StateEnv;
@@ -43,6 +44,8 @@ pub(crate) struct Generations {
     node_id: u64,
     fresh: bool,
     current: Mutex<Generation>,
+    /// What every open environment of the state holds on to.
+    dir: Option<Arc<DataDir>>,
     /// The highest number ever given to a directory: none is used twice by one process.
     highest: AtomicU64,
 }
@@ -82,8 +85,18 @@ impl Generations {
             node_id: env.owner()?,
             fresh: complete.is_empty(),
             current: Mutex::new(Generation { number, env }),
+            dir: None,
             highest: AtomicU64::new(number),
         })
+    }
+
+    /// Holds the data directory for as long as any environment of the state is open.
+    #[must_use]
+    pub(crate) fn keeping(mut self, dir: Arc<DataDir>) -> Self {
+        self.dir = Some(dir);
+        let generation = self.current.get_mut().unwrap_or_else(PoisonError::into_inner);
+        generation.env = generation.env.clone().keeping(self.dir.clone());
+        self
     }
 
     pub(crate) fn origin(&self) -> Result<StateOrigin> {
@@ -132,7 +145,8 @@ impl StateDisk for Generations {
         let number = self.next_number();
         dir.promote(&self.root, number)?;
         let path = self.root.join(number.to_string());
-        let env = StateEnv::open(&path, self.map_bytes, Durability::EveryCommit)?;
+        let env = StateEnv::open(&path, self.map_bytes, Durability::EveryCommit)?
+            .keeping(self.dir.clone());
         let loaded = env.load()?;
         let old = std::mem::replace(&mut *current, Generation { number, env });
         drop(current);

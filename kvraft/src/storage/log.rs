@@ -101,6 +101,11 @@ impl LogStore {
         lock(&self.0.live).tail.last()
     }
 
+    /// Returns whether this node has ever voted.
+    pub(crate) fn has_voted(&self) -> bool {
+        lock(&self.0.live).vote.is_some()
+    }
+
     /// Returns about how many bytes the entries behind the purged ones take.
     pub(crate) fn log_bytes(&self) -> u64 {
         lock(&self.0.live).meter.bytes()

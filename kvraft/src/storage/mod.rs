@@ -34,8 +34,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use self::dir::{Ballast, DataDir};
 pub(crate) use self::dir::Gone;
+use self::dir::{Ballast, DataDir};
 use self::generation::Generations;
 pub(crate) use self::log::LogStore;
 use self::log_lmdb::LmdbLog;
@@ -94,16 +94,21 @@ impl Storage {
         let mut disk = LmdbLog::open(Arc::clone(&dir), LOG_MAP_BYTES)?;
         let remembered = Remembered::read(&disk)?;
         let mut identity = remembered.next_identity(&options.name, dir.path(), environment)?;
-        let generations =
-            Generations::open(&dir.state_path(), StateOptions::DEFAULT_MAP_BYTES, identity.node_id)?
-                .keeping(Arc::clone(&dir));
+        let generations = Generations::open(
+            &dir.state_path(),
+            StateOptions::DEFAULT_MAP_BYTES,
+            identity.node_id,
+        )?
+        .keeping(Arc::clone(&dir));
         remembered.settle_owner(&mut identity, &generations.origin()?, dir.path())?;
         Remembered::write_identity(&mut disk, &identity, &*dir)?;
         let ballast: Arc<dyn Ballast> = Arc::<DataDir>::clone(&dir);
         let log = LogStore::start(disk, pressure.clone(), Arc::clone(&ballast))?;
         let registry = Registry::new(remembered, identity, log.clone());
-        let state_options =
-            StateOptions { checkpoint_interval: options.checkpoint_interval, ..StateOptions::default() };
+        let state_options = StateOptions {
+            checkpoint_interval: options.checkpoint_interval,
+            ..StateOptions::default()
+        };
         let hooks = StateHooks {
             barrier: Arc::new(log.clone()),
             pressure,

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::dir::{Ballast, is_full};
+use super::generation::StateOrigin;
 use super::lock;
 use super::log::LogStore;
 use super::log_disk::{Batch, LogDisk, LogRead, Record, decode_record, read_record};
@@ -25,19 +26,6 @@ pub(crate) struct Remembered {
     memory: Memory,
     /// Whether there is a vote or a log, which no directory has before its identity.
     used: bool,
-}
-
-/// What the state environment says about whose state it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StateOwner {
-    /// The node that the state was born for.
-    pub(crate) node_id: u64,
-    /// The cluster whose entries were applied to it, once one is known.
-    pub(crate) cluster_id: Option<u128>,
-    /// Whether the state was born by this very open.
-    pub(crate) fresh: bool,
-    /// Whether anything was ever applied to it.
-    pub(crate) applied: bool,
 }
 
 /// The highest start of a peer that this node has seen.
@@ -112,7 +100,7 @@ impl Remembered {
     pub(crate) fn settle_owner(
         &self,
         identity: &mut Identity,
-        owner: &StateOwner,
+        owner: &StateOrigin,
         dir: &Path,
     ) -> Result<()> {
         let at = dir.display();

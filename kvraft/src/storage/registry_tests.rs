@@ -162,12 +162,12 @@ fn options(path: &Path, name: &str) -> StorageOptions {
     StorageOptions { data_dir: path.to_owned(), name: name.into(), log_map_bytes: 1 << 28 }
 }
 
-fn owner(node_id: u64, fresh: bool) -> StateOwner {
-    StateOwner { node_id, cluster_id: None, fresh, applied: false }
+fn owner(node_id: u64, fresh: bool) -> StateOrigin {
+    StateOrigin { node_id, cluster_id: None, fresh, applied: false }
 }
 
 /// Opens with a state that says of itself what `state` makes of the proposed node id.
-fn open(path: &Path, name: &str, state: impl FnOnce(u64) -> StateOwner) -> Result<LogSide> {
+fn open(path: &Path, name: &str, state: impl FnOnce(u64) -> StateOrigin) -> Result<LogSide> {
     let opened = open_log_side(&options(path, name), &Environment::default(), |seat| {
         assert!(seat.path.is_dir());
         Ok(((), state(seat.identity.node_id)))
@@ -212,7 +212,7 @@ fn a_half_born_directory_is_completed_under_the_id_of_its_state() {
 #[test]
 fn a_state_without_its_log_is_refused_and_so_is_a_log_without_its_state() {
     let temp = tempfile::tempdir().unwrap();
-    let applied = StateOwner { applied: true, ..owner(77, false) };
+    let applied = StateOrigin { applied: true, ..owner(77, false) };
     let error = open(temp.path(), "a", |_| applied).unwrap_err();
     assert!(error.message().contains("without its log"), "{error}");
     open(temp.path(), "a", |id| owner(id, true)).unwrap().log.close();
@@ -229,7 +229,7 @@ async fn a_directory_of_two_nodes_or_two_clusters_is_refused() {
     drop(side);
     let error = open(temp.path(), "a", |id| owner(id ^ 1, false)).unwrap_err();
     assert!(error.message().contains("mixes two nodes"), "{error}");
-    let other = |id| StateOwner { cluster_id: Some(8), ..owner(id, false) };
+    let other = |id| StateOrigin { cluster_id: Some(8), ..owner(id, false) };
     let error = open(temp.path(), "a", other).unwrap_err();
     assert!(error.message().contains("mixes two clusters"), "{error}");
 }

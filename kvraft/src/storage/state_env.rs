@@ -13,6 +13,7 @@ use crate::codec::DecodeError;
 use crate::command::SessionId;
 use crate::error::{Error, Result};
 use crate::storage::buffer::{KeyRange, Slot};
+use crate::storage::dir::DataDir;
 use crate::storage::env::{Durability, Env};
 use crate::storage::session::Sessions;
 use crate::storage::state_disk::{Checkpoint, DiskView, Loaded, Order, Visit};
@@ -48,6 +49,13 @@ impl StateEnv {
         let [data, meta, sessions] =
             tables.commit().ok_or_else(|| Error::internal("the tables were not created"))?;
         Ok(Self { env, data, meta, sessions })
+    }
+
+    /// Holds the data directory for as long as the environment or a view of it is open.
+    #[must_use]
+    pub(super) fn keeping(mut self, dir: Option<Arc<DataDir>>) -> Self {
+        self.env = self.env.keeping(dir);
+        self
     }
 
     /// Returns whose state this is.
@@ -99,7 +107,8 @@ impl StateEnv {
     fn view(&self) -> Result<Arc<dyn DiskView>> {
         let open = || (*self.env).clone().static_read_txn().map(Mutex::new);
         let readers = (0..READERS).map(|_| open()).collect::<heed::Result<Vec<_>>>()?;
-        Ok(Arc::new(EnvView { data: self.data, readers, next: AtomicUsize::new(0) }))
+        let next = AtomicUsize::new(0);
+        Ok(Arc::new(EnvView { data: self.data, readers, next, _env: self.env.clone() }))
     }
 
     /// Commits a checkpoint and opens a view of it; called by one thread at a time.
@@ -118,7 +127,7 @@ impl StateEnv {
             }
         }
         self.meta.put(&mut wtxn, META_KEY, &checkpoint.meta.encode())?;
-        wtxn.commit()?;
+        wtxn.commit().map_err(|error| self.env.commit_error(error))?;
         self.view()
     }
 
@@ -193,6 +202,8 @@ struct EnvView {
     data: Table,
     readers: Vec<Mutex<RoTxn<'static, WithoutTls>>>,
     next: AtomicUsize,
+    /// Dropped after the readers, which it keeps the directory for.
+    _env: Env,
 }
 
 impl EnvView {

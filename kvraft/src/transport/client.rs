@@ -58,6 +58,14 @@ pub(crate) enum CallError {
     Lost(Error),
 }
 
+impl CallError {
+    pub(crate) const fn error(&self) -> &Error {
+        match self {
+            Self::Unsent(error) | Self::Lost(error) => error,
+        }
+    }
+}
+
 /// What a connection is for: bulk must not hold up what is urgent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Lane {

@@ -11,43 +11,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::secret::{self, Authority};
 use super::tls::{Material, TlsConfigs, Trust};
+use crate::config::{Security, SecurityFiles};
 use crate::environment::Clock;
 use crate::error::{Error, Result};
 
 /// Files are looked at again at most this often, when a connection is made.
 const RECHECK: Duration = Duration::from_secs(1);
-
-/// By what the nodes of a cluster know each other.
-#[derive(Clone)]
-pub(crate) enum Security {
-    /// Secrets that all nodes share: the first signs, all are trusted.
-    Secrets(Vec<Vec<u8>>),
-    /// PEM files, read again when they change; what is connected then stays connected.
-    Files(SecurityFiles),
-    /// Encrypted, but everybody is trusted.
-    Insecure,
-}
-
-/// Where the certificates of [`Security::Files`] lie.
-#[derive(Debug, Clone)]
-pub(crate) struct SecurityFiles {
-    /// Certificates of the authorities whose nodes are trusted.
-    pub(crate) ca: PathBuf,
-    /// The certificate of this node, then those between it and the authority.
-    pub(crate) cert: PathBuf,
-    /// The private key of this node: PKCS#8 or SEC1.
-    pub(crate) key: PathBuf,
-}
-
-impl fmt::Debug for Security {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Secrets(secrets) => write!(f, "{} cluster secrets", secrets.len()),
-            Self::Files(files) => files.fmt(f),
-            Self::Insecure => f.write_str("insecure"),
-        }
-    }
-}
 
 /// The TLS settings of this moment. Cheap to clone.
 #[derive(Clone)]

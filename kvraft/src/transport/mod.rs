@@ -22,7 +22,6 @@ use tokio::runtime::Handle;
 use tokio::time::timeout_at;
 
 pub(crate) use self::client::{CallError, Peer};
-pub(crate) use self::credentials::{Security, SecurityFiles};
 pub(crate) use self::greeting::{Hello, HelloRole, PROTOCOL};
 pub(crate) use self::message::{Failure, FailureReason, PeerMember, Peers, Request, Response};
 pub(crate) use self::network::Network;
@@ -31,6 +30,7 @@ pub(crate) use self::server::Handler;
 use self::client::Client;
 use self::credentials::Credentials;
 use self::server::Server;
+use crate::config::Security;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 

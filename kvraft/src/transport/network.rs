@@ -46,11 +46,16 @@ type AppendResults<'s> = BoxStream<'s, Result<StreamAppendResult, RpcError>>;
 
 /// Makes the way to each peer. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Network(Arc<Client>);
+pub(crate) struct Network(Option<Arc<Client>>);
 
 impl Network {
     pub(super) const fn new(client: Arc<Client>) -> Self {
-        Self(client)
+        Self(Some(client))
+    }
+
+    /// The network of a single node without a socket: nobody is there.
+    pub(crate) const fn none() -> Self {
+        Self(None)
     }
 
     fn to(&self, target: u64, member: &Member, sending: Sending) -> PeerNetwork {
@@ -59,7 +64,7 @@ impl Network {
             name: member.name.clone(),
             address: member.address.clone(),
         };
-        PeerNetwork { client: Arc::clone(&self.0), peer, sending }
+        PeerNetwork { client: self.0.clone(), peer, sending }
     }
 }
 
@@ -86,7 +91,8 @@ enum Sending {
 
 /// The way to one peer.
 pub(crate) struct PeerNetwork {
-    client: Arc<Client>,
+    /// `None` without a socket: every peer is unreachable.
+    client: Option<Arc<Client>>,
     peer: Peer,
     sending: Sending,
 }
@@ -180,9 +186,14 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
 }
 
 impl PeerNetwork {
+    fn client(&self) -> Result<&Arc<Client>, Error> {
+        self.client.as_ref().ok_or_else(|| Error::unavailable("this node has no socket"))
+    }
+
     async fn call(&self, request: &Request, option: &RPCOption) -> Result<Response, RpcError> {
         let deadline = within(option.soft_ttl());
-        match self.client.request(&self.peer, request, deadline).await {
+        let client = self.client().map_err(|error| unreachable(&error))?;
+        match client.request(&self.peer, request, deadline).await {
             Ok(response) => Ok(response),
             Err(CallError::Unsent(error)) => Err(unreachable(&error)),
             Err(CallError::Lost(error)) => Err(NetworkError::new(&error).into()),
@@ -206,8 +217,8 @@ impl PeerNetwork {
         S: Stream<Item = AppendRequest> + Send + Unpin + 'static,
     {
         let deadline = within(option.soft_ttl());
-        let (send, recv) = self
-            .client
+        let client = self.client().map_err(|error| unreachable(&error))?;
+        let (send, recv) = client
             .open(&self.peer, Lane::Requests, &Request::StreamAppend, deadline)
             .await
             .map_err(|error| unreachable(&error))?;
@@ -243,11 +254,11 @@ impl PeerNetwork {
         };
         let request = Request::Snapshot { vote, meta: snapshot.meta };
         let deadline = within(stall);
-        let (mut send, mut recv) = self
-            .client
+        let client = self.client().map_err(|error| Unreachable::new(&error))?;
+        let (mut send, mut recv) = client
             .open(&self.peer, Lane::Snapshots, &request, deadline)
             .await
-            .map_err(|error| StreamingError::Unreachable(Unreachable::new(&error)))?;
+            .map_err(|error| Unreachable::new(&error))?;
         let sent = send_chunks(&mut send, source, stall).await;
         let patience = match &sent {
             Ok(()) => INSTALL_TIMEOUT,

@@ -1,0 +1,212 @@
+//! Bootstrap: how nodes without a cluster found exactly one.
+//!
+//! The first name asks all listed nodes for their grant, each grants one claim durably, and only
+//! with every grant the cluster begins. A node that meets a cluster that exists never founds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use openraft::errors::{InitializeError, RaftError};
+
+use super::backoff::Backoff;
+use super::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::identity::{Claim, ClaimedMember, HexId};
+use crate::raft::Member;
+use crate::transport::{CallError, Hello, Peer, Request, Response, Transport};
+
+/// How long one node may take to say who it is.
+const HELLO_PATIENCE: Duration = Duration::from_secs(2);
+
+impl Core {
+    /// Works until this node belongs to a cluster, or is told that it never will.
+    pub(super) async fn find_cluster(self: Arc<Self>) {
+        let mut backoff = Backoff::slow();
+        while !self.raft_has_members() && self.life.check().is_ok() {
+            match self.try_to_found().await {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::Refused => return self.life.fail(error),
+                Err(error) => {
+                    tracing::debug!(%error, "the cluster is not founded yet");
+                    self.set_obstacle(error.to_string());
+                }
+            }
+            let now = self.now();
+            backoff.pause(now + HELLO_PATIENCE, now).await;
+        }
+    }
+
+    async fn try_to_found(&self) -> Result<()> {
+        let hellos = self.meet_members().await?;
+        self.check_for_a_cluster(&hellos).await?;
+        let first = self.config.members.keys().next();
+        if first != Some(&self.config.name) {
+            let claimant = first.map_or("", String::as_str);
+            return Err(Error::unavailable(format!(
+                "waiting for {claimant}, the first name of members, to found the cluster"
+            )));
+        }
+        let claim = self.claim(&hellos)?;
+        self.registry.grant(&claim).await?;
+        self.collect_grants(&claim).await?;
+        self.initialise(&claim).await
+    }
+
+    /// Asks every other listed node who it is.
+    async fn meet_members(&self) -> Result<BTreeMap<String, Hello>> {
+        let Some(transport) = &self.transport else { return Ok(BTreeMap::new()) };
+        let others = self.config.members.iter().filter(|(name, _)| **name != self.config.name);
+        let met = try_join_all(others.map(async |(name, address)| {
+            let hello = self.meet(transport, name, address).await?;
+            Ok::<_, Error>((name.clone(), hello))
+        }));
+        Ok(met.await?.into_iter().collect())
+    }
+
+    async fn meet(&self, transport: &Transport, name: &str, address: &str) -> Result<Hello> {
+        let deadline = self.now() + HELLO_PATIENCE;
+        let hello = transport.hello_of(address, deadline).await.map_err(|error| {
+            // What a peer refuses now it may grant after its own restart; only a cluster's word is final.
+            Error::unavailable(format!("waiting for {name} at {address}: {error}"))
+        })?;
+        if hello.identity.name != name {
+            return Err(Error::unavailable(format!(
+                "members says that {name} is at {address}, and {} answers there; correct members",
+                hello.identity.name
+            )));
+        }
+        Ok(hello)
+    }
+
+    /// Fails for good if a cluster exists that does not count this node as a member.
+    async fn check_for_a_cluster(&self, hellos: &BTreeMap<String, Hello>) -> Result<()> {
+        let Some(transport) = &self.transport else { return Ok(()) };
+        for (name, hello) in hellos.iter().filter(|(_, hello)| hello.initialised) {
+            let address = self.config.members.get(name).cloned().unwrap_or_default();
+            let peer = Peer { node_id: Some(hello.identity.node_id), name: name.clone(), address };
+            let asked = transport.request(&peer, Request::Peers, self.now() + HELLO_PATIENCE).await;
+            let Ok(Response::Peers(peers)) = asked else {
+                return Err(Error::unavailable(format!(
+                    "{name} has a cluster, but does not say which"
+                )));
+            };
+            let own = self.registry.identity();
+            if peers.members.iter().any(|member| member.node_id == own.node_id) {
+                return Err(Error::unavailable(format!(
+                    "waiting for the leader of the cluster that {name} knows"
+                )));
+            }
+            let cluster = peers.cluster_id.unwrap_or_default();
+            let namesake = peers.members.iter().find(|member| member.member.name == own.name);
+            return Err(Error::refused(match namesake {
+                Some(old) => format!(
+                    "name in use: cluster {cluster:032x} knows {} as node {}, and this data directory is node {}. If \
+                     its disk was wiped, give it its old data directory back, or remove the old member first: a new \
+                     disk must not vote in the place of an old one",
+                    own.name,
+                    HexId(old.node_id),
+                    HexId(own.node_id)
+                ),
+                None => format!(
+                    "cluster {cluster:032x} exists, and {} is no member of it; correct members",
+                    own.name
+                ),
+            }));
+        }
+        Ok(())
+    }
+
+    /// Makes the claim of this node, under the cluster id that it has claimed before, if it has.
+    fn claim(&self, hellos: &BTreeMap<String, Hello>) -> Result<Claim> {
+        let earlier = self.registry.claim().filter(|claim| claim.claimant == self.config.name);
+        let cluster_id = match earlier {
+            Some(claim) => claim.cluster_id,
+            None => self
+                .config
+                .environment
+                .random_u128()
+                .map_err(|error| Error::internal("no random cluster id").with_source(error))?,
+        };
+        let members = self.config.members.iter().map(|(name, address)| ClaimedMember {
+            name: name.clone(),
+            node_id: hellos
+                .get(name)
+                .map_or_else(|| self.node_id(), |hello| hello.identity.node_id),
+            address: if *name == self.config.name { self.advertised() } else { address.clone() },
+        });
+        Ok(Claim {
+            cluster_id,
+            claimant: self.config.name.clone(),
+            members: members.collect(),
+            settings: self.config.settings,
+        })
+    }
+
+    async fn collect_grants(&self, claim: &Claim) -> Result<()> {
+        let Some(transport) = &self.transport else { return Ok(()) };
+        let others = claim.members.iter().filter(|member| member.node_id != self.node_id());
+        try_join_all(others.map(async |member| {
+            let peer = Peer {
+                node_id: Some(member.node_id),
+                name: member.name.clone(),
+                address: member.address.clone(),
+            };
+            let request = Request::Claim(claim.clone());
+            let doing = format!("waiting for the grant of {}", member.name);
+            match transport.request(&peer, request, self.now() + HELLO_PATIENCE).await {
+                Ok(Response::ClaimGranted) => Ok(()),
+                Ok(Response::Failed(failure)) => {
+                    Err(Error::unavailable(format!("{doing}: {}", failure.message)))
+                }
+                Ok(_) => Err(Error::unavailable(format!("{doing}: it answered something else"))),
+                Err(CallError::Unsent(error) | CallError::Lost(error)) => {
+                    Err(Error::unavailable(format!("{doing}: {error}")))
+                }
+            }
+        }))
+        .await?;
+        Ok(())
+    }
+
+    async fn initialise(&self, claim: &Claim) -> Result<()> {
+        let members: BTreeMap<u64, Member> = claim
+            .members
+            .iter()
+            .map(|member| (member.node_id, self.member_record(member)))
+            .collect();
+        match self.raft.initialize(members).await {
+            // Not allowed: a peer was quicker, and this node has its log already.
+            Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+            Err(error) => {
+                Err(Error::internal("the cluster cannot be initialised").with_source(error))
+            }
+        }
+    }
+
+    fn member_record(&self, member: &ClaimedMember) -> Member {
+        let own = member.node_id == self.node_id();
+        Member {
+            name: member.name.clone(),
+            address: member.address.clone(),
+            http: if own { self.config.advertise_http.clone() } else { String::new() },
+            labels: if own { self.config.labels.clone() } else { BTreeMap::new() },
+        }
+    }
+
+    /// Returns where peers dial this node; port 0 has been replaced by the bound one.
+    pub(super) fn advertised(&self) -> String {
+        let (Some(transport), Some(endpoint)) = (&self.transport, &self.config.endpoint) else {
+            return String::new();
+        };
+        advertised(&endpoint.advertise, transport.local_addr().port())
+    }
+}
+
+pub(super) fn advertised(address: &str, bound_port: u16) -> String {
+    match address.rsplit_once(':') {
+        Some((host, "0")) => format!("{host}:{bound_port}"),
+        _ => address.to_owned(),
+    }
+}

@@ -1,0 +1,207 @@
+//! `Core` is what the tasks of a node share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use openraft::ServerState;
+use openraft::async_runtime::watch::WatchReceiver;
+use tokio::sync::Semaphore;
+
+use super::lead::Lead;
+use super::life::{Life, Stage};
+use super::rounds::Rounds;
+use super::session::Session;
+use crate::command::Settings;
+use crate::config::CheckedConfig;
+use crate::error::{Error, Result};
+use crate::raft::{Member, TypeConfig};
+use crate::storage::{LogStore, Registry, State, StateMachine, View};
+use crate::transport::{Peer, Transport};
+
+/// Commands that a leader has under way at most; more are refused as `Overloaded`.
+pub(super) const MAX_PROPOSALS: usize = 32_768;
+
+/// Openraft over this node's own state.
+pub(super) type Raft = openraft::Raft<TypeConfig, StateMachine>;
+
+/// The parts of a running node.
+pub(super) struct Core {
+    pub(super) config: CheckedConfig,
+    pub(super) raft: Raft,
+    pub(super) log: LogStore,
+    pub(super) state: State,
+    pub(super) registry: Registry,
+    /// `None` for a single node without a socket.
+    pub(super) transport: Option<Transport>,
+    pub(super) session: Session,
+    pub(super) lead: Lead,
+    /// Questions to the own raft, while this node leads.
+    pub(super) own_rounds: Arc<Rounds>,
+    /// Questions to the leader, while another node leads.
+    pub(super) leader_rounds: Arc<Rounds>,
+    /// Taken by every command that this node proposes as leader.
+    pub(super) proposals: Semaphore,
+    pub(super) life: Arc<Life>,
+    /// Until then this node neither votes nor campaigns, since before its start it may have
+    /// confirmed a leader's lease.
+    pub(super) held_until: Instant,
+    /// What the search for a cluster waits for, in words.
+    obstacle: Mutex<Arc<str>>,
+}
+
+/// Who leads, as far as this node knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Leader {
+    Here,
+    At(u64, Member),
+    Unknown,
+}
+
+/// What [`Core`] is made of.
+pub(super) struct Parts {
+    pub(super) config: CheckedConfig,
+    pub(super) raft: Raft,
+    pub(super) log: LogStore,
+    pub(super) state: State,
+    pub(super) registry: Registry,
+    pub(super) transport: Option<Transport>,
+    pub(super) session: Session,
+    pub(super) held_until: Instant,
+}
+
+impl Core {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self {
+            config: parts.config,
+            raft: parts.raft,
+            log: parts.log,
+            state: parts.state,
+            registry: parts.registry,
+            transport: parts.transport,
+            session: parts.session,
+            lead: Lead::new(),
+            own_rounds: Arc::default(),
+            leader_rounds: Arc::default(),
+            proposals: Semaphore::new(MAX_PROPOSALS),
+            life: Arc::new(Life::new()),
+            held_until: parts.held_until,
+            obstacle: Mutex::new("the cluster has not been founded yet".into()),
+        }
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.config.environment.clock.now()
+    }
+
+    pub(super) fn view(&self) -> Arc<View> {
+        self.state.view()
+    }
+
+    pub(super) fn node_id(&self) -> u64 {
+        self.registry.identity().node_id
+    }
+
+    /// Returns the shared settings; before the cluster is founded, those it would be founded with.
+    pub(super) fn settings(&self) -> Settings {
+        self.view().settings().unwrap_or(self.config.settings)
+    }
+
+    /// Returns the longest silence of a leader before an election.
+    pub(super) fn election_timeout_max(&self) -> Duration {
+        Duration::from_millis(u64::from(self.settings().election_timeout_ms) * 2)
+    }
+
+    pub(super) fn leads(&self) -> bool {
+        self.raft.server_metrics().borrow_watched().state == ServerState::Leader
+    }
+
+    pub(super) fn leader(&self) -> Leader {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        match metrics.current_leader {
+            Some(id) if id == metrics.id => Leader::Here,
+            Some(id) => match metrics.membership_config.membership().get_node(&id) {
+                Some(member) => Leader::At(id, member.clone()),
+                None => Leader::Unknown,
+            },
+            None => Leader::Unknown,
+        }
+    }
+
+    /// Returns once another node leads, or nobody does, than when it was called.
+    pub(super) async fn leader_changed(&self, from: &Leader) {
+        let mut metrics = self.raft.server_metrics();
+        while self.leader() == *from {
+            if metrics.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until some node is known to lead.
+    pub(super) async fn known_leader(&self, deadline: Instant) -> Result<Leader> {
+        let search = async {
+            loop {
+                match self.leader() {
+                    Leader::Unknown => self.leader_changed(&Leader::Unknown).await,
+                    known => return known,
+                }
+                // A raft that has stopped wakes its watchers at once, for ever.
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            found = tokio::time::timeout_at(deadline.into(), search) => found.map_err(|_| self.no_leader()),
+            why = self.life.ended() => Err(why),
+        }
+    }
+
+    pub(super) fn no_leader(&self) -> Error {
+        let initialised = self.view().applied().is_some() || self.raft_has_members();
+        if initialised {
+            return Error::unavailable(
+                "no leader is known: fewer than a majority of the voters reach each other; retry, and check that they run",
+            );
+        }
+        let obstacle = self.obstacle.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Error::unavailable(format!("no leader yet: {obstacle}"))
+    }
+
+    /// Says in words what the search for a cluster waits for.
+    pub(super) fn set_obstacle(&self, obstacle: impl Into<Arc<str>>) {
+        *self.obstacle.lock().unwrap_or_else(PoisonError::into_inner) = obstacle.into();
+    }
+
+    pub(super) fn raft_has_members(&self) -> bool {
+        let metrics = self.raft.server_metrics();
+        metrics.borrow_watched().membership_config.membership().nodes().next().is_some()
+    }
+
+    pub(super) fn is_member(&self, node_id: u64) -> bool {
+        let metrics = self.raft.server_metrics();
+        metrics.borrow_watched().membership_config.membership().get_node(&node_id).is_some()
+    }
+
+    /// Waits until `index` is applied here.
+    pub(super) async fn wait_applied(&self, index: u64, deadline: Instant) -> Result<()> {
+        let mut applied = self.state.applied();
+        let reached = async {
+            // The sender lives in the state, which `self` holds.
+            drop(applied.wait_for(|now| now.is_some_and(|now| now >= index)).await);
+        };
+        tokio::select! {
+            waited = tokio::time::timeout_at(deadline.into(), reached) => waited.map_err(|_| {
+                Error::unavailable(format!("this node has not applied log index {index} in time; retry, or ask another node"))
+            }),
+            why = self.life.ended() => Err(why),
+        }
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.life.stage() >= Stage::Closing
+    }
+}
+
+pub(super) fn peer(node_id: u64, member: &Member) -> Peer {
+    Peer { node_id: Some(node_id), name: member.name.clone(), address: member.address.clone() }
+}

@@ -1,0 +1,295 @@
+//! `Door` answers what other nodes ask of this one.
+//!
+//! It holds the node weakly: a transport that still has connections keeps no closed node alive.
+
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt};
+use openraft::async_runtime::watch::WatchReceiver;
+
+use super::core::{Core, Leader};
+use super::propose::Attempt;
+use crate::command::{FORMAT_LEVEL, Origin};
+use crate::error::{Error, ErrorKind, Result};
+use crate::identity::HexId;
+use crate::raft::{
+    AppendRequest, Snapshot, SnapshotData, SnapshotMeta, SnapshotResponse, StreamAppendResult, Vote,
+};
+use crate::storage::Registry;
+use crate::transport::{
+    Failure, FailureReason, Handler, Hello, HelloRole, PROTOCOL, PeerMember, Peers, Request,
+    Response,
+};
+
+/// The longest that a forwarded command may wait here, whatever its sender says.
+const MAX_FORWARD_WAIT: Duration = Duration::from_secs(600);
+
+/// The accepting side of a node.
+pub(super) struct Door {
+    registry: Registry,
+    /// Where peers dial this node.
+    address: OnceLock<String>,
+    core: OnceLock<Weak<Core>>,
+}
+
+impl Door {
+    pub(super) const fn new(registry: Registry) -> Self {
+        Self { registry, address: OnceLock::new(), core: OnceLock::new() }
+    }
+
+    /// Says where peers dial this node. Known once the socket is bound.
+    pub(super) fn at(&self, address: String) {
+        // A second call would say the same.
+        drop(self.address.set(address));
+    }
+
+    /// Lets requests in.
+    pub(super) fn open(&self, core: &Arc<Core>) {
+        // A second call would say the same.
+        drop(self.core.set(Arc::downgrade(core)));
+    }
+
+    fn core(&self) -> Result<Arc<Core>> {
+        let core = self.core.get().and_then(Weak::upgrade);
+        core.ok_or_else(|| Error::unavailable("the node is starting or has stopped; retry"))
+    }
+}
+
+impl Handler for Door {
+    fn hello(&self) -> Hello {
+        let core = self.core().ok();
+        Hello {
+            protocol: PROTOCOL,
+            role: HelloRole::Member,
+            cluster_id: self.registry.cluster_id(),
+            identity: self.registry.identity().clone(),
+            address: self.address.get().cloned().unwrap_or_default(),
+            initialised: core.is_some_and(|core| core.raft_has_members()),
+            format_level: FORMAT_LEVEL,
+        }
+    }
+
+    fn admit<'a>(&'a self, peer: &'a Hello) -> BoxFuture<'a, Result<()>> {
+        async move {
+            if let (Some(own), Some(theirs)) = (self.registry.cluster_id(), peer.cluster_id)
+                && own != theirs
+            {
+                return Err(Error::refused(format!(
+                    "node {} ({}) belongs to cluster {theirs:032x}, this node to {own:032x}; one of the two has the \
+                     data directory of another cluster, or an address in members is wrong",
+                    peer.identity.name,
+                    HexId(peer.identity.node_id)
+                )));
+            }
+            if peer.role == HelloRole::Client {
+                return Ok(());
+            }
+            self.registry.admit_peer(peer.identity.node_id, peer.identity.start, peer.identity.nonce).await
+        }
+        .boxed()
+    }
+
+    fn handle(&self, from: &Hello, request: Request) -> BoxFuture<'static, Response> {
+        let core = match self.core() {
+            Ok(core) => core,
+            Err(error) => {
+                return std::future::ready(Response::Failed(Failure::from(&error))).boxed();
+            }
+        };
+        let from = from.clone();
+        async move {
+            core.answer(&from, request)
+                .await
+                .unwrap_or_else(|error| Response::Failed(Failure::from(&error)))
+        }
+        .boxed()
+    }
+
+    fn stream_append(
+        &self,
+        requests: BoxStream<'static, AppendRequest>,
+    ) -> BoxStream<'static, Result<StreamAppendResult>> {
+        match self.core() {
+            Ok(core) => core
+                .raft
+                .stream_append(requests)
+                .map(|result| {
+                    result.map_err(|fatal| {
+                        Error::unavailable("this node has stopped").with_source(fatal)
+                    })
+                })
+                .boxed(),
+            Err(error) => futures_util::stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    fn install_snapshot(
+        &self,
+        vote: Vote,
+        meta: SnapshotMeta,
+        chunks: BoxStream<'static, Result<Bytes>>,
+    ) -> BoxFuture<'static, Result<SnapshotResponse, Error>> {
+        let core = self.core();
+        async move { core?.install_snapshot(vote, meta, chunks).await }.boxed()
+    }
+}
+
+impl Core {
+    async fn answer(self: &Arc<Self>, from: &Hello, request: Request) -> Result<Response> {
+        let stopped = |fatal| Error::unavailable("this node has stopped").with_source(fatal);
+        match request {
+            Request::Append(request) => {
+                self.check_sender(from)?;
+                Ok(Response::Append(self.raft.append_entries(request).await.map_err(stopped)?))
+            }
+            Request::Vote(request) => {
+                self.check_sender(from)?;
+                self.check_hold(request.leadership_transfer)?;
+                Ok(Response::Vote(self.raft.vote(request).await.map_err(stopped)?))
+            }
+            Request::PreVote(request) => {
+                self.check_sender(from)?;
+                self.check_hold(request.leadership_transfer)?;
+                Ok(Response::Vote(self.raft.pre_vote(request).await.map_err(stopped)?))
+            }
+            Request::TransferLeader(request) => {
+                self.check_sender(from)?;
+                let answer = self.raft.handle_transfer_leader(request).await;
+                Ok(Response::TransferLeader(answer.map_err(|fatal| {
+                    Error::unavailable("this node has stopped").with_source(fatal)
+                })?))
+            }
+            Request::Propose { origin, command, timeout_ms } => {
+                Ok(self.answer_proposal(origin, &command, timeout_ms).await)
+            }
+            Request::ReadIndex { timeout_ms } => self.answer_read_index(timeout_ms).await,
+            Request::Claim(claim) => {
+                self.registry.grant(&claim).await?;
+                tracing::info!(claimant = claim.claimant, "granted the claim to found a cluster");
+                Ok(Response::ClaimGranted)
+            }
+            Request::Peers => Ok(Response::Peers(self.known_peers())),
+            Request::StreamAppend | Request::Snapshot { .. } => {
+                Err(Error::internal("a stream was opened as a request"))
+            }
+        }
+    }
+
+    /// Lets only members speak raft, and before there are any those of the granted claim.
+    pub(super) fn check_sender(&self, from: &Hello) -> Result<()> {
+        let id = from.identity.node_id;
+        let claimed = || {
+            self.registry.claim().is_some_and(|claim| claim.members.iter().any(|m| m.node_id == id))
+        };
+        if self.is_member(id) || (!self.raft_has_members() && claimed()) {
+            return Ok(());
+        }
+        Err(Error::refused(format!(
+            "{} ({}) is no member of this cluster",
+            from.identity.name,
+            HexId(id)
+        )))
+    }
+
+    /// Refuses votes until every lease that this node may have confirmed before its start is over.
+    fn check_hold(&self, leadership_transfer: bool) -> Result<()> {
+        if leadership_transfer || self.now() >= self.held_until {
+            return Ok(());
+        }
+        Err(Error::unavailable("this node has just started and does not vote yet; retry"))
+    }
+
+    async fn answer_proposal(
+        self: &Arc<Self>,
+        origin: Option<Origin>,
+        command: &Bytes,
+        timeout_ms: u32,
+    ) -> Response {
+        if let Err(error) = self.life.check() {
+            return Response::Failed(Failure::from(&error));
+        }
+        let deadline = self.deadline_in(timeout_ms);
+        match self.propose_here(origin, command, deadline).await {
+            Attempt::Answered(outcome) => Response::Proposed(outcome),
+            Attempt::Elsewhere(hint) => {
+                Response::Failed(Failure::not_leader(hint.or_else(|| self.other_leader())))
+            }
+            Attempt::Refused(error) | Attempt::NotYet(error) => {
+                Response::Failed(Failure::from(&error))
+            }
+            Attempt::Unknown(error) => Response::Failed(Failure {
+                reason: FailureReason::Kind(ErrorKind::Indeterminate),
+                message: error.to_string(),
+            }),
+        }
+    }
+
+    async fn answer_read_index(self: &Arc<Self>, timeout_ms: u32) -> Result<Response> {
+        if !self.leads() {
+            return Ok(Response::Failed(Failure::not_leader(self.other_leader())));
+        }
+        let deadline = self.deadline_in(timeout_ms);
+        let asked = tokio::time::timeout_at(deadline.into(), self.read_index_here()).await;
+        asked.unwrap_or_else(|_| Err(self.no_leader())).map(Response::ReadIndex)
+    }
+
+    fn deadline_in(&self, timeout_ms: u32) -> Instant {
+        self.now() + Duration::from_millis(u64::from(timeout_ms)).min(MAX_FORWARD_WAIT)
+    }
+
+    fn other_leader(&self) -> Option<(u64, crate::raft::Member)> {
+        match self.leader() {
+            Leader::At(id, member) => Some((id, member)),
+            Leader::Here | Leader::Unknown => None,
+        }
+    }
+
+    fn known_peers(&self) -> Peers {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let membership = metrics.membership_config.membership();
+        let voters: std::collections::BTreeSet<u64> = membership.voter_ids().collect();
+        Peers {
+            cluster_id: self.registry.cluster_id(),
+            leader: metrics.current_leader,
+            members: membership
+                .nodes()
+                .map(|(id, member)| PeerMember {
+                    node_id: *id,
+                    voter: voters.contains(id),
+                    member: member.clone(),
+                })
+                .collect(),
+        }
+    }
+
+    async fn install_snapshot(
+        self: &Arc<Self>,
+        vote: Vote,
+        meta: SnapshotMeta,
+        mut chunks: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<SnapshotResponse> {
+        let mut sink = self.state.snapshot_sink(meta.clone())?;
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk?;
+            sink = blocking(move || sink.write(&chunk).map(|()| sink)).await?;
+        }
+        let staged = blocking(move || sink.finish()).await?;
+        tracing::info!(meta = %meta, "received a snapshot");
+        let snapshot = Snapshot { meta, snapshot: SnapshotData::Incoming(staged) };
+        let installed = self.raft.install_full_snapshot(vote, snapshot).await;
+        installed.map_err(|fatal| Error::unavailable("this node has stopped").with_source(fatal))
+    }
+}
+
+/// Runs what waits for a disk where it holds no other task up.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Error::internal("a task was lost").with_source(error)))
+}

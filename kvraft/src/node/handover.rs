@@ -1,0 +1,87 @@
+//! Handover: a leader that closes leaves its office to the member that is closest behind.
+
+use std::time::{Duration, Instant};
+
+use openraft::async_runtime::watch::WatchReceiver;
+
+use super::core::{Core, Leader, MAX_PROPOSALS};
+use crate::command::Command;
+use crate::error::{Error, Result};
+
+/// How long the end of a session may take: it only spares the cluster some memory.
+const SESSION_PATIENCE: Duration = Duration::from_millis(500);
+
+impl Core {
+    /// Leaves the session and the office behind in good order, as far as time allows.
+    pub(super) async fn leave(&self, deadline: Instant) {
+        self.end_session(deadline).await;
+        if let Err(error) = self.hand_over(deadline).await {
+            tracing::warn!(%error, "closes without handing leadership over; the others elect a leader");
+        }
+    }
+
+    async fn end_session(&self, deadline: Instant) {
+        let (session, registered) = self.session.current();
+        if !registered || self.leader() == Leader::Unknown {
+            return;
+        }
+        let deadline = deadline.min(self.now() + SESSION_PATIENCE);
+        if let Err(error) = self.propose(Command::EndSession { session }, deadline).await {
+            tracing::debug!(%error, "the session ends by its time");
+        }
+    }
+
+    /// Transfers leadership, if this node leads: stops letting writes in, waits until one voter
+    /// has the whole log, asks it to take over, and waits until it has.
+    async fn hand_over(&self, deadline: Instant) -> Result<()> {
+        if !self.leads() || self.other_voters().is_empty() {
+            return Ok(());
+        }
+        let late = || Error::unavailable("no voter has taken over in time");
+        let slots = u32::try_from(MAX_PROPOSALS).unwrap_or(u32::MAX);
+        // Never given back: from here on this node lets no write in.
+        let paused = tokio::time::timeout_at(deadline.into(), self.proposals.acquire_many(slots));
+        paused.await.map_err(|_| late())?.map_err(|_| late())?.forget();
+        let handed = async {
+            let heir = self.matched_voter().await?;
+            tracing::info!(to = format_args!("{heir:016x}"), "hands leadership over");
+            self.raft
+                .trigger()
+                .transfer_leader(heir)
+                .await
+                .map_err(|fatal| Error::unavailable("raft has stopped").with_source(fatal))?;
+            self.leader_changed(&Leader::Here).await;
+            while self.leader() == Leader::Unknown {
+                self.leader_changed(&Leader::Unknown).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout_at(deadline.into(), handed).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    fn other_voters(&self) -> Vec<u64> {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.membership_config.membership().voter_ids().filter(|id| *id != metrics.id).collect()
+    }
+
+    /// Waits until some other voter has matched the last log id: any other ignores the request.
+    async fn matched_voter(&self) -> Result<u64> {
+        let mut metrics = self.raft.metrics();
+        loop {
+            let voters = self.other_voters();
+            let found = {
+                let now = metrics.borrow_watched();
+                let last = now.last_log_index;
+                let matched = now.replication.iter().flatten().find(|(id, log_id)| {
+                    voters.contains(id) && log_id.as_ref().map(openraft::LogId::index) == last
+                });
+                matched.map(|(id, _)| *id)
+            };
+            if let Some(id) = found {
+                return Ok(id);
+            }
+            metrics.changed().await.map_err(|_| Error::closed("raft has stopped"))?;
+        }
+    }
+}

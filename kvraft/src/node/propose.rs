@@ -1,0 +1,373 @@
+//! A proposal's way to the leader: asked as often as needed, applied at most once.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, RaftError};
+
+use super::backoff::Backoff;
+use super::core::{Core, Leader, peer};
+use crate::command::{Command, Origin, Outcome, Payload, Rejection, SessionId};
+use crate::error::{Error, ErrorKind, Result};
+use crate::raft::{Member, TypeConfig};
+use crate::transport::{CallError, Failure, FailureReason, Request, Response};
+
+/// Sessions that one command may go through: each was idle for longer than any deadline.
+const MAX_RENEWALS: usize = 3;
+/// How long a leader that has just been elected may need before it can stamp.
+const OFFICE_PATIENCE: Duration = Duration::from_millis(50);
+/// Bytes that the log may hold before new commands wait for a checkpoint: half of its map.
+const LOG_BUDGET_BYTES: u64 = 32 << 30;
+
+/// What one attempt to propose has shown.
+pub(super) enum Attempt {
+    /// Every node has or will have this outcome.
+    Answered(Outcome),
+    /// Appended nowhere; perhaps this node leads.
+    Elsewhere(Option<(u64, Member)>),
+    /// Appended nowhere, and asking again at once will not help.
+    Refused(Error),
+    /// Appended nowhere; asking again may help.
+    NotYet(Error),
+    /// It may be applied, now or later.
+    Unknown(Error),
+}
+
+/// How the attempts of one command ended.
+struct Delivery {
+    result: Result<Outcome>,
+    /// Whether some attempt may be applied without our having its answer.
+    ambiguous: bool,
+}
+
+impl Core {
+    /// Has `command` applied exactly once, or fails; see the kinds of its errors.
+    pub(super) async fn propose(&self, command: Command, deadline: Instant) -> Result<Outcome> {
+        let bytes = command.encode();
+        for _ in 0..MAX_RENEWALS {
+            self.open_session(deadline).await?;
+            let Some(ticket) = tokio::time::timeout_at(deadline.into(), self.session.ticket())
+                .await
+                .ok()
+                .flatten()
+            else {
+                return Err(Error::new(
+                    ErrorKind::Overloaded,
+                    "too many writes of this process are unfinished; slow down",
+                ));
+            };
+            let delivery = self.deliver(|| Some(ticket.origin()), &bytes, deadline).await;
+            match delivery.result? {
+                Outcome::Rejected(Rejection::SessionExpired | Rejection::Stale)
+                    if delivery.ambiguous =>
+                {
+                    return Err(Error::indeterminate(
+                        "the session ended while the write was under way; read back whether it was applied",
+                    ));
+                }
+                Outcome::Rejected(Rejection::SessionExpired | Rejection::Stale) => {
+                    self.renew_session(ticket.session())?
+                }
+                Outcome::Rejected(rejection) => return Err(rejected(rejection)),
+                outcome => return Ok(outcome),
+            }
+        }
+        Err(Error::unavailable(
+            "the cluster ended every session that was opened for this write; retry",
+        ))
+    }
+
+    /// Registers the session of this process, if the cluster does not know it yet.
+    async fn open_session(&self, deadline: Instant) -> Result<()> {
+        if self.session.current().1 {
+            return Ok(());
+        }
+        let Ok(_opening) =
+            tokio::time::timeout_at(deadline.into(), self.session.opening.lock()).await
+        else {
+            return Err(self.no_leader());
+        };
+        let (session, registered) = self.session.current();
+        if registered {
+            return Ok(());
+        }
+        let command = Command::OpenSession { session }.encode();
+        let opened = self.deliver(|| None, &command, deadline).await;
+        // Opening twice is opening once: an unknown outcome leaves nothing that could hurt.
+        match opened.result {
+            Ok(Outcome::Done) => self.session.registered(session),
+            Ok(Outcome::Rejected(rejection)) => return Err(rejected(rejection)),
+            Ok(other) => {
+                return Err(Error::internal(format!("opening a session came back with {other:?}")));
+            }
+            Err(error) if error.kind() == ErrorKind::Indeterminate => {
+                return Err(Error::unavailable(error.message()));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn renew_session(&self, ended: SessionId) -> Result<()> {
+        let fresh = self
+            .config
+            .environment
+            .random_u128()
+            .map_err(|error| Error::internal("no random session id").with_source(error))?;
+        self.session.renew(ended, SessionId(fresh));
+        Ok(())
+    }
+
+    /// Attempts until there is an answer, a refusal or the deadline.
+    async fn deliver(
+        &self,
+        origin: impl Fn() -> Option<Origin>,
+        command: &Bytes,
+        deadline: Instant,
+    ) -> Delivery {
+        let (mut ambiguous, mut hint, mut backoff) = (false, None, Backoff::new());
+        loop {
+            let leader = match (self.leader(), hint.take()) {
+                (Leader::Unknown, Some((id, member))) => Ok(Leader::At(id, member)),
+                (Leader::Unknown, None) => self.known_leader(deadline).await,
+                (known, _) => Ok(known),
+            };
+            let attempt = match leader {
+                Ok(leader) => self.attempt(&leader, origin(), command, deadline).await,
+                Err(error) => Attempt::Refused(error),
+            };
+            let error = match attempt {
+                Attempt::Answered(outcome) => return Delivery { result: Ok(outcome), ambiguous },
+                Attempt::Refused(error) => {
+                    return Delivery { result: Err(settle(error, ambiguous)), ambiguous };
+                }
+                Attempt::Elsewhere(leader) => {
+                    hint = leader;
+                    self.no_leader()
+                }
+                Attempt::NotYet(error) => error,
+                Attempt::Unknown(error) => {
+                    ambiguous = true;
+                    error
+                }
+            };
+            if !backoff.pause(deadline, self.now()).await {
+                return Delivery { result: Err(settle(error, ambiguous)), ambiguous };
+            }
+        }
+    }
+
+    /// Attempts once; gives up on a leader that is no longer the leader, since its successor can
+    /// answer in its place.
+    async fn attempt(
+        &self,
+        leader: &Leader,
+        origin: Option<Origin>,
+        command: &Bytes,
+        deadline: Instant,
+    ) -> Attempt {
+        let asked = async {
+            match leader {
+                Leader::At(id, member) => {
+                    self.propose_at(*id, member, origin, command.clone(), deadline).await
+                }
+                Leader::Here | Leader::Unknown => {
+                    self.propose_here(origin, command, deadline).await
+                }
+            }
+        };
+        let moved = async {
+            if self.leader() == *leader {
+                self.leader_changed(leader).await;
+            } else {
+                // The leader is a hint: there is nothing to compare it with.
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            attempt = asked => attempt,
+            () = moved => Attempt::Unknown(Error::indeterminate("the leader changed while the write was under way")),
+            why = self.life.ended() => Attempt::Refused(settle(why, true)),
+        }
+    }
+
+    async fn propose_at(
+        &self,
+        node_id: u64,
+        member: &Member,
+        origin: Option<Origin>,
+        command: Bytes,
+        deadline: Instant,
+    ) -> Attempt {
+        let Some(transport) = &self.transport else {
+            return Attempt::Refused(Error::internal(
+                "another node leads, and this one has no socket",
+            ));
+        };
+        let left = deadline.saturating_duration_since(self.now());
+        let timeout_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
+        let request = Request::Propose { origin, command, timeout_ms };
+        match transport.request(&peer(node_id, member), request, deadline).await {
+            Ok(Response::Proposed(outcome)) => Attempt::Answered(outcome),
+            Ok(Response::Failed(failure)) => failed(failure),
+            Ok(_) => Attempt::Unknown(Error::internal(format!(
+                "{} answered something else",
+                member.name
+            ))),
+            Err(CallError::Unsent(error)) => Attempt::NotYet(error),
+            Err(CallError::Lost(error)) => Attempt::Unknown(error),
+        }
+    }
+
+    /// Proposes as the leader; never asks another node.
+    pub(super) async fn propose_here(
+        &self,
+        origin: Option<Origin>,
+        command: &Bytes,
+        deadline: Instant,
+    ) -> Attempt {
+        if let Err(error) = self.admit_command(command) {
+            return Attempt::Refused(error);
+        }
+        // Handing leadership over takes every slot, and so waits for what is under way.
+        let Ok(_slot) = self.proposals.try_acquire() else {
+            return Attempt::NotYet(Error::new(
+                ErrorKind::Overloaded,
+                "the leader has too many writes under way, or is handing over; retry",
+            ));
+        };
+        let Some(stamp) = self.stamp(deadline).await else {
+            return Attempt::Elsewhere(None);
+        };
+        let payload = Payload::new(stamp, origin, command);
+        match tokio::time::timeout_at(deadline.into(), self.raft.client_write(payload)).await {
+            Ok(Ok(response)) => Attempt::Answered(response.data),
+            Ok(Err(RaftError::APIError(error))) => not_written(error),
+            Ok(Err(RaftError::Fatal(fatal))) => Attempt::Unknown(stopped(&fatal)),
+            Err(_) => Attempt::Unknown(Error::indeterminate(
+                "the write was not acknowledged by a majority in time; read back whether it was applied",
+            )),
+        }
+    }
+
+    /// Checks what the leader alone can know. Undecodable bytes must never enter the log: they
+    /// would stop every node.
+    fn admit_command(&self, command: &Bytes) -> Result<()> {
+        let decoded = Command::decode(command.clone())
+            .map_err(|error| Error::invalid("the command cannot be decoded").with_source(error))?;
+        let limit = self.settings().max_command_bytes;
+        if command.len() > usize::try_from(limit).unwrap_or(usize::MAX) {
+            return Err(Error::invalid(format!(
+                "the command has {} bytes, the cluster takes {limit}",
+                command.len()
+            )));
+        }
+        if decoded.frees_space() {
+            return Ok(());
+        }
+        if self.log.under_pressure() {
+            return Err(Error::new(
+                ErrorKind::Full,
+                "the leader's disk is full: only deletes are let in; free space on it, or delete",
+            ));
+        }
+        if self.log.log_bytes() > LOG_BUDGET_BYTES {
+            return Err(Error::new(
+                ErrorKind::Overloaded,
+                "the log waits for a checkpoint; slow down, then retry",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Returns the stamp for a command, waiting a little for a leader that is new in office.
+    async fn stamp(&self, deadline: Instant) -> Option<crate::command::Stamp> {
+        let clock = self.config.environment.clock.as_ref();
+        let patience = deadline.min(self.now() + OFFICE_PATIENCE);
+        let mut changes = self.lead.changes();
+        loop {
+            if let Some(stamp) = self.lead.stamp(clock) {
+                return Some(stamp);
+            }
+            if !self.leads() {
+                return None;
+            }
+            tokio::time::timeout_at(patience.into(), changes.changed()).await.ok()?.ok()?;
+        }
+    }
+}
+
+/// Turns a refusal into what the caller must know: after an attempt whose answer was lost, even a
+/// definite refusal of the last one leaves open whether the write is applied.
+fn settle(error: Error, ambiguous: bool) -> Error {
+    if ambiguous && error.kind() != ErrorKind::Indeterminate {
+        return Error::indeterminate(format!(
+            "the write was sent and its answer lost ({error}); read back whether it was applied"
+        ));
+    }
+    error
+}
+
+fn rejected(rejection: Rejection) -> Error {
+    match rejection {
+        Rejection::Full { used, limit } => Error::new(
+            ErrorKind::Full,
+            format!(
+                "the map holds {used} bytes of at most {limit} (storage_limit_bytes); delete, or raise the limit"
+            ),
+        ),
+        Rejection::ValueTooLarge { limit } => Error::invalid(format!(
+            "the value is larger than the cluster's max_value_bytes of {limit}"
+        )),
+        Rejection::TooManySessions => {
+            Error::new(ErrorKind::Overloaded, "the cluster has too many sessions; retry later")
+        }
+        Rejection::OutOfPlace | Rejection::SessionExpired | Rejection::Stale => {
+            Error::internal(format!("the cluster refused a command as {rejection:?}"))
+        }
+    }
+}
+
+fn failed(failure: Failure) -> Attempt {
+    let kind = match failure.reason {
+        FailureReason::NotLeader { leader } => return Attempt::Elsewhere(leader),
+        FailureReason::Kind(kind) => kind,
+    };
+    let error = Error::new(kind, failure.message);
+    match kind {
+        ErrorKind::Unavailable | ErrorKind::Overloaded | ErrorKind::Closed => {
+            Attempt::NotYet(error)
+        }
+        ErrorKind::InvalidArgument
+        | ErrorKind::Full
+        | ErrorKind::Refused
+        | ErrorKind::Unauthorized => Attempt::Refused(error),
+        ErrorKind::Conflict
+        | ErrorKind::Indeterminate
+        | ErrorKind::Compacted
+        | ErrorKind::Expired
+        | ErrorKind::Storage
+        | ErrorKind::Corrupt
+        | ErrorKind::Internal => Attempt::Unknown(error),
+    }
+}
+
+fn not_written(error: ClientWriteError<TypeConfig>) -> Attempt {
+    match error {
+        ClientWriteError::ForwardToLeader(ForwardToLeader { leader_id, leader_node, .. }) => {
+            Attempt::Elsewhere(leader_id.zip(leader_node))
+        }
+        ClientWriteError::LogEntryDiscarded(_) => Attempt::Unknown(Error::indeterminate(
+            "another leader replaced the log entry of this write",
+        )),
+        other @ (ClientWriteError::ChangeMembershipError(_)
+        | ClientWriteError::PreconditionFailed(_)) => Attempt::Refused(
+            Error::internal("a write was refused as something else").with_source(other),
+        ),
+    }
+}
+
+fn stopped(fatal: &Fatal<TypeConfig>) -> Error {
+    Error::indeterminate(format!("this node stopped while the write was under way: {fatal}"))
+}

@@ -1,0 +1,138 @@
+//! A read: a barrier where it must be linearizable, then a look at the local view.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use openraft::ReadPolicy;
+use openraft::errors::{LinearizableReadError, RaftError};
+
+use super::backoff::Backoff;
+use super::core::{Core, Leader, peer};
+use crate::error::{Error, Result};
+use crate::options::Consistency;
+use crate::storage::View;
+use crate::transport::{Request, Response};
+
+impl Core {
+    /// Returns a view that is as fresh as the read asks for.
+    pub(super) async fn read(
+        self: &Arc<Self>,
+        consistency: Consistency,
+        min_revision: u64,
+        deadline: Instant,
+    ) -> Result<Arc<View>> {
+        match consistency {
+            Consistency::Linearizable => self.read_barrier(deadline).await?,
+            Consistency::Local => self.life.check()?,
+        }
+        if self.view().revision() < min_revision {
+            let base = self.view().founding().map_or(0, |founding| founding.revision_base);
+            self.wait_applied(min_revision.saturating_sub(base), deadline).await?;
+        }
+        Ok(self.view())
+    }
+
+    /// Returns when everything that was acknowledged anywhere before the call is applied here.
+    pub(super) async fn read_barrier(self: &Arc<Self>, deadline: Instant) -> Result<()> {
+        let mut backoff = Backoff::new();
+        loop {
+            self.life.check()?;
+            let asked = tokio::time::timeout_at(deadline.into(), self.read_index(deadline)).await;
+            let error = match asked {
+                Ok(Ok(index)) => return self.wait_applied(index, deadline).await,
+                Ok(Err(error)) => error,
+                Err(_) => self.no_leader(),
+            };
+            if !error.is_retryable() || !backoff.pause(deadline, self.now()).await {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Asks, together with the reads that wait now, which index a linearizable read needs.
+    async fn read_index(self: &Arc<Self>, deadline: Instant) -> Result<u64> {
+        match self.known_leader(deadline).await? {
+            Leader::Here | Leader::Unknown => self.read_index_here().await,
+            Leader::At(..) => {
+                let core = Arc::downgrade(self);
+                let ask = move || {
+                    let core = core.clone();
+                    async move {
+                        let Some(core) = core.upgrade() else {
+                            return Err(Error::closed("the map is closed; open it again"));
+                        };
+                        core.ask_leader().await
+                    }
+                };
+                self.leader_rounds.join(ask).await
+            }
+        }
+    }
+
+    /// Asks the own raft, which must lead; confirms its leadership with a quorum.
+    pub(super) async fn read_index_here(self: &Arc<Self>) -> Result<u64> {
+        let core = Arc::downgrade(self);
+        let ask = move || {
+            let core = core.clone();
+            async move {
+                let Some(core) = core.upgrade() else {
+                    return Err(Error::closed("the map is closed; open it again"));
+                };
+                core.confirm_leadership().await
+            }
+        };
+        self.own_rounds.join(ask).await
+    }
+
+    async fn confirm_leadership(&self) -> Result<u64> {
+        let patience = self.round_patience();
+        let confirmed =
+            tokio::time::timeout(patience, self.raft.get_read_linearizer(ReadPolicy::ReadIndex))
+                .await;
+        match confirmed {
+            Ok(Ok(linearizer)) => Ok(linearizer.read_log_id().index()),
+            Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_)))) => {
+                Err(Error::unavailable("this node does not lead any more; retry"))
+            }
+            Ok(Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)))) | Err(_) => {
+                Err(Error::unavailable("the leader does not reach a majority of the voters; retry"))
+            }
+            Ok(Err(RaftError::Fatal(fatal))) => {
+                Err(Error::unavailable("this node has stopped").with_source(fatal))
+            }
+        }
+    }
+
+    async fn ask_leader(&self) -> Result<u64> {
+        let leader = self.leader();
+        let (Leader::At(id, member), Some(transport)) = (&leader, &self.transport) else {
+            return Err(Error::unavailable("the leader is changing; retry"));
+        };
+        let patience = self.round_patience();
+        let timeout_ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+        let to = peer(*id, member);
+        let request =
+            transport.request(&to, Request::ReadIndex { timeout_ms }, self.now() + patience);
+        let answer = tokio::select! {
+            answer = request => answer,
+            () = self.leader_changed(&leader) => return Err(Error::unavailable("the leader is changing; retry")),
+        };
+        match answer {
+            Ok(Response::ReadIndex(index)) => Ok(index),
+            Ok(Response::Failed(failure)) => {
+                Err(Error::unavailable(Error::from(failure).message()))
+            }
+            Ok(_) => Err(Error::internal(format!("{} answered something else", member.name))),
+            Err(error) => Err(Error::unavailable(format!(
+                "{} does not answer: {}",
+                member.name,
+                error.error()
+            ))),
+        }
+    }
+
+    /// One question must not outlive the leader it is asked of.
+    fn round_patience(&self) -> Duration {
+        self.election_timeout_max()
+    }
+}

@@ -1,0 +1,151 @@
+//! `Session` numbers the commands of this process, so that asking again never applies one twice.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::command::{MAX_UNFINISHED, Origin, SessionId};
+
+/// The one session of a process at a time; a new one follows when the cluster has ended it.
+#[derive(Debug)]
+pub(super) struct Session {
+    numbers: Mutex<Numbers>,
+    /// Bounds the unfinished commands to what the cluster keeps of a session.
+    slots: Semaphore,
+    /// Held while the session is being registered, so that it is registered once.
+    pub(super) opening: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Numbers {
+    id: SessionId,
+    registered: bool,
+    next: u64,
+    unfinished: BTreeSet<u64>,
+}
+
+/// One command under way; dropping it means that it will not be sent again.
+#[derive(Debug)]
+pub(super) struct Ticket<'a> {
+    session: &'a Session,
+    id: SessionId,
+    sequence: u64,
+    _slot: SemaphorePermit<'a>,
+}
+
+impl Session {
+    pub(super) fn new(id: SessionId) -> Self {
+        Self {
+            numbers: Mutex::new(Numbers::new(id)),
+            slots: Semaphore::new(MAX_UNFINISHED),
+            opening: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// Returns the id of the current session, and whether the cluster knows it.
+    pub(super) fn current(&self) -> (SessionId, bool) {
+        let numbers = self.lock();
+        (numbers.id, numbers.registered)
+    }
+
+    pub(super) fn registered(&self, id: SessionId) {
+        let mut numbers = self.lock();
+        if numbers.id == id {
+            numbers.registered = true;
+        }
+    }
+
+    /// Goes on under the id `fresh`, unless another command has renewed the session already.
+    pub(super) fn renew(&self, ended: SessionId, fresh: SessionId) {
+        let mut numbers = self.lock();
+        if numbers.id == ended {
+            *numbers = Numbers::new(fresh);
+        }
+    }
+
+    /// Takes the next number; waits while too many commands are unfinished.
+    pub(super) async fn ticket(&self) -> Option<Ticket<'_>> {
+        // The semaphore is never closed.
+        let slot = self.slots.acquire().await.ok()?;
+        let mut numbers = self.lock();
+        let sequence = numbers.next;
+        numbers.next += 1;
+        numbers.unfinished.insert(sequence);
+        Some(Ticket { session: self, id: numbers.id, sequence, _slot: slot })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Numbers> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Numbers {
+    const fn new(id: SessionId) -> Self {
+        Self { id, registered: false, next: 1, unfinished: BTreeSet::new() }
+    }
+}
+
+impl Ticket<'_> {
+    pub(super) const fn session(&self) -> SessionId {
+        self.id
+    }
+
+    /// Returns what the command carries now; `done_below` moves while it waits to be sent again.
+    pub(super) fn origin(&self) -> Origin {
+        let numbers = self.session.lock();
+        let lowest = if numbers.id == self.id { numbers.unfinished.first().copied() } else { None };
+        let done_below = lowest.unwrap_or(self.sequence).min(self.sequence);
+        Origin { session: self.id, sequence: self.sequence, done_below }
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        let mut numbers = self.session.lock();
+        if numbers.id == self.id {
+            numbers.unfinished.remove(&self.sequence);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn ticket(session: &Session) -> Ticket<'_> {
+        session.ticket().now_or_never().flatten().expect("a free slot")
+    }
+
+    #[test]
+    fn done_below_stays_at_the_oldest_unfinished_command() {
+        let session = Session::new(SessionId(1));
+        let (first, second) = (ticket(&session), ticket(&session));
+        assert_eq!((second.origin().sequence, second.origin().done_below), (2, 1));
+        drop(first);
+        assert_eq!(second.origin().done_below, 2);
+    }
+
+    #[test]
+    fn a_renewed_session_starts_again_and_old_tickets_do_not_disturb_it() {
+        let session = Session::new(SessionId(1));
+        let old = ticket(&session);
+        session.renew(SessionId(1), SessionId(2));
+        session.renew(SessionId(1), SessionId(3));
+        let new = ticket(&session);
+        assert_eq!((new.session(), new.origin().sequence), (SessionId(2), 1));
+        drop(old);
+        assert_eq!(new.origin().done_below, 1);
+    }
+
+    #[test]
+    fn a_command_beyond_the_bound_waits_for_a_finished_one() {
+        let session = Session::new(SessionId(1));
+        let mut tickets: Vec<_> = (0..MAX_UNFINISHED).map(|_| ticket(&session)).collect();
+        assert!(session.ticket().now_or_never().is_none());
+        tickets.pop();
+        assert!(session.ticket().now_or_never().is_some());
+    }
+}

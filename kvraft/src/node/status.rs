@@ -1,0 +1,78 @@
+//! What a node says of itself, gathered from raft, state and identity.
+
+use std::collections::BTreeSet;
+
+use openraft::ServerState;
+use openraft::async_runtime::watch::WatchReceiver;
+
+use super::core::{Core, Leader};
+use super::life::Stage;
+use crate::identity::HexId;
+use crate::status::{MemberStatus, Role, Status};
+
+impl Core {
+    pub(super) fn status(&self) -> Status {
+        let view = self.view();
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let membership = metrics.membership_config.membership();
+        let voters: BTreeSet<u64> = membership.voter_ids().collect();
+        let mut members: Vec<_> = membership
+            .nodes()
+            .map(|(id, member)| MemberStatus {
+                name: member.name.clone(),
+                node_id: HexId(*id).to_string(),
+                address: member.address.clone(),
+                http: member.http.clone(),
+                labels: member.labels.clone(),
+                voter: voters.contains(id),
+            })
+            .collect();
+        members.sort_by(|a, b| a.name.cmp(&b.name));
+        let leader = metrics
+            .current_leader
+            .and_then(|id| membership.get_node(&id))
+            .filter(|_| self.life.check().is_ok());
+        Status {
+            name: self.config.name.clone(),
+            node_id: HexId(self.node_id()).to_string(),
+            cluster_id: self.registry.cluster_id().map(|id| format!("{id:032x}")),
+            leader: leader.map(|member| member.name.clone()),
+            leader_http: leader.map(|member| member.http.clone()).filter(|url| !url.is_empty()),
+            role: self.role(metrics.state),
+            term: metrics.current_term,
+            first_log: metrics.purged.map_or(0, |id| id.index() + 1),
+            last_log: metrics.last_log_index.unwrap_or_default(),
+            committed: metrics.cluster_committed.map_or(0, |id| id.index()),
+            applied: view.applied().map_or(0, |id| id.index()),
+            revision: view.revision(),
+            keys: view.len(),
+            bytes: view.bytes(),
+            members,
+            ready: self.is_ready(),
+            disk_full: self.log.under_pressure(),
+            failure: self.life.failure().cloned(),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+
+    /// Returns whether this node has recovered, serves, and knows a leader.
+    pub(super) fn is_ready(&self) -> bool {
+        self.life.check().is_ok()
+            && self.life.stage() == Stage::Serving
+            && self.leader() != Leader::Unknown
+    }
+
+    fn role(&self, state: ServerState) -> Role {
+        if self.life.check().is_err() {
+            return Role::Stopped;
+        }
+        match state {
+            ServerState::Leader => Role::Leader,
+            ServerState::Follower => Role::Follower,
+            ServerState::Candidate => Role::Candidate,
+            ServerState::Learner => Role::Learner,
+            ServerState::Shutdown => Role::Stopped,
+        }
+    }
+}

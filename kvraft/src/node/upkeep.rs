@@ -1,0 +1,135 @@
+//! Upkeep: what a node does by itself, again and again, while it serves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use openraft::async_runtime::watch::WatchReceiver;
+
+use super::core::Core;
+use super::life::Stage;
+use super::propose::Attempt;
+use crate::command::Command;
+use crate::error::{Error, Result};
+
+/// How often a node looks after itself.
+const INTERVAL: Duration = Duration::from_millis(250);
+/// Sessions that one command ends: bounded, so that it holds no write up.
+const SESSIONS_AT_ONCE: usize = 256;
+/// Log bytes below which no snapshot is worth its work.
+const LEAST_LOG_BYTES: u64 = 64 << 20;
+/// Log bytes above which a snapshot is due, however large the state is: a follower that was away
+/// for a while should find its entries, and a start should not replay for long.
+const MOST_LOG_BYTES: u64 = 1 << 30;
+
+impl Core {
+    /// Looks after the node until it ends.
+    pub(super) async fn look_after(self: Arc<Self>) {
+        loop {
+            if let Err(error) = self.look_once().await {
+                tracing::warn!(%error, "upkeep has to try again");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                _ = self.life.ended() => return,
+            }
+        }
+    }
+
+    async fn look_once(&self) -> Result<()> {
+        self.watch_raft();
+        self.settle_cluster().await?;
+        self.shorten_log().await?;
+        self.end_sessions().await
+    }
+
+    /// Stops serving once raft has stopped: it does so only after a failure of the disk.
+    fn watch_raft(&self) {
+        let stopped = self.raft.metrics().borrow_watched().running_state.clone().err();
+        if let Some(fatal) = stopped
+            && !self.is_closing()
+        {
+            self.life.fail(
+                Error::storage("the disk of this node failed; see the log, repair it and restart")
+                    .with_source(fatal),
+            );
+        }
+    }
+
+    /// Makes the cluster id permanent once the log says which one it is.
+    async fn settle_cluster(&self) -> Result<()> {
+        let Some(cluster_id) = self.view().cluster_id() else { return Ok(()) };
+        match self.registry.cluster_id() {
+            Some(settled) if settled == cluster_id => Ok(()),
+            Some(settled) => {
+                self.life.fail(Error::corrupt(format!(
+                    "the log belongs to cluster {cluster_id:032x}, the data directory to {settled:032x}; move the \
+                     directory away and let the node join anew"
+                )));
+                Ok(())
+            }
+            None => self.registry.settle_cluster(cluster_id).await,
+        }
+    }
+
+    /// Has a snapshot taken when the log has grown large against the state, and purges what no
+    /// running member is likely to need: half of the bound stays for those that were away.
+    async fn shorten_log(&self) -> Result<()> {
+        let bound = self
+            .config
+            .log_keep_bytes
+            .unwrap_or_else(|| self.view().bytes().clamp(LEAST_LOG_BYTES, MOST_LOG_BYTES));
+        if self.log.log_bytes() <= bound {
+            return Ok(());
+        }
+        let stopped = |fatal| Error::unavailable("raft has stopped").with_source(fatal);
+        let snapshot = self.raft.metrics().borrow_watched().snapshot.map(|id| id.index());
+        if let (Some(snapshot), Some(upto)) = (snapshot, self.log.index_keeping_bytes(bound / 2)) {
+            self.raft.trigger().purge_log(upto.min(snapshot)).await.map_err(stopped)?;
+            if upto <= snapshot {
+                return Ok(());
+            }
+        }
+        self.raft.trigger().snapshot().await.map_err(stopped)
+    }
+
+    /// As the leader, ends the sessions that nobody has used for their time to live.
+    async fn end_sessions(&self) -> Result<()> {
+        let Some(stamp) = self.lead.stamp(self.config.environment.clock.as_ref()) else {
+            return Ok(());
+        };
+        let sessions = self.view().expired_sessions(stamp.cluster_ms, SESSIONS_AT_ONCE);
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        let command: Bytes = Command::ExpireSessions { sessions }.encode();
+        let deadline = self.now() + self.config.request_timeout;
+        match self.propose_here(None, &command, deadline).await {
+            Attempt::Answered(_) | Attempt::Elsewhere(_) => Ok(()),
+            Attempt::Refused(error) | Attempt::NotYet(error) | Attempt::Unknown(error) => {
+                Err(error)
+            }
+        }
+    }
+
+    /// Finds out, once, that everything acknowledged before the start is applied here; only then
+    /// this node is ready.
+    pub(super) async fn recover(self: Arc<Self>) {
+        while self.life.check().is_ok() {
+            let deadline = self.now() + self.config.request_timeout;
+            match self.read_barrier(deadline).await {
+                Ok(()) => {
+                    self.life.advance(Stage::Serving);
+                    return;
+                }
+                Err(error) => tracing::debug!(%error, "not recovered yet"),
+            }
+        }
+    }
+
+    /// Lets the node campaign once it votes again.
+    pub(super) async fn release_hold(self: Arc<Self>) {
+        tokio::time::sleep_until(self.held_until.into()).await;
+        self.raft.runtime_config().elect(true);
+    }
+}

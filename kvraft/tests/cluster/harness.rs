@@ -1,0 +1,180 @@
+//! `Cluster` is n nodes on loopback in this process; one call a step, no sleeps.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kvraft::environment::Environment;
+use kvraft::{Config, ErrorKind, Insecure, ReadOptions, ReplicatedMap, Role};
+use tempfile::TempDir;
+
+use crate::network::Network;
+
+/// How long a condition may take; far more than it should, since two cores run many tests.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Nodes `n0`, `n1`, … in directories of their own.
+pub struct Cluster {
+    dir: TempDir,
+    pub network: Network,
+    addresses: Vec<SocketAddr>,
+    maps: Vec<Option<ReplicatedMap>>,
+    adjust: Arc<dyn Fn(usize, Config) -> Config + Send + Sync>,
+}
+
+impl Cluster {
+    /// Starts `size` nodes and waits until all are ready.
+    pub async fn start(size: usize) -> Self {
+        Self::start_with(size, |_, config| config).await
+    }
+
+    /// Starts nodes whose settings are adjusted first.
+    pub async fn start_with(
+        size: usize,
+        adjust: impl Fn(usize, Config) -> Config + Send + Sync + 'static,
+    ) -> Self {
+        let mut cluster = Self::prepare(size, adjust);
+        for node in 0..size {
+            cluster.open(node).await;
+        }
+        cluster.wait_all_ready().await;
+        cluster
+    }
+
+    /// Reserves everything and starts nothing.
+    pub fn prepare(
+        size: usize,
+        adjust: impl Fn(usize, Config) -> Config + Send + Sync + 'static,
+    ) -> Self {
+        let network = Network::default();
+        let addresses = (0..size).map(|_| network.reserve()).collect();
+        let dir = TempDir::new().expect("a temporary directory");
+        Self { dir, network, addresses, maps: vec![None; size], adjust: Arc::new(adjust) }
+    }
+
+    pub fn config(&self, node: usize) -> Config {
+        let members = self
+            .addresses
+            .iter()
+            .enumerate()
+            .map(|(i, address)| (format!("n{i}"), address.to_string()));
+        let environment =
+            Environment { sockets: Arc::new(self.network.clone()), ..Environment::default() };
+        let config = Config::new(self.path(node))
+            .name(format!("n{node}"))
+            .listen(self.addresses[node].to_string())
+            .members(members)
+            .insecure(Insecure::Loopback)
+            .environment(environment);
+        (self.adjust)(node, config)
+    }
+
+    pub fn path(&self, node: usize) -> PathBuf {
+        self.dir.path().join(format!("n{node}"))
+    }
+
+    pub fn address(&self, node: usize) -> SocketAddr {
+        self.addresses[node]
+    }
+
+    pub async fn open(&mut self, node: usize) -> ReplicatedMap {
+        let map = ReplicatedMap::open(self.config(node)).await.expect("the node opens");
+        self.maps[node] = Some(map.clone());
+        map
+    }
+
+    pub fn map(&self, node: usize) -> &ReplicatedMap {
+        self.maps[node].as_ref().expect("the node runs")
+    }
+
+    /// Stops a node in good order.
+    pub async fn close(&mut self, node: usize) {
+        let map = self.maps[node].take().expect("the node runs");
+        map.close().await.expect("the node closes");
+    }
+
+    pub async fn restart(&mut self, node: usize) {
+        self.close(node).await;
+        self.open(node).await.wait_ready(PATIENCE).await.expect("the node is ready again");
+    }
+
+    pub async fn wait_all_ready(&self) {
+        for map in self.running() {
+            map.wait_ready(PATIENCE)
+                .await
+                .unwrap_or_else(|error| panic!("{map:?} is ready: {error}"));
+        }
+    }
+
+    /// Waits until the given nodes agree on a leader among them, and returns it.
+    pub async fn leader_among(&self, nodes: &[usize]) -> usize {
+        eventually("the nodes agree on a leader", async || {
+            let leader =
+                nodes.iter().copied().find(|node| self.map(*node).status().role == Role::Leader)?;
+            let name = format!("n{leader}");
+            nodes
+                .iter()
+                .all(|node| self.map(*node).status().leader.as_ref() == Some(&name))
+                .then_some(leader)
+        })
+        .await
+    }
+
+    pub async fn leader(&self) -> usize {
+        let nodes: Vec<_> =
+            (0..self.maps.len()).filter(|node| self.maps[*node].is_some()).collect();
+        self.leader_among(&nodes).await
+    }
+
+    /// Every other node.
+    pub fn others(&self, node: usize) -> Vec<usize> {
+        (0..self.maps.len()).filter(|other| *other != node).collect()
+    }
+
+    /// Cuts the given nodes off from the rest.
+    pub fn isolate(&self, nodes: &[usize]) {
+        let (some, others): (Vec<_>, Vec<_>) =
+            (0..self.addresses.len()).partition(|node| nodes.contains(node));
+        let addresses = |nodes: Vec<usize>| {
+            nodes.into_iter().map(|node| self.addresses[node]).collect::<Vec<_>>()
+        };
+        self.network.cut(&addresses(some), &addresses(others));
+    }
+
+    /// Waits until a node has applied the key locally.
+    pub async fn wait_local(&self, node: usize, key: &str, value: &str) {
+        let local = ReadOptions::new().consistency(kvraft::Consistency::Local);
+        eventually("the node has applied the key", async || {
+            let entry = self.map(node).get_with(key, local).await.expect("a local read");
+            (entry?.value == value).then_some(())
+        })
+        .await;
+    }
+
+    fn running(&self) -> impl Iterator<Item = &ReplicatedMap> {
+        self.maps.iter().flatten()
+    }
+}
+
+/// Asks again and again until there is an answer.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "in {PATIENCE:?} it did not come true that {what}");
+        // The conditions are of other threads; there is nothing to be woken by.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Asserts that a call failed as one of the kinds.
+#[track_caller]
+pub fn assert_kind<T: std::fmt::Debug>(result: kvraft::Result<T>, kinds: &[ErrorKind]) {
+    match result {
+        Ok(value) => panic!("it succeeded with {value:?}"),
+        Err(error) => assert!(kinds.contains(&error.kind()), "{error:?} is none of {kinds:?}"),
+    }
+}

@@ -1,0 +1,125 @@
+//! `Process` is the example `member` as a child that can be killed like a machine.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A member with its own pid.
+pub struct Process {
+    child: Child,
+    input: ChildStdin,
+    answers: Receiver<(u64, String)>,
+    early: HashMap<u64, String>,
+    sent: u64,
+}
+
+impl Process {
+    /// Starts the example with these settings and waits until it has opened its directory.
+    pub fn start(settings: &[(&str, String)]) -> Result<Self, String> {
+        let mut process = Self::spawn(settings);
+        let opened = process.wait(0);
+        if opened == "ok open" { Ok(process) } else { Err(opened) }
+    }
+
+    fn spawn(settings: &[(&str, String)]) -> Self {
+        let mut child = Command::new(member())
+            .args(settings.iter().map(|(name, value)| format!("{name}={value}")))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the example is built with the tests");
+        let input = child.stdin.take().expect("piped");
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        let (sender, answers) = channel();
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                let (number, text) = line.split_once(' ').expect("a numbered answer");
+                if sender.send((number.parse().expect("a number"), text.to_owned())).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, input, answers, early: HashMap::new(), sent: 0 }
+    }
+
+    /// Sends a command and returns its number, without waiting for the answer.
+    pub fn send(&mut self, command: &str) -> u64 {
+        self.sent += 1;
+        // A child that was killed answers nothing; the caller sees that when it waits.
+        drop(writeln!(self.input, "{command}"));
+        self.sent
+    }
+
+    pub fn ask(&mut self, command: &str) -> String {
+        let number = self.send(command);
+        self.wait(number)
+    }
+
+    /// Waits for the answer to a command; a dead child answers `gone`.
+    pub fn wait(&mut self, number: u64) -> String {
+        loop {
+            if let Some(text) = self.early.remove(&number) {
+                return text;
+            }
+            match self.answers.recv_timeout(PATIENCE) {
+                Ok((other, text)) => drop(self.early.insert(other, text)),
+                Err(RecvTimeoutError::Disconnected) => return "gone".to_owned(),
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("command {number} was not answered in {PATIENCE:?}")
+                }
+            }
+        }
+    }
+
+    /// Kills the process as a power cut does, without a word.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The example's binary: beside this test's own directory.
+fn member() -> PathBuf {
+    let own = std::env::current_exe().expect("a path");
+    let profile = own.ancestors().nth(2).expect("target/<profile>/deps/<test>");
+    profile.join("examples").join("member")
+}
+
+/// Free UDP addresses. They are given back before the children take them, so another process may
+/// be quicker; then the child says so and the test fails.
+pub fn free_addresses(count: usize) -> Vec<SocketAddr> {
+    let sockets: Vec<_> =
+        (0..count).map(|_| UdpSocket::bind("127.0.0.1:0").expect("a free port")).collect();
+    sockets.iter().map(|socket| socket.local_addr().expect("bound")).collect()
+}
+
+/// The settings of member `n` of a cluster.
+pub fn settings(root: &Path, addresses: &[SocketAddr], n: usize) -> Vec<(&'static str, String)> {
+    let members = addresses
+        .iter()
+        .enumerate()
+        .map(|(i, address)| format!("n{i}={address}"))
+        .collect::<Vec<_>>();
+    vec![
+        ("data_dir", root.join(format!("n{n}")).display().to_string()),
+        ("name", format!("n{n}")),
+        ("listen", addresses[n].to_string()),
+        ("members", members.join(",")),
+        ("cluster_secret", "0123456789abcdef0123456789abcdef".to_owned()),
+    ]
+}
