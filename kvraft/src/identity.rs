@@ -4,6 +4,8 @@ use std::fmt;
 
 use crate::codec::{Decoded, Reader, Writer};
 use crate::command::Settings;
+use crate::raft::Member;
+use crate::record;
 
 /// Who a node is: its user's name, and the id its data directory was born with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,12 +40,11 @@ pub(crate) struct Claim {
     pub(crate) settings: Settings,
 }
 
-/// One line of a [`Claim`].
+/// One line of a [`Claim`]: what becomes the record of this member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClaimedMember {
-    pub(crate) name: String,
     pub(crate) node_id: u64,
-    pub(crate) address: String,
+    pub(crate) record: Member,
 }
 
 impl Claim {
@@ -51,9 +52,8 @@ impl Claim {
         out.put_u128(self.cluster_id);
         out.put_bytes_with_len(self.claimant.as_bytes());
         out.put_list(self.members.iter(), |out, member| {
-            out.put_bytes_with_len(member.name.as_bytes());
             out.put_u64(member.node_id);
-            out.put_bytes_with_len(member.address.as_bytes());
+            record::put_member(out, &member.record);
         });
         self.settings.encode(out);
     }
@@ -63,7 +63,7 @@ impl Claim {
             cluster_id: reader.u128()?,
             claimant: reader.string()?,
             members: reader.list(|r| {
-                Ok(ClaimedMember { name: r.string()?, node_id: r.u64()?, address: r.string()? })
+                Ok(ClaimedMember { node_id: r.u64()?, record: record::read_member(r)? })
             })?,
             settings: Settings::decode(reader)?,
         })

@@ -11,7 +11,8 @@ use futures_util::future::try_join_all;
 use openraft::errors::{InitializeError, RaftError};
 
 use super::backoff::Backoff;
-use super::core::Core;
+use super::core::{Core, peer};
+use crate::config::CheckedConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{Claim, ClaimedMember, HexId};
 use crate::raft::Member;
@@ -129,17 +130,20 @@ impl Core {
                 .random_u128()
                 .map_err(|error| Error::internal("no random cluster id").with_source(error))?,
         };
-        let members = self.config.members.iter().map(|(name, address)| ClaimedMember {
-            name: name.clone(),
-            node_id: hellos
-                .get(name)
-                .map_or_else(|| self.node_id(), |hello| hello.identity.node_id),
-            address: if *name == self.config.name { self.advertised() } else { address.clone() },
+        let others = hellos.iter().map(|(name, hello)| {
+            // The list says where a member is; the member says what else is to be recorded of it.
+            let address = self.config.members.get(name).cloned().unwrap_or_default();
+            let record = Member { name: name.clone(), address, ..hello.record.clone() };
+            ClaimedMember { node_id: hello.identity.node_id, record }
         });
+        let port = self.transport.as_ref().map_or(0, |transport| transport.local_addr().port());
+        let own = ClaimedMember { node_id: self.node_id(), record: own_record(&self.config, port) };
+        let mut members: Vec<_> = others.chain([own]).collect();
+        members.sort_by(|a, b| a.record.name.cmp(&b.record.name));
         Ok(Claim {
             cluster_id,
             claimant: self.config.name.clone(),
-            members: members.collect(),
+            members,
             settings: self.config.settings,
         })
     }
@@ -148,13 +152,9 @@ impl Core {
         let Some(transport) = &self.transport else { return Ok(()) };
         let others = claim.members.iter().filter(|member| member.node_id != self.node_id());
         try_join_all(others.map(async |member| {
-            let peer = Peer {
-                node_id: Some(member.node_id),
-                name: member.name.clone(),
-                address: member.address.clone(),
-            };
+            let peer = peer(member.node_id, &member.record);
             let request = Request::Claim(claim.clone());
-            let doing = format!("waiting for the grant of {}", member.name);
+            let doing = format!("waiting for the grant of {}", member.record.name);
             match transport.request(&peer, request, self.now() + HELLO_PATIENCE).await {
                 Ok(Response::ClaimGranted) => Ok(()),
                 Ok(Response::Failed(failure)) => {
@@ -171,11 +171,8 @@ impl Core {
     }
 
     async fn initialise(&self, claim: &Claim) -> Result<()> {
-        let members: BTreeMap<u64, Member> = claim
-            .members
-            .iter()
-            .map(|member| (member.node_id, self.member_record(member)))
-            .collect();
+        let members: BTreeMap<u64, Member> =
+            claim.members.iter().map(|member| (member.node_id, member.record.clone())).collect();
         match self.raft.initialize(members).await {
             // Not allowed: a peer was quicker, and this node has its log already.
             Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
@@ -185,28 +182,42 @@ impl Core {
         }
     }
 
-    fn member_record(&self, member: &ClaimedMember) -> Member {
-        let own = member.node_id == self.node_id();
-        Member {
-            name: member.name.clone(),
-            address: member.address.clone(),
-            http: if own { self.config.advertise_http.clone() } else { String::new() },
-            labels: if own { self.config.labels.clone() } else { BTreeMap::new() },
-        }
-    }
-
-    /// Returns where peers dial this node; port 0 has been replaced by the bound one.
-    pub(super) fn advertised(&self) -> String {
-        let (Some(transport), Some(endpoint)) = (&self.transport, &self.config.endpoint) else {
-            return String::new();
+    /// Compares a claim with this node's own settings: nodes that were told different things must
+    /// not found a cluster together.
+    pub(super) fn check_claim(&self, claim: &Claim) -> Result<()> {
+        let own: Vec<&str> = self.config.members.keys().map(String::as_str).collect();
+        let theirs: Vec<&str> = claim.members.iter().map(|m| m.record.name.as_str()).collect();
+        let differ = |what: &str, theirs: &dyn std::fmt::Debug, own: &dyn std::fmt::Debug| {
+            Err(Error::refused(format!(
+                "{what} differ: {} was started with {theirs:?}, {} with {own:?}; start all with the same",
+                claim.claimant, self.config.name
+            )))
         };
-        advertised(&endpoint.advertise, transport.local_addr().port())
+        if own != theirs {
+            return differ("members", &theirs, &own);
+        }
+        if self.config.settings != claim.settings {
+            return differ("settings", &claim.settings, &self.config.settings);
+        }
+        if own.first() != Some(&claim.claimant.as_str()) {
+            return differ("claimants", &claim.claimant, &own.first());
+        }
+        Ok(())
     }
 }
 
-pub(super) fn advertised(address: &str, bound_port: u16) -> String {
-    match address.rsplit_once(':') {
-        Some((host, "0")) => format!("{host}:{bound_port}"),
-        _ => address.to_owned(),
+/// What the membership is to record of this node; port 0 stands for the bound one.
+pub(super) fn own_record(config: &CheckedConfig, bound_port: u16) -> Member {
+    let advertised = config.endpoint.as_ref().map(|endpoint| endpoint.advertise.as_str());
+    let address = match advertised.map(|address| (address, address.rsplit_once(':'))) {
+        Some((_, Some((host, "0")))) => format!("{host}:{bound_port}"),
+        Some((address, _)) => address.to_owned(),
+        None => String::new(),
+    };
+    Member {
+        name: config.name.clone(),
+        address,
+        http: config.advertise_http.clone(),
+        labels: config.labels.clone(),
     }
 }

@@ -17,7 +17,8 @@ use crate::command::{FORMAT_LEVEL, Origin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::HexId;
 use crate::raft::{
-    AppendRequest, Snapshot, SnapshotData, SnapshotMeta, SnapshotResponse, StreamAppendResult, Vote,
+    AppendRequest, Member, Snapshot, SnapshotData, SnapshotMeta, SnapshotResponse,
+    StreamAppendResult, Vote,
 };
 use crate::storage::Registry;
 use crate::transport::{
@@ -31,20 +32,20 @@ const MAX_FORWARD_WAIT: Duration = Duration::from_secs(600);
 /// The accepting side of a node.
 pub(super) struct Door {
     registry: Registry,
-    /// Where peers dial this node.
-    address: OnceLock<String>,
+    /// What the membership is to record of this node.
+    record: OnceLock<Member>,
     core: OnceLock<Weak<Core>>,
 }
 
 impl Door {
     pub(super) const fn new(registry: Registry) -> Self {
-        Self { registry, address: OnceLock::new(), core: OnceLock::new() }
+        Self { registry, record: OnceLock::new(), core: OnceLock::new() }
     }
 
-    /// Says where peers dial this node. Known once the socket is bound.
-    pub(super) fn at(&self, address: String) {
+    /// Says what to tell others of this node. Known once the socket is bound.
+    pub(super) fn introduce(&self, record: Member) {
         // A second call would say the same.
-        drop(self.address.set(address));
+        drop(self.record.set(record));
     }
 
     /// Lets requests in.
@@ -67,7 +68,7 @@ impl Handler for Door {
             role: HelloRole::Member,
             cluster_id: self.registry.cluster_id(),
             identity: self.registry.identity().clone(),
-            address: self.address.get().cloned().unwrap_or_default(),
+            record: self.record.get().cloned().unwrap_or_default(),
             initialised: core.is_some_and(|core| core.raft_has_members()),
             format_level: FORMAT_LEVEL,
         }
@@ -168,6 +169,7 @@ impl Core {
             }
             Request::ReadIndex { timeout_ms } => self.answer_read_index(timeout_ms).await,
             Request::Claim(claim) => {
+                self.check_claim(&claim)?;
                 self.registry.grant(&claim).await?;
                 tracing::info!(claimant = claim.claimant, "granted the claim to found a cluster");
                 Ok(Response::ClaimGranted)
@@ -241,7 +243,7 @@ impl Core {
         self.now() + Duration::from_millis(u64::from(timeout_ms)).min(MAX_FORWARD_WAIT)
     }
 
-    fn other_leader(&self) -> Option<(u64, crate::raft::Member)> {
+    fn other_leader(&self) -> Option<(u64, Member)> {
         match self.leader() {
             Leader::At(id, member) => Some((id, member)),
             Leader::Here | Leader::Unknown => None,

@@ -7,7 +7,7 @@ use openraft::SnapshotPolicy;
 use tokio::task::JoinSet;
 
 use super::Opened;
-use super::bootstrap::advertised;
+use super::bootstrap::own_record;
 use super::core::{Core, Parts, Raft};
 use super::door::{Door, blocking};
 use super::session::Session;
@@ -77,7 +77,7 @@ fn start_transport(config: &CheckedConfig, door: &Arc<Door>) -> Result<Option<Tr
         security: endpoint.security.clone(),
     };
     let transport = Transport::start(&options, &config.environment, door.clone())?;
-    door.at(advertised(&endpoint.advertise, transport.local_addr().port()));
+    door.introduce(own_record(config, transport.local_addr().port()));
     tracing::info!(name = config.name, address = %transport.local_addr(), "listens");
     Ok(Some(transport))
 }

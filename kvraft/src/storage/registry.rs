@@ -272,7 +272,7 @@ impl Registry {
             ));
         }
         let own = &self.0.identity;
-        match claim.members.iter().find(|member| member.name == own.name) {
+        match claim.members.iter().find(|member| member.record.name == own.name) {
             None => {
                 return Err(Error::refused(format!(
                     "the claim of {:?} does not list this node, {:?}: start all founding members \
@@ -329,12 +329,15 @@ fn check_replacement(granted: &Claim, claim: &Claim) -> Result<()> {
 }
 
 fn list(claim: &Claim) -> String {
-    let lines = claim.members.iter().map(|member| format!("{}={}", member.name, member.address));
+    let lines = claim
+        .members
+        .iter()
+        .map(|member| format!("{}={}", member.record.name, member.record.address));
     lines.collect::<Vec<_>>().join(",")
 }
 
 fn claimant_id(claim: &Claim) -> Option<u64> {
-    let claimant = claim.members.iter().find(|member| member.name == claim.claimant);
+    let claimant = claim.members.iter().find(|member| member.record.name == claim.claimant);
     claimant.map(|member| member.node_id)
 }
 

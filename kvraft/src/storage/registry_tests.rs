@@ -8,6 +8,7 @@ use super::*;
 use crate::command::{FORMAT_LEVEL, Settings};
 use crate::error::ErrorKind;
 use crate::identity::ClaimedMember;
+use crate::raft::Member;
 
 const OWN_ID: u64 = 0xb;
 
@@ -39,9 +40,8 @@ fn settings() -> Settings {
 /// A claim of `a` over `a` and `b`, where `a` has the given node id.
 fn claim(a: u64) -> Claim {
     let member = |name: &str, node_id| ClaimedMember {
-        name: name.into(),
         node_id,
-        address: format!("{name}:1"),
+        record: Member { name: name.into(), address: format!("{name}:1"), ..Member::default() },
     };
     Claim {
         cluster_id: u128::from(a),
@@ -103,7 +103,7 @@ async fn another_claim_is_refused_with_the_difference_named() {
     other.claimant = "b".into();
     assert!(refusal(&registry, &other).await.contains("claimant was a, now it is b"));
     let mut other = claim(1);
-    other.members[0].address = "z:9".into();
+    other.members[0].record.address = "z:9".into();
     assert!(refusal(&registry, &other).await.contains("a=a:1,b=b:1, now it is a=z:9,b=b:1"));
     let mut other = claim(1);
     other.settings.max_value_bytes = 7;

@@ -6,6 +6,8 @@ use super::frame::{Frame, frame, put_text};
 use super::kind;
 use crate::codec::{DecodeError, Decoded, Reader, Writer};
 use crate::identity::Identity;
+use crate::raft::Member;
+use crate::record;
 
 /// The version of these frames. A hello that names another one is refused in words.
 pub(crate) const PROTOCOL: u16 = 1;
@@ -18,8 +20,8 @@ pub(crate) struct Hello {
     /// `None` until the node belongs to a cluster.
     pub(crate) cluster_id: Option<u128>,
     pub(crate) identity: Identity,
-    /// Where the node can be dialed; empty if it cannot.
-    pub(crate) address: String,
+    /// What a membership records of the node; its address is empty if it cannot be dialed.
+    pub(crate) record: Member,
     /// Whether the node has log entries: it then belongs to its cluster for good.
     pub(crate) initialised: bool,
     /// The newest format the node can write.
@@ -54,7 +56,7 @@ impl Hello {
             out.put_u64(self.identity.node_id);
             out.put_u64(self.identity.start);
             out.put_u64(self.identity.nonce);
-            out.put_bytes_with_len(self.address.as_bytes());
+            record::put_member(out, &self.record);
             out.put_bool(self.initialised);
             out.put_u16(self.format_level);
         })
@@ -86,7 +88,7 @@ impl Hello {
                 start: reader.u64()?,
                 nonce: reader.u64()?,
             },
-            address: reader.string()?,
+            record: record::read_member(&mut reader)?,
             initialised: reader.bool()?,
             format_level: reader.u16()?,
         };

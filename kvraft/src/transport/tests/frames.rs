@@ -66,7 +66,7 @@ fn requests() -> Vec<Request> {
     let claim = Claim {
         cluster_id: 1,
         claimant: "a".into(),
-        members: vec![ClaimedMember { name: "a".into(), node_id: 7, address: "h:1".into() }],
+        members: vec![ClaimedMember { node_id: 7, record: member("a") }],
         settings: settings(),
     };
     let origin = Origin { session: SessionId(1), sequence: 2, done_below: 3 };
