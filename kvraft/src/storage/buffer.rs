@@ -64,10 +64,6 @@ impl Buffer {
         self.slots.range(range)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
-    }
-
     /// Returns about how much memory the buffer holds.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes

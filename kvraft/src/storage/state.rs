@@ -343,10 +343,14 @@ impl Shared {
         self.barrier.flush()?;
         let disk = self.disk.commit(&checkpoint)?;
         self.checkpoints.fetch_add(1, Ordering::Relaxed);
+        let frozen = checkpoint.entries.clone();
         let durable = View::of_checkpoint(checkpoint, Arc::clone(&disk));
         let mut replica = self.replica()?;
         replica.thaw(disk);
         self.publish(&replica);
+        drop(replica);
+        // Freeing a large tree takes long: not while apply waits for the lock.
+        drop(frozen);
         Ok(Some(Arc::new(durable)))
     }
 

@@ -689,6 +689,29 @@ fn a_full_disk_is_waited_out_with_its_ballast_and_loses_nothing() {
 }
 
 #[test]
+fn a_full_map_of_lmdb_is_left_by_deleting_what_did_not_fit() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = Generations::open(dir.path(), 1 << 20, 1).unwrap();
+    let mut node = Node::with_disk(Box::new(small), &OPTIONS);
+    node.found(SETTINGS);
+    node.checkpoint();
+    for key in 0..30 {
+        node.put(&key.to_string(), &[1; 100_000]);
+    }
+    node.state.shared.signal.request();
+    wait_until("the pressure", || node.pressure.is_raised());
+    for key in 1..30 {
+        node.delete(&key.to_string());
+    }
+    node.checkpoint();
+    assert!(!node.pressure.is_raised());
+    node.close();
+    let node = Node::open(dir.path());
+    assert_eq!(node.value("0").unwrap().len(), 100_000);
+    assert_eq!(node.state.view().len(), 1);
+}
+
+#[test]
 fn one_failed_write_is_repeated_and_the_second_stops_the_node() {
     let dir = tempfile::tempdir().unwrap();
     let (mut node, refusals) = sick(dir.path(), &[ErrorKind::Storage]);
