@@ -12,7 +12,7 @@ pub enum Role {
     Leader,
     /// Votes, and follows a leader.
     Follower,
-    /// Asks for votes.
+    /// Looks for a majority: asks for votes, or leads and does not reach one any more.
     Candidate,
     /// Replicates without a vote, or is no member yet.
     Learner,

@@ -3,11 +3,12 @@
 //! The first name asks all listed nodes for their grant, each grants one claim durably, and only
 //! with every grant the cluster begins. A node that meets a cluster that exists never founds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
+use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
 
 use super::backoff::Backoff;
@@ -69,8 +70,11 @@ impl Core {
     async fn meet(&self, transport: &Transport, name: &str, address: &str) -> Result<Hello> {
         let deadline = self.now() + HELLO_PATIENCE;
         let hello = transport.hello_of(address, deadline).await.map_err(|error| {
-            // What a peer refuses now it may grant after its own restart; only a cluster's word is final.
-            Error::unavailable(format!("waiting for {name} at {address}: {error}"))
+            let doing = format!("waiting for {name} at {address}");
+            if error.kind() == ErrorKind::Refused {
+                return error.context(doing);
+            }
+            Error::unavailable(format!("{doing}: {error}"))
         })?;
         if hello.identity.name != name {
             return Err(Error::unavailable(format!(
@@ -79,6 +83,64 @@ impl Core {
             )));
         }
         Ok(hello)
+    }
+
+    /// Returns the addresses of all other nodes that are listed or recorded.
+    pub(super) fn others(&self) -> BTreeSet<String> {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let recorded = metrics.membership_config.membership().nodes();
+        let recorded =
+            recorded.filter(|(id, _)| **id != metrics.id).map(|(_, member)| &member.address);
+        let listed = self.config.members.iter().filter(|(name, _)| **name != self.config.name);
+        recorded
+            .chain(listed.map(|(_, address)| address))
+            .filter(|address| !address.is_empty())
+            .cloned()
+            .collect()
+    }
+
+    /// Shows this node to the nodes at these addresses; returns those that did not answer.
+    ///
+    /// A node that recognises a copy, an older disk or another cluster refuses it, and then this
+    /// node must not serve: it may hold old data.
+    pub(super) async fn greet(
+        &self,
+        addresses: BTreeSet<String>,
+        patience: Duration,
+    ) -> BTreeSet<String> {
+        let Some(transport) = &self.transport else { return BTreeSet::new() };
+        let deadline = self.now() + patience;
+        let greeted = join_all(addresses.into_iter().map(async |address| {
+            let hello = transport.hello_of(&address, deadline).await;
+            (address, hello)
+        }));
+        let mut silent = BTreeSet::new();
+        for (address, hello) in greeted.await {
+            match hello {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Refused => {
+                    self.life.fail(
+                        error.context(format_args!("the node at {address} refuses this node")),
+                    );
+                }
+                Err(error) => {
+                    tracing::debug!(address, %error, "did not answer a greeting");
+                    silent.insert(address);
+                }
+            }
+        }
+        silent
+    }
+
+    /// Goes on greeting until everyone has answered once.
+    pub(super) async fn greet_until_met(&self, mut strangers: BTreeSet<String>) {
+        let mut backoff = Backoff::slow();
+        while !strangers.is_empty() && self.life.check().is_ok() {
+            let now = self.now();
+            backoff.pause(now + HELLO_PATIENCE, now).await;
+            strangers = self.greet(strangers, HELLO_PATIENCE).await;
+        }
     }
 
     /// Fails for good if a cluster exists that does not count this node as a member.

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use openraft::ServerState;
 use openraft::async_runtime::watch::WatchReceiver;
+use openraft::{Instant as _, ServerState};
 use tokio::sync::Semaphore;
 
+use super::contact::Contact;
 use super::lead::Lead;
 use super::life::{Life, Stage};
 use super::rounds::Rounds;
@@ -42,6 +43,7 @@ pub(super) struct Core {
     /// Taken by every command that this node proposes as leader.
     pub(super) proposals: Semaphore,
     pub(super) life: Arc<Life>,
+    pub(super) contact: Contact,
     /// Until then this node neither votes nor campaigns, since before its start it may have
     /// confirmed a leader's lease.
     pub(super) held_until: Instant,
@@ -71,6 +73,7 @@ pub(super) struct Parts {
 
 impl Core {
     pub(super) fn new(parts: Parts) -> Self {
+        let start = parts.config.environment.clock.now();
         Self {
             config: parts.config,
             raft: parts.raft,
@@ -84,6 +87,7 @@ impl Core {
             leader_rounds: Arc::default(),
             proposals: Semaphore::new(MAX_PROPOSALS),
             life: Arc::new(Life::new()),
+            contact: Contact::new(start),
             held_until: parts.held_until,
             obstacle: Mutex::new("the cluster has not been founded yet".into()),
         }
@@ -113,6 +117,18 @@ impl Core {
 
     pub(super) fn leads(&self) -> bool {
         self.raft.server_metrics().borrow_watched().state == ServerState::Leader
+    }
+
+    /// Returns whether the leader that this node knows has shown lately that it leads: to this
+    /// node, or to a majority if it is this node.
+    pub(super) fn leader_is_confirmed(&self) -> bool {
+        let patience = self.election_timeout_max() * 2;
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        if metrics.state == ServerState::Leader {
+            return metrics.last_quorum_acked.is_some_and(|acked| acked.elapsed() <= patience);
+        }
+        metrics.current_leader.is_some() && self.contact.is_fresh(self.now(), patience)
     }
 
     pub(super) fn leader(&self) -> Leader {

@@ -17,7 +17,7 @@ use crate::command::{FORMAT_LEVEL, Origin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::HexId;
 use crate::raft::{
-    AppendRequest, Member, Snapshot, SnapshotData, SnapshotMeta, SnapshotResponse,
+    AppendRequest, AppendResponse, Member, Snapshot, SnapshotData, SnapshotMeta, SnapshotResponse,
     StreamAppendResult, Vote,
 };
 use crate::storage::Registry;
@@ -118,6 +118,14 @@ impl Handler for Door {
             Ok(core) => core
                 .raft
                 .stream_append(requests)
+                .inspect({
+                    let core = Arc::downgrade(&core);
+                    move |result| {
+                        if let (Ok(Ok(_)), Some(core)) = (result, core.upgrade()) {
+                            core.contact.note(core.now());
+                        }
+                    }
+                })
                 .map(|result| {
                     result.map_err(|fatal| {
                         Error::unavailable("this node has stopped").with_source(fatal)
@@ -145,7 +153,11 @@ impl Core {
         match request {
             Request::Append(request) => {
                 self.check_sender(from)?;
-                Ok(Response::Append(self.raft.append_entries(request).await.map_err(stopped)?))
+                let response = self.raft.append_entries(request).await.map_err(stopped)?;
+                if !matches!(response, AppendResponse::HigherVote(_)) {
+                    self.contact.note(self.now());
+                }
+                Ok(Response::Append(response))
             }
             Request::Vote(request) => {
                 self.check_sender(from)?;

@@ -2,6 +2,7 @@
 
 mod backoff;
 mod bootstrap;
+mod contact;
 mod core;
 mod door;
 mod handover;
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use tokio::task::JoinSet;
 
-use self::core::{Core, Leader};
+use self::core::Core;
 use self::life::{Life, Stage};
 use self::runtime::Runtime;
 use crate::command::{Command, Outcome};
@@ -36,6 +37,8 @@ use crate::storage::{Gone, View};
 
 /// How long a clean end may take: a handover, the last commands, the last checkpoint.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
+/// How often a node that is not ready looks again: a leader may come back without a change.
+const READY_INTERVAL: Duration = Duration::from_millis(10);
 /// How long a closed node waits for scans that still hold its files.
 const GONE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -206,8 +209,7 @@ impl Core {
             self.life.reached(Stage::Serving).await;
             while !self.is_ready() {
                 self.life.check()?;
-                self.leader_changed(&Leader::Unknown).await;
-                tokio::task::yield_now().await;
+                tokio::time::sleep(READY_INTERVAL).await;
             }
             Ok(())
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use openraft::ServerState;
 use openraft::async_runtime::watch::WatchReceiver;
 
-use super::core::{Core, Leader};
+use super::core::Core;
 use super::life::Stage;
 use crate::identity::HexId;
 use crate::status::{MemberStatus, Role, Status};
@@ -32,7 +32,7 @@ impl Core {
         let leader = metrics
             .current_leader
             .and_then(|id| membership.get_node(&id))
-            .filter(|_| self.life.check().is_ok());
+            .filter(|_| self.life.check().is_ok() && self.leader_is_confirmed());
         Status {
             name: self.config.name.clone(),
             node_id: HexId(self.node_id()).to_string(),
@@ -60,7 +60,7 @@ impl Core {
     pub(super) fn is_ready(&self) -> bool {
         self.life.check().is_ok()
             && self.life.stage() == Stage::Serving
-            && self.leader() != Leader::Unknown
+            && self.leader_is_confirmed()
     }
 
     fn role(&self, state: ServerState) -> Role {
@@ -68,9 +68,9 @@ impl Core {
             return Role::Stopped;
         }
         match state {
-            ServerState::Leader => Role::Leader,
+            ServerState::Leader if self.leader_is_confirmed() => Role::Leader,
             ServerState::Follower => Role::Follower,
-            ServerState::Candidate => Role::Candidate,
+            ServerState::Leader | ServerState::Candidate => Role::Candidate,
             ServerState::Learner => Role::Learner,
             ServerState::Shutdown => Role::Stopped,
         }

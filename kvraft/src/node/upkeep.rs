@@ -16,6 +16,8 @@ use crate::error::{Error, Result};
 const INTERVAL: Duration = Duration::from_millis(250);
 /// Sessions that one command ends: bounded, so that it holds no write up.
 const SESSIONS_AT_ONCE: usize = 256;
+/// How long the members have to recognise this node before it may become ready.
+const FIRST_GREETING: Duration = Duration::from_millis(500);
 /// Log bytes below which no snapshot is worth its work.
 const LEAST_LOG_BYTES: u64 = 64 << 20;
 /// Log bytes above which a snapshot is due, however large the state is: a follower that was away
@@ -112,19 +114,29 @@ impl Core {
         }
     }
 
+    /// Stops serving once the state has failed: its next apply would only find it out later.
+    pub(super) async fn watch_state(self: Arc<Self>) {
+        let error = self.state.failed().await;
+        if !self.is_closing() {
+            self.life.fail(error);
+        }
+    }
+
     /// Finds out, once, that everything acknowledged before the start is applied here; only then
     /// this node is ready.
     pub(super) async fn recover(self: Arc<Self>) {
+        let strangers = self.greet(self.others(), FIRST_GREETING).await;
         while self.life.check().is_ok() {
             let deadline = self.now() + self.config.request_timeout;
             match self.read_barrier(deadline).await {
                 Ok(()) => {
                     self.life.advance(Stage::Serving);
-                    return;
+                    break;
                 }
                 Err(error) => tracing::debug!(%error, "not recovered yet"),
             }
         }
+        self.greet_until_met(strangers).await;
     }
 
     /// Lets the node campaign once it votes again.

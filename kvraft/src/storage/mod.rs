@@ -11,8 +11,6 @@ mod log_disk;
 mod log_lmdb;
 mod log_meter;
 mod log_queue;
-#[cfg(test)]
-mod log_suite;
 mod log_tail;
 mod log_writer;
 mod pressure;
@@ -28,6 +26,8 @@ mod state_disk;
 mod state_env;
 mod state_machine;
 mod state_record;
+#[cfg(test)]
+mod suite;
 mod view;
 
 use std::path::PathBuf;

@@ -1,0 +1,51 @@
+//! `Contact` remembers when a follower last heard of its leader.
+//!
+//! Raft knows who leads until it learns of another leader. A node that is cut off learns nothing,
+//! and must not go on to say that all is well.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// The last sign of life of a leader.
+#[derive(Debug)]
+pub(super) struct Contact {
+    start: Instant,
+    /// Milliseconds after `start`, and one more: 0 means never.
+    last: AtomicU64,
+}
+
+impl Contact {
+    pub(super) const fn new(start: Instant) -> Self {
+        Self { start, last: AtomicU64::new(0) }
+    }
+
+    /// Notes that a leader has spoken.
+    pub(super) fn note(&self, now: Instant) {
+        let since = now.saturating_duration_since(self.start).as_millis();
+        self.last.store(u64::try_from(since).unwrap_or(u64::MAX - 1) + 1, Ordering::Relaxed);
+    }
+
+    /// Returns whether a leader has spoken within `patience`.
+    pub(super) fn is_fresh(&self, now: Instant, patience: Duration) -> bool {
+        let last = self.last.load(Ordering::Relaxed);
+        let Some(since) = last.checked_sub(1) else { return false };
+        let at = self.start + Duration::from_millis(since);
+        now.saturating_duration_since(at) <= patience
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_is_fresh_for_as_long_as_one_is_patient() {
+        let start = Instant::now();
+        let contact = Contact::new(start);
+        let patience = Duration::from_millis(100);
+        assert!(!contact.is_fresh(start, patience), "nobody has spoken");
+        contact.note(start);
+        assert!(contact.is_fresh(start + patience, patience));
+        assert!(!contact.is_fresh(start + patience * 2, patience));
+    }
+}
