@@ -148,7 +148,7 @@ void kvraft_bytes_free(struct kvraft_bytes *bytes);
 // config: where the settings go; free them with kvraft_config_free.
 //
 // KVRAFT_INVALID_ARGUMENT: an argument is NULL.
-enum kvraft_status kvraft_config_new(const char * data_dir,
+enum kvraft_status kvraft_config_new(const char *data_dir,
                                      struct kvraft_config **config,
                                      struct kvraft_error **error);
 
@@ -164,8 +164,8 @@ enum kvraft_status kvraft_config_new(const char * data_dir,
 // KVRAFT_INVALID_ARGUMENT: the name is unknown (the message lists all), the value has the wrong
 // form (the message says which is right), or an argument is NULL. The settings are as before.
 enum kvraft_status kvraft_config_set_str(struct kvraft_config *config,
-                                         const char * name,
-                                         const char * value,
+                                         const char *name,
+                                         const char *value,
                                          struct kvraft_error **error);
 
 // Frees settings. Maps that were opened with them stay open. Does nothing if config is NULL.
@@ -226,7 +226,7 @@ enum kvraft_status kvraft_wait_ready(const struct kvraft_map *map,
 // KVRAFT_CORRUPT: the stored bytes are damaged.
 // KVRAFT_CLOSED, KVRAFT_STORAGE.
 enum kvraft_status kvraft_get(const struct kvraft_map *map,
-                              const void * key,
+                              const void *key,
                               size_t key_len,
                               uint32_t timeout_ms,
                               struct kvraft_bytes *value,
@@ -247,9 +247,9 @@ enum kvraft_status kvraft_get(const struct kvraft_map *map,
 // KVRAFT_INDETERMINATE: the time was over after the write had been sent.
 // KVRAFT_CLOSED, KVRAFT_STORAGE.
 enum kvraft_status kvraft_put(const struct kvraft_map *map,
-                              const void * key,
+                              const void *key,
                               size_t key_len,
-                              const void * value,
+                              const void *value,
                               size_t value_len,
                               uint32_t timeout_ms,
                               uint64_t *revision,
@@ -264,7 +264,7 @@ enum kvraft_status kvraft_put(const struct kvraft_map *map,
 // KVRAFT_NOT_FOUND: there was no such key.
 // Errors: those of kvraft_put, without KVRAFT_FULL.
 enum kvraft_status kvraft_delete(const struct kvraft_map *map,
-                                 const void * key,
+                                 const void *key,
                                  size_t key_len,
                                  uint32_t timeout_ms,
                                  uint64_t *revision,

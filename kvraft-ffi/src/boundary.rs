@@ -109,7 +109,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::panic, reason = "the panic is the subject")]
     fn a_panic_becomes_an_internal_error_with_its_text() {
         let mut error = MaybeUninit::uninit();
         let status = call(Some(&mut error), || panic!("shelf {} fell down", 7));

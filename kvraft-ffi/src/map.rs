@@ -1,7 +1,5 @@
 //! `kvraft_map` is the handle of an open map.
 
-#![expect(clippy::too_many_arguments, reason = "bytes are two arguments in C")]
-
 use std::mem::MaybeUninit;
 use std::process;
 use std::time::Duration;

@@ -29,7 +29,9 @@ fn generated() -> String {
         .expect("a crate that cbindgen can read");
     let mut header = Vec::new();
     bindings.write(&mut header);
-    String::from_utf8(header).expect("UTF-8")
+    let header = String::from_utf8(header).expect("UTF-8");
+    // A renamed type is followed by a space, even if its new name is that of a pointer.
+    header.replace("const void * ", "const void *").replace("const char * ", "const char *")
 }
 
 #[test]
