@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use kvraft::{MemberStatus, Status};
+use kvraft::{Error, MemberStatus, Status};
 use serde_json::{Value, json};
 
 use crate::boundary;
@@ -13,7 +13,7 @@ use crate::status::kvraft_status;
 
 /// Describes this node and its cluster as a JSON object, without asking anyone: leaderID ("" while
 /// unknown), isLead, name, role, term, applied, committed, revision, keys, bytes, ready, members
-/// and more, as GET /status of kvraft-server does. Members may be added in any release.
+/// and more, under the names that GET /status of kvraft-server has. Names may be added in any release.
 ///
 /// json: where the text goes, as UTF-8. A NUL byte follows it that the length does not count. Free
 /// it with kvraft_bytes_free.
@@ -38,6 +38,7 @@ pub extern "C" fn kvraft_node_status_json(
 fn object(status: &Status) -> Value {
     json!({
         "leaderID": status.leader.as_deref().unwrap_or_default(),
+        "leaderHTTP": status.leader_http.as_deref().unwrap_or_default(),
         "isLead": status.is_leader(),
         "name": status.name,
         "nodeID": status.node_id,
@@ -53,9 +54,13 @@ fn object(status: &Status) -> Value {
         "members": status.members.iter().map(member).collect::<Vec<_>>(),
         "ready": status.ready,
         "diskFull": status.disk_full,
-        "failure": status.failure.as_ref().map(ToString::to_string),
+        "failure": status.failure.as_ref().map(failure),
         "version": status.version,
     })
+}
+
+fn failure(error: &Error) -> Value {
+    json!({ "kind": error.kind().name(), "message": error.to_string() })
 }
 
 fn member(member: &MemberStatus) -> Value {
