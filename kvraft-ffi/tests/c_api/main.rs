@@ -86,6 +86,24 @@ fn every_error_has_the_code_and_the_name_of_the_shared_table() {
 }
 
 #[test]
+fn the_example_in_the_header_does_what_it_shows() {
+    let header = include_str!("../../../include/kvraft.h");
+    let (_, rest) = header.split_once("The life of a map\n").expect("an example");
+    let (example, _) = rest.split_once(" *\n * Errors.").expect("an end of the example");
+    let lines: String =
+        example.lines().map(|line| line.trim_start_matches(" *").to_owned() + "\n").collect();
+    let source = format!(
+        "#include <stdio.h>\n#include \"kvraft.h\"\n\nint main(void)\n{{\n{lines}    return 0;\n}}\n"
+    );
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("example.c");
+    fs::write(&path, source).expect("a new file");
+    let program = Program::compile(&path, Linkage::Shared, Language::C);
+    assert_eq!(program.run([""; 0]), "hello\n");
+}
+
+#[test]
 fn a_program_asks_the_loader_for_the_name_with_the_version() {
     let program = Program::of("round_trip", Linkage::Shared, Language::C);
     let output = Command::new("readelf").arg("-d").arg(program.exe()).output().expect("readelf");

@@ -94,9 +94,9 @@ impl Program {
         Command::new(&self.exe)
     }
 
-    /// Runs the program to its end, which it puts a deadline to by itself, and expects success.
+    /// Runs the program, in its own directory, to its end, which it puts a deadline to by itself, and expects success.
     pub(crate) fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> String {
-        let output = success(self.command().args(args));
+        let output = success(self.command().args(args).current_dir(self.dir.path()));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 }
@@ -138,7 +138,7 @@ fn build() -> PathBuf {
     // What cargo tells a test of its package would make build scripts below run again.
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
-        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"].iter().any(|own| name.starts_with(own)) {
             cargo.env_remove(&*name);
         }
     }
