@@ -9,7 +9,7 @@
 
 #include "kvraft.h"
 
-/* Far longer than any program here runs, under valgrind too. */
+/* Far longer than any program here runs, under sanitizers too. */
 #define DEADLINE_S 240
 /* Far longer than a call takes on a loaded machine. */
 #define PATIENCE_MS 30000

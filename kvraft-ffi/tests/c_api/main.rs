@@ -10,7 +10,7 @@ use std::process::Command;
 use serde::Deserialize;
 use support::{Language, Linkage, Program};
 
-const LINKAGES: [Linkage; 2] = [Linkage::Shared, Linkage::Static];
+const LINKAGES: [Linkage; 3] = [Linkage::Shared, Linkage::Static, Linkage::Watched];
 
 #[test]
 fn a_c_program_reads_what_it_wrote_also_after_a_restart() {

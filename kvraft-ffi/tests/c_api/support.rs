@@ -23,7 +23,12 @@ const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 pub(crate) enum Linkage {
     Shared,
     Static,
+    /// Static, and ended by the compiler's sanitizers at the first wrong access, undefined
+    /// behaviour or leak: they watch the library's heap as well.
+    Watched,
 }
+
+const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Language {
@@ -67,8 +72,11 @@ impl Program {
             .arg(source)
             .args(["-x", "none", "-o"])
             .arg(&exe);
+        if linkage == Linkage::Watched {
+            compiler.args(SANITIZERS);
+        }
         match linkage {
-            Linkage::Static => {
+            Linkage::Static | Linkage::Watched => {
                 compiler.arg(library_dir().join("libkvraft.a")).args(SYSTEM_LIBRARIES);
             }
             Linkage::Shared => {
