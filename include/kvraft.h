@@ -289,7 +289,7 @@ void kvraft_free(struct kvraft_map *map);
 
 // Describes this node and its cluster as a JSON object, without asking anyone: leaderID ("" while
 // unknown), isLead, name, role, term, applied, committed, revision, keys, bytes, ready, members
-// and more, as GET /status of kvraft-server does. Members may be added in any release.
+// and more, under the names that GET /status of kvraft-server has. Names may be added in any release.
 //
 // json: where the text goes, as UTF-8. A NUL byte follows it that the length does not count. Free
 // it with kvraft_bytes_free.
