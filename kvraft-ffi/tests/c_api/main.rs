@@ -1,0 +1,113 @@
+//! C programs show that the library keeps what its header says.
+
+mod mixed;
+mod support;
+
+use std::fmt::Write;
+use std::fs;
+use std::process::Command;
+
+use serde::Deserialize;
+use support::{Language, Linkage, Program};
+
+/// How the programs are linked; the watched ones are static as well.
+const LINKAGES: [Linkage; 2] = [Linkage::Shared, Linkage::Watched];
+
+#[test]
+fn a_c_program_reads_what_it_wrote_also_after_a_restart() {
+    for linkage in [Linkage::Shared, Linkage::Static, Linkage::Watched] {
+        let program = Program::of("round_trip", linkage, Language::C);
+        program.run([program.data_dir("data")]);
+    }
+}
+
+#[test]
+fn a_cxx_program_does_the_same_with_the_same_header() {
+    let program = Program::of("round_trip", Linkage::Shared, Language::Cxx);
+    program.run([program.data_dir("data")]);
+}
+
+#[test]
+fn every_misuse_is_answered_with_what_is_wrong() {
+    for linkage in LINKAGES {
+        let program = Program::of("misuse", linkage, Language::C);
+        program.run([program.data_dir("data")]);
+    }
+}
+
+#[test]
+fn a_forked_child_is_refused_and_harms_nothing() {
+    for linkage in LINKAGES {
+        let program = Program::of("fork", linkage, Language::C);
+        program.run([program.data_dir("parent"), program.data_dir("child")]);
+    }
+}
+
+#[test]
+fn closing_lets_go_of_threads_that_wait() {
+    for linkage in LINKAGES {
+        let program = Program::of("close_while_waiting", linkage, Language::C);
+        program.run([program.data_dir("data")]);
+    }
+}
+
+#[derive(Deserialize)]
+struct Table {
+    error: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    kind: String,
+    c: i32,
+}
+
+#[test]
+fn every_error_has_the_code_and_the_name_of_the_shared_table() {
+    let table: Table =
+        toml::from_str(include_str!("../../../kvraft/testdata/errors.toml")).expect("a table");
+    let mut source = String::from("#include \"check.h\"\n\nint main(void)\n{\n");
+    for Row { kind, c } in &table.error {
+        let constant = kind.to_uppercase();
+        writeln!(source, "    CHECK(KVRAFT_{constant} == {c});").expect("room in a string");
+        writeln!(source, "    CHECK(strcmp(kvraft_status_name({c}), \"{kind}\") == 0);")
+            .expect("room in a string");
+    }
+    let beyond = table.error.len() + 1;
+    writeln!(source, "    CHECK(strcmp(kvraft_status_name({beyond}), \"unknown\") == 0);")
+        .expect("room in a string");
+    source.push_str("    CHECK(KVRAFT_OK == 0 && KVRAFT_NOT_FOUND == -1);\n    return 0;\n}\n");
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("codes.c");
+    fs::write(&path, source).expect("a new file");
+    for linkage in LINKAGES {
+        Program::compile(&path, linkage, Language::C).run([""; 0]);
+    }
+}
+
+#[test]
+fn the_example_in_the_header_does_what_it_shows() {
+    let header = include_str!("../../../include/kvraft.h");
+    let (_, rest) = header.split_once("The life of a map\n").expect("an example");
+    let (example, _) = rest.split_once(" *\n * Errors.").expect("an end of the example");
+    let lines: String =
+        example.lines().map(|line| line.trim_start_matches(" *").to_owned() + "\n").collect();
+    let source = format!(
+        "#include <stdio.h>\n#include \"kvraft.h\"\n\nint main(void)\n{{\n{lines}    return 0;\n}}\n"
+    );
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("example.c");
+    fs::write(&path, source).expect("a new file");
+    let program = Program::compile(&path, Linkage::Shared, Language::C);
+    assert_eq!(program.run([""; 0]), "hello\n");
+}
+
+#[test]
+fn a_program_asks_the_loader_for_the_name_with_the_version() {
+    let program = Program::of("round_trip", Linkage::Shared, Language::C);
+    let output = Command::new("readelf").arg("-d").arg(program.exe()).output().expect("readelf");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains(&format!("[{}]", support::soname())), "{text}");
+}
