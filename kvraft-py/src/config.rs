@@ -1,7 +1,6 @@
 //! The way from keyword arguments to the core's `Config`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use kvraft::{Config, Insecure};
 use pyo3::exceptions::PyTypeError;
@@ -11,7 +10,7 @@ use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyMapping, PyString};
 
 use crate::errors;
 use crate::octets::Octets;
-use crate::seconds::Seconds;
+use crate::seconds::span;
 
 /// Makes the configuration that the arguments of `open` describe; `None` is a setting not given.
 pub(crate) fn from_keywords(
@@ -93,14 +92,6 @@ fn with_secret(config: Config, secret: &Bound<'_, PyAny>) -> PyResult<Config> {
         .extract::<Octets>()
         .map_err(|_| wrong("cluster_secret", "str, bytes or a list of them", secret))?;
     Ok(config.cluster_secret(octets))
-}
-
-fn span(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
-    let py = value.py();
-    let seconds = value.extract::<Seconds>().map_err(|error| {
-        if error.is_instance_of::<PyTypeError>(py) { wrong(name, "seconds", value) } else { error }
-    })?;
-    Ok(seconds.0)
 }
 
 fn pairs(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {

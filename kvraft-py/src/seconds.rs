@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::errors;
 
-/// A time span; never negative.
+/// The `timeout` of a call.
 #[derive(Clone, Copy)]
 pub(crate) struct Seconds(pub(crate) Duration);
 
@@ -14,10 +15,17 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Seconds {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        let seconds: f64 = object.extract()?;
-        Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| {
-            let message = format!("{seconds} is not a time span; take seconds, as in 2.5");
-            errors::invalid(object.py(), &message)
-        })
+        span("timeout", &object).map(Self)
     }
+}
+
+/// Takes the time span that the argument `name` has as its value.
+pub(crate) fn span(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
+    let seconds: f64 = value
+        .extract()
+        .map_err(|_| PyTypeError::new_err(format!("{name} takes a number of seconds")))?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| {
+        let message = format!("{name} is {seconds}; take a number of seconds, as in 2.5");
+        errors::invalid(value.py(), &message)
+    })
 }

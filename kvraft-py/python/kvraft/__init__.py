@@ -24,7 +24,7 @@ from ._errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from ._kvraft import Entry, ReplicatedMap, Scan, __version__, open
+from ._kvraft import Entry, ReplicatedMap, Scan, __version__, open  # noqa: A004
 from ._status import MemberStatus, Status
 
 __all__ = [

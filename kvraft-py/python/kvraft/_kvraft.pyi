@@ -1,18 +1,20 @@
-from collections.abc import Buffer, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from types import TracebackType
-from typing import Final, Literal, Self, TypeVar, final, overload
+from typing import Final, Literal, Self, TypeAlias, TypeVar, final, overload
+
+from typing_extensions import Buffer
 
 from ._status import Status
 
 _T = TypeVar("_T")
-_Consistency = Literal["linearizable", "local"]
+_Consistency: TypeAlias = Literal["linearizable", "local"]
 
 __all__ = ["Entry", "ReplicatedMap", "Scan", "__version__", "open"]
 
 __version__: Final[str]
 
-def open(  # noqa: A001, PLR0913
+def open(  # noqa: A001
     data_dir: str | PathLike[str],
     *,
     name: str | None = None,
@@ -163,7 +165,7 @@ class ReplicatedMap:
             IndeterminateError: As for `put`.
         """
 
-    def scan(  # noqa: PLR0913
+    def scan(
         self,
         prefix: Buffer | None = None,
         *,
