@@ -106,7 +106,7 @@ def test_a_str_is_refused_and_told_to_be_encoded(single: kvraft.ReplicatedMap) -
 
 
 @pytest.mark.parametrize("wrong", [7, 1.5, None, ["k"]])
-def test_what_has_no_bytes_is_a_type_error(single: kvraft.ReplicatedMap, wrong: Any) -> None:  # noqa: ANN401
+def test_what_has_no_bytes_is_a_type_error(single: kvraft.ReplicatedMap, wrong: Any) -> None:
     with pytest.raises(TypeError):
         single.put(wrong, b"v")
     with pytest.raises(TypeError):
@@ -129,7 +129,7 @@ def test_a_scan_gives_a_range_in_order(single: kvraft.ReplicatedMap) -> None:
     for key in [b"b/1", b"a/2", b"a/1", b"a/3"]:
         single.put(key, b"=" + key)
 
-    def keys(*args: bytes, **options: Any) -> list[bytes]:  # noqa: ANN401
+    def keys(*args: bytes, **options: Any) -> list[bytes]:
         return [entry.key for entry in single.scan(*args, **options)]
 
     assert keys() == [b"a/1", b"a/2", b"a/3", b"b/1"]
