@@ -5,9 +5,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from loopback import READY_SECONDS, SECRET, free_addresses
 
 import kvraft
+from loopback import READY_SECONDS, SECRET, free_addresses
 
 
 @pytest.fixture

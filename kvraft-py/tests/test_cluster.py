@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
-from loopback import READY_SECONDS, SECRET
 
 import kvraft
+from loopback import READY_SECONDS, SECRET
 
 Member = Callable[[str], kvraft.ReplicatedMap]
 

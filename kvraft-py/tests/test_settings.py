@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import SECRET
 
 import kvraft
+from loopback import SECRET
 
 KEYWORDS: dict[str, Any] = {
     "name": "a",
