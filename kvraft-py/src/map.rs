@@ -58,6 +58,7 @@ impl ReplicatedMap {
 #[expect(clippy::too_many_arguments, reason = "a parameter for each keyword of Python")]
 #[expect(clippy::needless_pass_by_value, reason = "arguments are extracted from Python by value")]
 impl ReplicatedMap {
+    /// Reads the value of a key, or returns the default if it has none.
     #[pyo3(signature = (key, default=None, *, consistency=None, min_revision=0, timeout=None))]
     fn get<'py>(
         &self,
@@ -73,6 +74,7 @@ impl ReplicatedMap {
         Ok(entry.map(|entry| PyBytes::new(py, &entry.value).into_any()).or(default))
     }
 
+    /// Reads the entry of a key with its revisions, or returns None.
     #[pyo3(signature = (key, *, consistency=None, min_revision=0, timeout=None))]
     fn get_entry(
         &self,
@@ -86,6 +88,7 @@ impl ReplicatedMap {
         Ok(self.read(py, &key, options)?.map(|entry| Entry::new(py, &entry)))
     }
 
+    /// Gives a key a value and returns the revision of the change.
     #[pyo3(signature = (key, value, *, timeout=None))]
     fn put(
         &self,
@@ -98,12 +101,14 @@ impl ReplicatedMap {
         Ok(wait(py, put)?.revision)
     }
 
+    /// Takes a key and its value away and returns whether there was one.
     #[pyo3(signature = (key, *, timeout=None))]
     fn delete(&self, py: Python<'_>, key: Octets, timeout: Option<Seconds>) -> PyResult<bool> {
         let deleted = self.core.get(py)?.delete_with(&key, write_options(timeout));
         Ok(wait(py, deleted)?.existed)
     }
 
+    /// Reads every entry in a range, in order, as it stands at one moment.
     #[pyo3(signature = (prefix=None, *, start=None, end=None, limit=None, reverse=false,
         consistency=None, min_revision=0, timeout=None))]
     fn scan(
@@ -130,16 +135,19 @@ impl ReplicatedMap {
         wait(py, self.core.get(py)?.scan(range, options)).map(Scan::new)
     }
 
+    /// Says what this node knows of itself and its cluster, without asking anyone.
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let core = self.core.get(py)?;
         let status = py.detach(|| core.status());
         status::to_dict(py, &status)
     }
 
+    /// Waits until this node has recovered and knows a leader.
     fn wait_ready(&self, py: Python<'_>, timeout: Seconds) -> PyResult<()> {
         wait(py, self.core.get(py)?.wait_ready(timeout.0))
     }
 
+    /// Stops the node: hands leadership over, closes files and socket.
     pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
         if self.core.is_forked() {
             return Ok(()); // The map is the parent's to close.
