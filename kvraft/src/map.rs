@@ -25,6 +25,8 @@ const SCAN_STEP_ENTRIES: usize = 256;
 const SCAN_STEP_BYTES: usize = 1 << 20;
 /// How long a scan may hold on to its moment; old pages of the state file stay in use so long.
 const SCAN_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest a call waits (a year): a longer timeout means for ever, and could overflow the clock.
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// An ordered map from bytes to bytes that lives in this process and on the other members.
 ///
@@ -245,7 +247,7 @@ impl ReplicatedMap {
     /// # Cancel safety
     /// Safe.
     pub async fn wait_ready(&self, timeout: Duration) -> Result<()> {
-        self.node.wait_ready(self.node.now() + timeout).await
+        self.node.wait_ready(self.deadline(Some(timeout))).await
     }
 
     /// Stops the node: hands leadership over, finishes what was begun, closes files and socket.
@@ -262,14 +264,17 @@ impl ReplicatedMap {
     }
 
     async fn propose(&self, command: Command, options: WriteOptions) -> Result<Outcome> {
-        let timeout = options.timeout.unwrap_or_else(|| self.node.request_timeout());
-        self.node.propose(command, self.node.now() + timeout).await
+        self.node.propose(command, self.deadline(options.timeout)).await
     }
 
     async fn read_view(&self, options: ReadOptions) -> Result<Arc<View>> {
         let consistency = options.consistency.unwrap_or_else(|| self.node.consistency());
-        let timeout = options.timeout.unwrap_or_else(|| self.node.request_timeout());
-        self.node.read(consistency, options.min_revision, self.node.now() + timeout).await
+        self.node.read(consistency, options.min_revision, self.deadline(options.timeout)).await
+    }
+
+    fn deadline(&self, timeout: Option<Duration>) -> Instant {
+        let timeout = timeout.unwrap_or_else(|| self.node.request_timeout());
+        self.node.now() + timeout.min(MAX_TIMEOUT)
     }
 
     fn checked_value(&self, value: &[u8]) -> Result<Bytes> {

@@ -1,0 +1,45 @@
+"""What the tests share: maps that are closed at the end, whatever happened."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+import kvraft
+from loopback import READY_SECONDS, SECRET, free_addresses
+
+
+@pytest.fixture
+def addresses() -> dict[str, str]:
+    """Names and addresses of the members a, b and c."""
+    return free_addresses("abc")
+
+
+@pytest.fixture
+def member(
+    tmp_path: Path, addresses: dict[str, str]
+) -> Iterator[Callable[[str], kvraft.ReplicatedMap]]:
+    """Open the member of a name; all are closed at the end."""
+    with ExitStack() as stack:
+
+        def opened(name: str) -> kvraft.ReplicatedMap:
+            return stack.enter_context(
+                kvraft.open(
+                    tmp_path / name,
+                    name=name,
+                    listen=addresses[name],
+                    members=addresses,
+                    cluster_secret=SECRET,
+                )
+            )
+
+        yield opened
+
+
+@pytest.fixture
+def single(tmp_path: Path) -> Iterator[kvraft.ReplicatedMap]:
+    """Open a single node without a network."""
+    with kvraft.open(tmp_path / "single", name="single") as opened:
+        opened.wait_ready(READY_SECONDS)
+        yield opened

@@ -1,0 +1,282 @@
+"""Each verb of the map, on a single node."""
+
+import os
+import re
+import signal
+import threading
+from array import array
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kvraft
+
+FAR_AHEAD = 1 << 60
+PATIENCE = 60.0
+
+
+def test_a_value_that_was_put_is_read_back(single: kvraft.ReplicatedMap) -> None:
+    assert single.get(b"k") is None
+    first = single.put(b"k", b"one")
+    second = single.put(b"k", b"two")
+    assert 0 < first < second
+    assert single.get(b"k") == b"two"
+
+
+def test_the_map_reads_and_writes_like_a_dictionary(single: kvraft.ReplicatedMap) -> None:
+    single[b"k"] = b"v"
+    assert single[b"k"] == b"v"
+    assert b"k" in single
+    del single[b"k"]
+    assert b"k" not in single
+
+
+def test_an_absent_key_is_a_default_or_a_key_error(single: kvraft.ReplicatedMap) -> None:
+    default = object()
+    assert single.get(b"absent", default) is default
+    assert single.get(b"absent", default=7) == 7
+    assert single.get_entry(b"absent") is None
+    with pytest.raises(KeyError, match="absent"):
+        single[b"absent"]
+    with pytest.raises(KeyError, match="absent"):
+        del single[b"absent"]
+
+
+def test_a_present_key_does_not_give_the_default(single: kvraft.ReplicatedMap) -> None:
+    single.put(b"empty", b"")
+    assert single.get(b"empty", b"default") == b""
+
+
+def test_a_delete_says_whether_there_was_a_value(single: kvraft.ReplicatedMap) -> None:
+    single.put(b"k", b"v")
+    assert single.delete(b"k") is True
+    assert single.delete(b"k") is False
+
+
+def test_an_entry_tells_the_revisions_of_its_life(single: kvraft.ReplicatedMap) -> None:
+    created = single.put(b"k", b"one")
+    changed = single.put(b"k", b"two")
+    entry = single.get_entry(b"k")
+    assert entry is not None
+    assert (entry.key, entry.value) == (b"k", b"two")
+    assert (entry.created, entry.revision) == (created, changed)
+    assert repr(entry) == f"Entry(key=b'k', value=b'two', revision={changed}, created={created})"
+
+
+@pytest.mark.parametrize("value", [b"", bytes(range(256)), b"\0" * 3, os.urandom(1 << 20)])
+def test_any_bytes_are_a_value(single: kvraft.ReplicatedMap, value: bytes) -> None:
+    single.put(b"\0\xff/\xc3", value)
+    assert single[b"\0\xff/\xc3"] == value
+
+
+@pytest.mark.parametrize(
+    "form", [bytes, bytearray, memoryview, lambda text: array("B", text)], ids=str
+)
+def test_any_object_with_bytes_is_a_key_and_a_value(
+    single: kvraft.ReplicatedMap,
+    form: Callable[[bytes], Any],
+) -> None:
+    single.put(form(b"key"), form(b"value"))
+    assert single.get(form(b"key")) == b"value"
+    assert single.delete(form(b"key"))
+
+
+def test_a_view_with_steps_is_read_step_by_step(single: kvraft.ReplicatedMap) -> None:
+    single.put(b"k", memoryview(b"a-b-c")[::2])
+    assert single[b"k"] == b"abc"
+
+
+def test_a_str_is_refused_and_told_to_be_encoded(single: kvraft.ReplicatedMap) -> None:
+    text: Any = "k"
+    calls: list[Callable[[], object]] = [
+        lambda: single.get(text),
+        lambda: single.put(text, b"v"),
+        lambda: single.put(b"k", text),
+        lambda: single.delete(text),
+        lambda: single.scan(text),
+        lambda: text in single,
+        lambda: single[text],
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match="encode"):
+            call()
+
+
+@pytest.mark.parametrize("wrong", [7, 1.5, None, ["k"]])
+def test_what_has_no_bytes_is_a_type_error(single: kvraft.ReplicatedMap, wrong: Any) -> None:
+    with pytest.raises(TypeError):
+        single.put(wrong, b"v")
+    with pytest.raises(TypeError):
+        single.put(b"k", wrong)
+
+
+@pytest.mark.parametrize("key", [b"", b"k" * 512])
+def test_a_key_too_short_or_too_long_is_an_invalid_argument(
+    single: kvraft.ReplicatedMap,
+    key: bytes,
+) -> None:
+    with pytest.raises(kvraft.InvalidArgumentError, match="511") as caught:
+        single.put(key, b"v")
+    assert isinstance(caught.value, ValueError)
+    assert caught.value.kind == "invalid_argument"
+    assert caught.value.revision is None
+
+
+def test_a_scan_gives_a_range_in_order(single: kvraft.ReplicatedMap) -> None:
+    for key in [b"b/1", b"a/2", b"a/1", b"a/3"]:
+        single.put(key, b"=" + key)
+
+    def keys(*args: bytes, **options: Any) -> list[bytes]:
+        return [entry.key for entry in single.scan(*args, **options)]
+
+    assert keys() == [b"a/1", b"a/2", b"a/3", b"b/1"]
+    assert keys(b"a/") == [b"a/1", b"a/2", b"a/3"]
+    assert keys(b"a/", reverse=True, limit=2) == [b"a/3", b"a/2"]
+    assert keys(start=b"a/2", end=b"b") == [b"a/2", b"a/3"]
+    assert keys(b"c") == []
+    assert [entry.value for entry in single.scan(b"b")] == [b"=b/1"]
+
+
+def test_a_scan_keeps_its_moment(single: kvraft.ReplicatedMap) -> None:
+    single.put(b"a", b"old")
+    scan = single.scan()
+    single.put(b"a", b"new")
+    single.put(b"b", b"new")
+    assert [(entry.key, entry.value) for entry in scan] == [(b"a", b"old")]
+
+
+def test_a_read_waits_for_the_revision_it_was_told(single: kvraft.ReplicatedMap) -> None:
+    revision = single.put(b"k", b"v")
+    assert single.get(b"k", consistency="local", min_revision=revision) == b"v"
+
+
+def test_a_read_that_cannot_be_fresh_enough_in_time_is_unavailable(
+    single: kvraft.ReplicatedMap,
+) -> None:
+    with pytest.raises(kvraft.UnavailableError) as caught:
+        single.get(b"k", min_revision=FAR_AHEAD, timeout=0.05)
+    assert isinstance(caught.value, TimeoutError)
+
+
+def test_other_threads_run_while_one_waits(single: kvraft.ReplicatedMap) -> None:
+    revision = single.put(b"k", b"old")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(
+            single.get, b"k", consistency="local", min_revision=revision + 1, timeout=PATIENCE
+        )
+        single.put(b"k", b"new")
+        assert waiting.result(PATIENCE) == b"new"
+
+
+def test_many_threads_write_at_once(single: kvraft.ReplicatedMap) -> None:
+    keys = [b"%d" % number for number in range(200)]
+    with ThreadPoolExecutor(16) as pool:
+        revisions = list(pool.map(lambda key: single.put(key, key), keys))
+        assert len(set(revisions)) == len(keys)
+        assert list(pool.map(single.get, keys)) == keys
+
+
+def test_a_signal_ends_a_wait(single: kvraft.ReplicatedMap) -> None:
+    class Interruption(Exception):  # noqa: N818
+        pass
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise Interruption
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
+    try:
+        timer.start()
+        with pytest.raises(Interruption):
+            single.get(b"k", min_revision=FAR_AHEAD, timeout=PATIENCE)
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+    single.put(b"k", b"still works")
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf")])
+def test_a_timeout_that_is_no_time_span_is_an_invalid_argument(
+    single: kvraft.ReplicatedMap,
+    timeout: float,
+) -> None:
+    with pytest.raises(kvraft.InvalidArgumentError, match="timeout"):
+        single.get(b"k", timeout=timeout)
+
+
+def test_a_timeout_longer_than_any_clock_harms_nothing(single: kvraft.ReplicatedMap) -> None:
+    single.wait_ready(1e19)
+    single.put(b"k", b"v", timeout=1e19)
+    assert single.get(b"k", timeout=1e19) == b"v"
+
+
+def test_an_unknown_consistency_is_told_the_known_ones(single: kvraft.ReplicatedMap) -> None:
+    word: Any = "eventual"
+    with pytest.raises(kvraft.InvalidArgumentError, match="linearizable"):
+        single.get(b"k", consistency=word)
+
+
+def test_the_status_has_the_documented_shape(single: kvraft.ReplicatedMap) -> None:
+    single.put(b"k", b"v")
+    status = single.status()
+    assert set(status) == set(kvraft.Status.__annotations__)
+    assert (status["name"], status["leader"], status["role"]) == ("single", "single", "leader")
+    assert (status["is_leader"], status["ready"], status["failure"]) == (True, True, None)
+    assert (status["keys"], status["version"]) == (1, kvraft.__version__)
+    (member,) = status["members"]
+    assert set(member) == set(kvraft.MemberStatus.__annotations__)
+    assert (member["name"], member["node_id"]) == ("single", status["node_id"])
+    assert repr(single) == '<kvraft.ReplicatedMap "single", leader>'
+
+
+def test_a_closed_map_refuses_every_call_but_close(tmp_path: Path) -> None:
+    opened = kvraft.open(tmp_path)
+    scan = opened.scan()
+    opened.close()
+    opened.close()
+    calls: list[Callable[[], object]] = [
+        lambda: opened.get(b"k"),
+        lambda: opened.put(b"k", b"v"),
+        lambda: opened.delete(b"k"),
+        opened.scan,
+        lambda: opened.wait_ready(1),
+    ]
+    for call in calls:
+        with pytest.raises(kvraft.ClosedError):
+            call()
+    assert opened.status()["role"] == "stopped"
+    del scan
+
+
+def test_closing_ends_the_waits_of_other_threads(tmp_path: Path) -> None:
+    opened = kvraft.open(tmp_path)
+    opened.put(b"k", b"v")
+    with ThreadPoolExecutor(1) as pool:
+        started = threading.Event()
+
+        def wait_long() -> bytes | None:
+            started.set()
+            return opened.get(b"k", min_revision=FAR_AHEAD, timeout=PATIENCE)
+
+        waiting = pool.submit(wait_long)
+        assert started.wait(PATIENCE)
+        opened.close()
+        with pytest.raises(kvraft.ClosedError):
+            waiting.result(PATIENCE)
+
+
+def test_a_reopened_directory_holds_what_was_acknowledged(tmp_path: Path) -> None:
+    with kvraft.open(tmp_path) as opened:
+        revision = opened.put(b"k", b"v")
+    with kvraft.open(tmp_path) as opened:
+        entry = opened.get_entry(b"k")
+        assert entry is not None
+        assert (entry.value, entry.revision) == (b"v", revision)
+
+
+def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
+    with kvraft.open(tmp_path), pytest.raises(kvraft.RefusedError, match=re.escape(str(tmp_path))):
+        kvraft.open(tmp_path)

@@ -1,0 +1,118 @@
+"""The keywords of `open`."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kvraft
+from loopback import SECRET
+
+KEYWORDS: dict[str, Any] = {
+    "name": "a",
+    "advertise_http": "http://a.example",
+    "labels": {"zone": "1", "rack": "x,y"},
+    "consistency": "local",
+    "heartbeat_interval": 0.02,
+    "election_timeout": 1,
+    "request_timeout": 2.5,
+    "checkpoint_interval": "500ms",
+    "max_value_bytes": 10,
+    "storage_limit_bytes": "1MiB",
+    "listen": None,
+}
+
+
+def test_open_names_every_setting_of_the_core(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'") as caught:
+        kvraft.open(tmp_path, colour="red")  # type: ignore[call-arg]
+    known = str(caught.value).rpartition("are ")[2].split(", ")
+    assert list(inspect.signature(kvraft.open).parameters) == known
+
+
+def test_settings_take_the_forms_of_python(tmp_path: Path) -> None:
+    with kvraft.open(str(tmp_path), **KEYWORDS) as opened:
+        opened.put(b"k", b"0123456789")
+        with pytest.raises(kvraft.InvalidArgumentError, match="max_value_bytes is 10"):
+            opened.put(b"k", b"0123456789+")
+        (member,) = opened.status()["members"]
+        assert member["labels"] == KEYWORDS["labels"]
+        assert member["http"] == "http://a.example"
+
+
+def test_members_and_secrets_take_the_forms_of_python(
+    tmp_path: Path, addresses: dict[str, str]
+) -> None:
+    address = addresses["a"]
+    members: list[Any] = [{"a": address}, f"a={address}"]
+    secrets: list[Any] = [SECRET, SECRET.encode(), [SECRET, b"\xff" * 32]]
+    for secret in secrets:
+        for form in members:
+            with kvraft.open(
+                tmp_path, name="a", listen=address, members=form, cluster_secret=secret
+            ) as opened:
+                opened.wait_ready(20)
+
+
+def test_a_secret_may_lie_in_a_file(tmp_path: Path, addresses: dict[str, str]) -> None:
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    with kvraft.open(tmp_path / "data", listen=addresses["a"], cluster_secret_file=file) as opened:
+        opened.wait_ready(20)
+
+
+@pytest.mark.parametrize(
+    ("setting", "wrong"),
+    [
+        ("name", 7),
+        ("members", ["a"]),
+        ("members", {"a": 1}),
+        ("labels", 1),
+        ("cluster_secret", 7),
+        ("cluster_secret", [7]),
+        ("tls_ca", 7),
+        ("insecure", 1),
+        ("request_timeout", [1]),
+        ("max_value_bytes", 1.5),
+        ("max_value_bytes", True),
+    ],
+)
+def test_a_setting_of_a_wrong_type_is_named(tmp_path: Path, setting: str, wrong: object) -> None:
+    settings: dict[str, Any] = {setting: wrong}
+    with pytest.raises(TypeError, match=setting):
+        kvraft.open(tmp_path, **settings)
+
+
+@pytest.mark.parametrize(
+    ("setting", "wrong"),
+    [
+        ("name", "a b"),
+        ("members", "a"),
+        ("consistency", "eventual"),
+        ("insecure", "perhaps"),
+        ("request_timeout", -1),
+        ("request_timeout", 3600),
+        ("heartbeat_interval", "5"),
+        ("max_value_bytes", 1 << 70),
+        ("cluster_secret_file", "/nonexistent"),
+    ],
+)
+def test_a_setting_of_a_wrong_value_is_named(tmp_path: Path, setting: str, wrong: object) -> None:
+    settings: dict[str, Any] = {setting: wrong}
+    with pytest.raises(kvraft.InvalidArgumentError, match=setting):
+        kvraft.open(tmp_path, **settings)
+
+
+def test_a_listening_node_without_security_is_told_all_three_ways(tmp_path: Path) -> None:
+    with pytest.raises(kvraft.InvalidArgumentError) as caught:
+        kvraft.open(tmp_path, listen="127.0.0.1:0")
+    for way in ("cluster_secret", "tls_ca", "insecure"):
+        assert way in str(caught.value)
+
+
+def test_insecure_is_for_loopback_unless_anywhere(tmp_path: Path) -> None:
+    with kvraft.open(tmp_path, listen="127.0.0.1:0", insecure=True):
+        pass
+    with pytest.raises(kvraft.InvalidArgumentError, match="loopback"):
+        kvraft.open(tmp_path, listen="0.0.0.0:0", insecure=True)
