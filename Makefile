@@ -13,7 +13,7 @@ help:
 	@echo "make <step>   one step of the gate with what it needs: $(STEPS)"
 
 demo:
-	cargo run --locked --quiet -p kvraft-server -- demo
+	cargo run --locked -p kvraft-server -- demo
 
 test:
 	@python3 tests/gate

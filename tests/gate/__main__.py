@@ -43,7 +43,9 @@ def run(step: steps.Step, built: steps.Built, bad: set[str]) -> Report:
     """Run one step; a failed one that counted no failed test counts as one."""
     missing = sorted(bad & set(step.needs))
     if missing:
-        return Report(step.name, 0.0, "not run", Tally(failed=[f"{step.name}: {missing[0]} failed"]))
+        return Report(
+            step.name, 0.0, "not run", Tally(failed=[f"{step.name}: {missing[0]} failed"])
+        )
     sys.stdout.write(f"\n=== {step.name}: {step.about}\n")
     start = time.monotonic()
     try:

@@ -45,9 +45,12 @@ class Shell:
         *,
         cwd: Path = ROOT,
         env: Mapping[str, str] | None = None,
-        quiet: bool = False,
+        hide: str | None = None,
     ) -> Finished:
-        """Run a command to its end, whatever its exit code; past the deadline it is killed."""
+        """Run a command to its end, whatever its exit code; past the deadline it is killed.
+
+        Lines that begin with `hide` are not shown; with an empty one nothing is.
+        """
         words = [str(word) for word in argv]
         sys.stdout.write(f"$ {shlex.join(words)}\n")
         sys.stdout.flush()
@@ -76,7 +79,7 @@ class Shell:
             if process.stdout is not None:
                 for line in process.stdout:
                     lines.append(line.rstrip("\n"))
-                    if not quiet:
+                    if hide is None or not line.startswith(hide):
                         sys.stdout.write(line)
                         sys.stdout.flush()
             code = process.wait()
@@ -94,12 +97,12 @@ class Shell:
         *,
         cwd: Path = ROOT,
         env: Mapping[str, str] | None = None,
-        quiet: bool = False,
+        hide: str | None = None,
     ) -> Finished:
         """Run a command that must succeed."""
-        finished = self.run(argv, cwd=cwd, env=env, quiet=quiet)
+        finished = self.run(argv, cwd=cwd, env=env, hide=hide)
         if finished.code != 0:
-            if quiet:
+            if hide == "":
                 sys.stdout.write("\n".join(finished.lines) + "\n")
             text = f"{shlex.join(str(word) for word in argv)}: exit code {finished.code}"
             raise StepError(text)

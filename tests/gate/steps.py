@@ -67,7 +67,7 @@ def install(shell: Shell, _built: Built) -> tally.Tally:
 def fmt(shell: Shell, _built: Built) -> tally.Tally:
     """Check the form of Rust and Python."""
     shell.check(["cargo", "fmt", "--all", "--check"])
-    ruff = [tools.python(), "-m", "ruff"]
+    ruff: list[str | Path] = [tools.python(), "-m", "ruff"]
     shell.check([*ruff, "format", "--check", "."])
     shell.check([*ruff, "check", "."])
     return tally.Tally()
@@ -100,7 +100,7 @@ def build(shell: Shell, built: Built) -> tally.Tally:
     """Build every test program and every binary once."""
     homes = {package["id"]: package for package in metadata(shell)["packages"]}
     form = "--message-format=json-render-diagnostics"
-    done = shell.check(["cargo", "test", "--locked", "--workspace", "--no-run", form], quiet=True)
+    done = shell.check(["cargo", "test", "--locked", "--workspace", "--no-run", form], hide="{")
     for line in done.lines:
         if not line.startswith("{"):
             continue
@@ -133,11 +133,26 @@ def faces(shell: Shell, built: Built) -> tally.Tally:
     """Run the tests of C, then those of Python on the wheel that a user would install."""
     counts = cargo_tests(shell, built, "faces")
     wheels = OUT / "wheels"
-    maturin = [tools.python(), "-m", "maturin", "build", "--profile", "dev", "--locked"]
+    maturin: list[str | Path] = [
+        tools.python(),
+        "-m",
+        "maturin",
+        "build",
+        "--profile",
+        "dev",
+        "--locked",
+    ]
     for old in wheels.glob("*.whl"):
         old.unlink()
     shell.check([*maturin, "--out", wheels])
-    pip = [tools.python(), "-m", "pip", "--disable-pip-version-check", "-q", "install"]
+    pip: list[str | Path] = [
+        tools.python(),
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "-q",
+        "install",
+    ]
     shell.check([*pip, "--force-reinstall", "--no-deps", *wheels.glob("*.whl")])
     counts.add(pytest(shell, built, "kvraft-py/tests"))
     shell.check([tools.python(), "-m", "mypy.stubtest", "kvraft"])
@@ -164,7 +179,7 @@ def chart(shell: Shell, built: Built) -> tally.Tally:
 def house(shell: Shell, built: Built) -> tally.Tally:
     """Run the tests of the project as a whole: versions, README, the gate itself."""
     counts = pytest(shell, built, "tests")
-    shell.check([tools.python(), "-m", "mypy", "--strict", "tests"])
+    shell.check([tools.python(), "-m", "mypy", "--strict", "tests"], env={"MYPYPATH": "tests/gate"})
     return counts
 
 
@@ -179,7 +194,9 @@ def cargo_tests(shell: Shell, built: Built, step: str) -> tally.Tally:
     counts = tally.Tally()
     for test in built.tests:
         if test.package in OWNERS[step]:
-            done = shell.run([test.path], cwd=test.folder, env={"CARGO_MANIFEST_DIR": str(test.folder)})
+            done = shell.run(
+                [test.path], cwd=test.folder, env={"CARGO_MANIFEST_DIR": str(test.folder)}
+            )
             counts.add(tally.of_libtest(f"{test.package}::{test.target}", done.lines, done.code))
     return counts
 
@@ -188,7 +205,15 @@ def pytest(shell: Shell, built: Built, folder: str) -> tally.Tally:
     """Run the Python tests of a folder."""
     report = OUT / f"{folder.replace('/', '-')}.xml"
     report.unlink(missing_ok=True)
-    command = [tools.python(), "-m", "pytest", "-q", "--timeout=120", f"--junitxml={report}", folder]
+    command: list[str | Path] = [
+        tools.python(),
+        "-m",
+        "pytest",
+        "-q",
+        "--timeout=120",
+        f"--junitxml={report}",
+        folder,
+    ]
     env = {"KVRAFT_SERVER": str(program(built, "kvraft-server")), "KVRAFT_TOOLS": str(tools.TOOLS)}
     done = shell.run(command, env=env)
     return tally.of_junit(report, done.code)
@@ -204,7 +229,7 @@ def program(built: Built, name: str) -> Path:
 
 def metadata(shell: Shell) -> dict[str, Any]:
     """Return what cargo knows of the workspace and of all it depends on."""
-    done = shell.check(["cargo", "metadata", "--locked", "--format-version", "1"], quiet=True)
+    done = shell.check(["cargo", "metadata", "--locked", "--format-version", "1"], hide="")
     found: dict[str, Any] = json.loads(next(line for line in done.lines if line.startswith("{")))
     return found
 

