@@ -240,13 +240,20 @@ fn sources() -> Vec<Source> {
 
 /// Returns how the paths of the modules begin that a file declares for tests only.
 fn test_modules(source: &Source) -> Vec<String> {
-    let modules = source.modules();
-    let declared = after(&source.text, "#[cfg(test)]").filter_map(|rest| {
-        let line = rest.trim_start().lines().next()?;
-        line.strip_suffix(';')?.rsplit_once("mod ").map(|(_, name)| name)
-    });
-    let paths = declared.map(|name| [modules.as_slice(), &[name]].concat().join("/"));
-    paths.flat_map(|path| [format!("{path}.rs"), format!("{path}/")]).collect()
+    let below = source.modules();
+    let beside = source.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut found = Vec::new();
+    for rest in after(&source.text, "#[cfg(test)]") {
+        let mut lines = rest.trim_start().lines();
+        let first = lines.next().unwrap_or_default();
+        if let Some(file) = first.strip_prefix("#[path = \"") {
+            found.push(format!("{beside}/{}", file.trim_end_matches("\"]")));
+        } else if let Some((_, name)) = first.trim_end_matches(';').rsplit_once("mod ") {
+            let path = [below.as_slice(), &[name]].concat().join("/");
+            found.extend([format!("{path}.rs"), format!("{path}/")]);
+        }
+    }
+    found
 }
 
 /// Fails with all faults at once, each on a line of its own.
@@ -377,8 +384,9 @@ fn names_of_the_root_are_traced_to_their_rooms() {
 
 #[test]
 fn files_for_tests_only_are_left_alone() {
-    let text = "#[cfg(test)]\npub(crate) mod fixtures;\n#[cfg(test)]\nmod tests;\n";
-    let source = Source::new("storage/mod.rs".to_owned(), text.to_owned());
-    assert!(test_modules(&source).contains(&"storage/fixtures.rs".to_owned()));
-    assert!(test_modules(&source).contains(&"storage/tests/".to_owned()));
+    let text = "#[cfg(test)]\npub(crate) mod fixtures;\n\
+                #[cfg(test)]\n#[path = \"log_tests.rs\"]\nmod tests;\n";
+    let source = Source::new("storage/log.rs".to_owned(), text.to_owned());
+    let expected = ["storage/log/fixtures.rs", "storage/log/fixtures/", "storage/log_tests.rs"];
+    assert_eq!(test_modules(&source), expected);
 }
