@@ -41,7 +41,8 @@ class Helm:
     def render(self, case: str, *settings: str, version: str = "1.32.0") -> list[Object]:
         """Return the objects of an installation."""
         done = self.template(case, *settings, version=version)
-        assert done.returncode == 0, done.stderr
+        if done.returncode != 0:
+            pytest.fail(done.stderr)
         return [found for found in yaml.safe_load_all(done.stdout) if found]
 
     def template(
@@ -74,5 +75,6 @@ def only(objects: list[Object], kind: str, name: str | None = None) -> Object:
         for item in objects
         if item["kind"] == kind and name in {None, item["metadata"]["name"]}
     ]
-    assert len(found) == 1, f"{len(found)} objects of kind {kind}"
+    if len(found) != 1:
+        pytest.fail(f"{len(found)} objects of kind {kind}, not one")
     return found[0]

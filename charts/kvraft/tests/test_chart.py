@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
+import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 from conftest import CASES, CHART, Helm, Object, only
 
@@ -181,7 +181,13 @@ def test_the_secret_is_a_file_that_the_server_may_read(helm: Helm) -> None:
     assert secret["secretName"] == "own"
     assert secret["items"] == [{"key": "secret", "path": "cluster-secret"}]
     assert secret["defaultMode"] == 0o440
-    assert settings(objects)["KVRAFT_CLUSTER_SECRET_FILE"] == "/etc/kvraft/cluster-secret"
+    (mount,) = (
+        item["mountPath"]
+        for item in container(objects)["volumeMounts"]
+        if item["name"] == "cluster-secret"
+    )
+    path = settings(objects)["KVRAFT_CLUSTER_SECRET_FILE"]
+    assert path == f"{mount}/{secret['items'][0]['path']}"
     assert not any(item["kind"] == "Secret" for item in objects)
 
 
