@@ -1,6 +1,7 @@
-"""Lets the tests of the gate import its rooms."""
+"""Lets the tests of the project import the reader of examples, and the rooms of the gate."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "gate"))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE / "gate")]

@@ -86,6 +86,8 @@ class Shell:
         finally:
             timer.cancel()
             kill_group(process)
+            if process.stdout is not None:
+                process.stdout.close()
         if late.is_set():
             text = f"{shlex.join(words)}: killed at the deadline of its step"
             raise StepError(text)

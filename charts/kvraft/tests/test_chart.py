@@ -9,7 +9,8 @@ from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
-from conftest import CASES, CHART, Helm, Object, only
+
+from helm import CASES, CHART, Helm, Object, only
 
 KUBERNETES = ["1.27", "1.32", "1.37"]
 SERVER = Path(os.environ.get("KVRAFT_SERVER", CHART.parents[1] / "target/debug/kvraft-server"))
