@@ -90,7 +90,7 @@ def run(example: Example, folder: Path, programs: Path) -> str:
     file.write_text(example.text)
     if example.language == "c":
         program = folder / "example"
-        libraries = ["-L", str(programs), "-lkvraft", f"-Wl,-rpath,{programs}"]
+        libraries = [str(programs / "libkvraft.a"), "-lpthread", "-ldl", "-lm"]
         strict = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-I", str(ROOT / "include")]
         command(["cc", *strict, "-o", str(program), str(file), *libraries], folder, programs)
         return command([str(program)], folder, programs)

@@ -45,6 +45,8 @@ class Built:
 
     tests: list[TestProgram] = field(default_factory=list)
     programs: dict[str, Path] = field(default_factory=dict)
+    libraries: Path | None = None
+    """The folder of the libraries for C."""
 
 
 @dataclass(frozen=True)
@@ -100,25 +102,35 @@ def build(shell: Shell, built: Built) -> tally.Tally:
     """Build every test program and every binary once."""
     homes = {package["id"]: package for package in metadata(shell)["packages"]}
     form = "--message-format=json-render-diagnostics"
-    done = shell.check(["cargo", "test", "--locked", "--workspace", "--no-run", form], hide="{")
+    # `cargo test --no-run` would leave out the libraries that C links.
+    command = ["cargo", "build", "--locked", "--workspace", "--all-targets", form]
+    done = shell.check(command, hide="{")
     for line in done.lines:
         if not line.startswith("{"):
             continue
         message = json.loads(line)
-        if message["reason"] != "compiler-artifact" or message["executable"] is None:
-            continue
-        package, path = homes[message["package_id"]], Path(message["executable"])
-        if message["profile"]["test"]:
-            folder = Path(package["manifest_path"]).parent
-            name = message["target"]["name"]
-            built.tests.append(TestProgram(package["name"], folder, name, path))
-        else:
-            built.programs[message["target"]["name"]] = path
+        if message["reason"] == "compiler-artifact":
+            keep(built, message, homes[message["package_id"]])
     strangers = {test.package for test in built.tests} - set().union(*OWNERS.values())
     if strangers:
         text = f"no step runs the tests of {sorted(strangers)}: add them to OWNERS in {__file__}"
         raise StepError(text)
     return tally.Tally()
+
+
+def keep(built: Built, artifact: dict[str, Any], package: dict[str, Any]) -> None:
+    """Remember what cargo says that it has built, if a step needs it."""
+    target = artifact["target"]
+    if "cdylib" in target["kind"] and package["name"] == "kvraft-ffi":
+        built.libraries = Path(artifact["filenames"][0]).parent
+    if artifact["executable"] is None:
+        return
+    path = Path(artifact["executable"])
+    if artifact["profile"]["test"]:
+        folder = Path(package["manifest_path"]).parent
+        built.tests.append(TestProgram(package["name"], folder, target["name"], path))
+    else:
+        built.programs[target["name"]] = path
 
 
 def core(shell: Shell, built: Built) -> tally.Tally:
@@ -204,11 +216,11 @@ def package(shell: Shell, _built: Built) -> tally.Tally:
 def cargo_tests(shell: Shell, built: Built, step: str) -> tally.Tally:
     """Run the test programs that a step owns, all of them whatever fails."""
     counts = tally.Tally()
+    libraries = {"KVRAFT_LIB_DIR": str(built.libraries)} if built.libraries else {}
     for test in built.tests:
         if test.package in OWNERS[step]:
-            done = shell.run(
-                [test.path], cwd=test.folder, env={"CARGO_MANIFEST_DIR": str(test.folder)}
-            )
+            env = {"CARGO_MANIFEST_DIR": str(test.folder), **libraries}
+            done = shell.run([test.path], cwd=test.folder, env=env)
             counts.add(tally.of_libtest(f"{test.package}::{test.target}", done.lines, done.code))
     return counts
 

@@ -18,7 +18,7 @@ VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "tests" / "requirements.txt"
 TOOLS = ROOT / "target" / "tools"
 
-COMMANDS = {"cc": "gcc", "c++": "g++", "setpriv": "util-linux", "valgrind": "valgrind"}
+COMMANDS = {"cc": "gcc", "c++": "g++", "readelf": "binutils", "setpriv": "util-linux"}
 """A command that the tests call -> the Debian package that has it."""
 
 HELM = {
