@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -74,6 +75,8 @@ def table(reports: list[Report]) -> str:
 def main() -> int:
     """Run what the arguments name."""
     parser = argparse.ArgumentParser(prog="tests/gate", description=__doc__)
+    # Asked to end, the gate ends its commands too, as it does on Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     parser.add_argument("step", nargs="*", choices=[[], *(step.name for step in steps.STEPS)])
     names = parser.parse_args().step
     steps.OUT.mkdir(parents=True, exist_ok=True)
