@@ -81,7 +81,10 @@ const SURPRISES: &[&str] =
 /// Most lines of a file, its tests aside.
 const MAX_LINES: usize = 400;
 
-/// Files that may be longer, up to how many lines, and why.
+/// Crates beside this one that keep the rules of form too.
+const FACES: &[&str] = &["kvraft-ffi", "kvraft-py", "kvraft-server", "bench"];
+
+/// Files of the core that may be longer, up to how many lines, and why.
 const LONG_FILES: &[(&str, usize, &str)] =
     &[("config.rs", 620, "one documented method for each setting, in one place")];
 
@@ -221,14 +224,29 @@ fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Returns every file of the crate, but those that hold only tests.
+/// Returns every file of the core, but those that hold only tests.
 fn sources() -> Vec<Source> {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    sources_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+}
+
+/// Returns every file of the faces, but those that hold only tests, under the name of its crate.
+fn sources_of_faces() -> Vec<Source> {
+    let mut found = Vec::new();
+    for face in FACES {
+        let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(face).join("src");
+        for source in sources_below(&src) {
+            found.push(Source { path: format!("{face}/src/{}", source.path), ..source });
+        }
+    }
+    found
+}
+
+fn sources_below(src: &Path) -> Vec<Source> {
     let mut files = Vec::new();
-    files_below(&src, &mut files);
+    files_below(src, &mut files);
     files.sort();
     let read = |file: &PathBuf| {
-        let path = file.strip_prefix(&src).expect("a file below the sources");
+        let path = file.strip_prefix(src).expect("a file below the sources");
         let text = fs::read_to_string(file).expect("a source in UTF-8");
         Source::new(path.to_string_lossy().into_owned(), text)
     };
@@ -316,6 +334,7 @@ fn a_foreign_library_is_named_only_in_its_rooms() {
 fn a_file_says_first_what_it_is() {
     let faults: Vec<String> = sources()
         .iter()
+        .chain(&sources_of_faces())
         .filter(|source| !source.text.starts_with("//! "))
         .map(|source| format!("{}: does not begin with a `//!` sentence", source.path))
         .collect();
@@ -325,7 +344,7 @@ fn a_file_says_first_what_it_is() {
 #[test]
 fn a_file_is_short_enough_to_be_read_in_one_go() {
     let mut faults = Vec::new();
-    for source in sources() {
+    for source in sources().into_iter().chain(sources_of_faces()) {
         let exception = LONG_FILES.iter().find(|(path, ..)| *path == source.path);
         let most = exception.map_or(MAX_LINES, |(_, lines, _)| *lines);
         if source.lines > most {
