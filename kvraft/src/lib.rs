@@ -26,3 +26,8 @@ pub use options::{
     Consistency, Deleted, Entry, KeyRange, Page, Put, ReadOptions, ScanOptions, WriteOptions,
 };
 pub use status::{MemberStatus, Role, Status};
+
+/// The Rust examples of the README are compiled and run with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;
