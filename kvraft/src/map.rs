@@ -237,6 +237,14 @@ impl ReplicatedMap {
         self.node.status()
     }
 
+    /// Returns the largest value in bytes that the cluster takes now, as this node has applied it.
+    ///
+    /// A face that reads a value from a network stops reading here.
+    #[must_use]
+    pub fn max_value_bytes(&self) -> usize {
+        self.node.max_value_bytes()
+    }
+
     /// Waits until this node has recovered and knows a leader.
     ///
     /// # Errors
