@@ -70,13 +70,14 @@ fn from_toml(text: &str, known: &[&str]) -> Result<Layer> {
 }
 
 fn texts(value: Value) -> Result<Vec<String>> {
-    match value {
-        Value::Array(values) => values.into_iter().map(text).collect(),
-        Value::Table(table) => {
-            table.into_iter().map(|(key, value)| Ok(format!("{key}={}", text(value)?))).collect()
-        }
-        one => Ok(vec![text(one)?]),
+    if let Value::Array(values) = value {
+        return values.into_iter().map(text).collect();
     }
+    if let Value::Table(table) = value {
+        let pair = |(key, value)| Ok(format!("{key}={}", text(value)?));
+        return table.into_iter().map(pair).collect();
+    }
+    Ok(vec![text(value)?])
 }
 
 fn text(value: Value) -> Result<String> {

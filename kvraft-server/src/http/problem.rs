@@ -122,9 +122,10 @@ impl From<Error> for Problem {
             tracing::error!(%kind, %error, "a request failed");
         }
         // What a bug says is for its report, not for strangers.
-        let detail = match kind {
-            ErrorKind::Internal => "the log of this node says more; please report it",
-            _ => error.message(),
+        let detail = if kind == ErrorKind::Internal {
+            "the log of this node says more; please report it"
+        } else {
+            error.message()
         };
         Self {
             status,

@@ -17,10 +17,10 @@ pub(crate) async fn status(
     request: Request,
 ) -> Result<Response, Problem> {
     Query::parse(request.uri().query(), &[], &[])?;
-    Ok(json_response(&document(app.map()?.status())))
+    Ok(json_response(&document(&app.map()?.status())))
 }
 
-fn document(status: Status) -> Value {
+fn document(status: &Status) -> Value {
     let failure = status.failure.clone().map(|error| Problem::from(error).document());
     json!({
         "leaderID": status.leader.as_deref().unwrap_or_default(),
@@ -28,7 +28,7 @@ fn document(status: Status) -> Value {
         "isLead": status.is_leader(),
         "name": status.name,
         "nodeID": status.node_id,
-        "clusterID": status.cluster_id.unwrap_or_default(),
+        "clusterID": status.cluster_id.as_deref().unwrap_or_default(),
         "role": status.role.name(),
         "term": status.term,
         "lastLog": status.last_log,
@@ -37,7 +37,7 @@ fn document(status: Status) -> Value {
         "revision": status.revision,
         "keys": status.keys,
         "bytes": status.bytes,
-        "members": status.members.into_iter().map(member).collect::<Vec<_>>(),
+        "members": status.members.iter().map(member).collect::<Vec<_>>(),
         "ready": status.ready,
         "diskFull": status.disk_full,
         "failure": failure,
@@ -45,7 +45,7 @@ fn document(status: Status) -> Value {
     })
 }
 
-fn member(member: MemberStatus) -> Value {
+fn member(member: &MemberStatus) -> Value {
     json!({
         "name": member.name,
         "nodeID": member.node_id,
