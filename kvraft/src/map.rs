@@ -240,8 +240,10 @@ impl ReplicatedMap {
     /// Returns the largest value in bytes that the cluster takes now, as this node has applied it.
     ///
     /// A face that reads a value from a network stops reading here.
-    #[must_use]
-    pub fn max_value_bytes(&self) -> usize {
+    ///
+    /// # Errors
+    /// `Closed` once the map is closed.
+    pub fn max_value_bytes(&self) -> Result<usize> {
         self.node.max_value_bytes()
     }
 

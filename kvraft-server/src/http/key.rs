@@ -35,7 +35,7 @@ pub(crate) async fn put(
     let options = query.write_options()?;
     let key = id::key_of(head.uri.path())?;
     let map = app.map()?;
-    let value = body::read(payload, map.max_value_bytes(), &app.body_kib).await?;
+    let value = body::read(payload, map.max_value_bytes()?, &app.body_kib).await?;
     let put = map.put_with(&key, &value.bytes, options).await?;
     let mut fields = Map::new();
     id::insert(&mut fields, "key", &key);
