@@ -1,3 +1,7 @@
-//! Server.
+//! The program `kvraft-server`; its rooms are in the library beside it.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kvraft_server::run(std::env::args_os())
+}

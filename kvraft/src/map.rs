@@ -239,6 +239,16 @@ impl ReplicatedMap {
         self.node.status()
     }
 
+    /// Returns the largest value in bytes that the cluster takes now, as this node has applied it.
+    ///
+    /// A face that reads a value from a network stops reading here.
+    ///
+    /// # Errors
+    /// `Closed` once the map is closed.
+    pub fn max_value_bytes(&self) -> Result<usize> {
+        self.node.max_value_bytes()
+    }
+
     /// Waits until this node has recovered and knows a leader.
     ///
     /// # Errors

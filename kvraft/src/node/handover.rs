@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 /// How long the end of a session may take: it only spares the cluster some memory.
 const SESSION_PATIENCE: Duration = Duration::from_millis(500);
 
+/// How long an heir has at least, however short the elections are.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
+
 impl Core {
     /// Leaves the session and the office behind in good order, as far as time allows.
     pub(super) async fn leave(&self, deadline: Instant) {
@@ -37,6 +40,12 @@ impl Core {
         if !self.leads() || self.other_voters().is_empty() {
             return Ok(());
         }
+        if !self.leader_is_confirmed() {
+            return Err(Error::unavailable("no majority is there to take over"));
+        }
+        // An heir answers within an election; a longer wait would only hold the host up.
+        let patience = LEAST_PATIENCE.max(self.election_timeout_max() * 4);
+        let deadline = deadline.min(self.now() + patience);
         let late = || Error::unavailable("no voter has taken over in time");
         let slots = u32::try_from(MAX_PROPOSALS).unwrap_or(u32::MAX);
         // Never given back: from here on this node lets no write in.

@@ -33,10 +33,12 @@ impl Core {
             .current_leader
             .and_then(|id| membership.get_node(&id))
             .filter(|_| self.life.check().is_ok() && self.leader_is_confirmed());
+        // The registry learns it from the applied state, a moment later.
+        let cluster_id = view.cluster_id().or_else(|| self.registry.cluster_id());
         Status {
             name: self.config.name.clone(),
             node_id: HexId(self.node_id()).to_string(),
-            cluster_id: self.registry.cluster_id().map(|id| format!("{id:032x}")),
+            cluster_id: cluster_id.map(|id| format!("{id:032x}")),
             leader: leader.map(|member| member.name.clone()),
             leader_http: leader.map(|member| member.http.clone()).filter(|url| !url.is_empty()),
             role: self.role(metrics.state),

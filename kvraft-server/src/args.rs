@@ -1,0 +1,198 @@
+//! `Action` is what the command line asks for.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use crate::demo;
+use crate::layers::Layer;
+use crate::settings;
+
+/// What the program is to do.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Run a node; the flags that were given.
+    Serve(Layer),
+    Demo(demo::Options),
+    GenSecret,
+    /// Ask a node whether it lives; at this URL, or where the environment says that it listens.
+    Healthcheck(Option<String>),
+}
+
+/// Reads the command line. The error is also how `--help` and `--version` come back.
+pub(crate) fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Action, clap::error::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    Ok(match matches.subcommand() {
+        Some(("demo", matches)) => Action::Demo(demo_options(matches)),
+        Some(("gen-secret", _)) => Action::GenSecret,
+        Some(("healthcheck", matches)) => {
+            Action::Healthcheck(matches.get_one::<String>("url").cloned())
+        }
+        Some((_, matches)) => Action::Serve(flags(matches)),
+        None => Action::Serve(flags(&matches)),
+    })
+}
+
+fn command() -> Command {
+    Command::new("kvraft-server")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A node of a replicated map, with an HTTP interface")
+        .after_help(
+            "Every flag of `serve` may also stand in the environment (KVRAFT_DATA_DIR) or in the \
+             file of --config (data_dir = \"…\"). A flag wins over the environment, the \
+             environment over the file.",
+        )
+        .args(serve_args())
+        .args_conflicts_with_subcommands(true)
+        .subcommand(
+            Command::new("serve")
+                .about("Run a node (what happens without a subcommand)")
+                .args(serve_args()),
+        )
+        .subcommand(
+            Command::new("demo")
+                .about("Start three nodes here, load files, kill the leader, read everything back")
+                .args(demo_args()),
+        )
+        .subcommand(Command::new("gen-secret").about("Print a fresh cluster secret"))
+        .subcommand(
+            Command::new("healthcheck").about("Ask a node whether it lives; exit with 0 or 1").arg(
+                Arg::new("url").long("url").value_name("URL").help(
+                    "Base URL of the node [default: where KVRAFT_LISTEN_HEALTH or \
+                     KVRAFT_LISTEN_HTTP say that it listens]",
+                ),
+            ),
+        )
+}
+
+fn serve_args() -> impl Iterator<Item = Arg> {
+    let file = Arg::new(settings::CONFIG)
+        .long(settings::CONFIG)
+        .value_name("FILE")
+        .help("A TOML file with any of these settings, in snake case [env: KVRAFT_CONFIG]");
+    settings::names().map(serve_arg).chain([file])
+}
+
+fn serve_arg(name: &'static str) -> Arg {
+    let arg = Arg::new(name)
+        .long(name.replace('_', "-"))
+        .value_name(name.to_uppercase())
+        .action(ArgAction::Append)
+        .help(settings::help(name));
+    if settings::is_switch(name) {
+        arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+    } else {
+        arg
+    }
+}
+
+fn flags(matches: &ArgMatches) -> Layer {
+    settings::names()
+        .chain([settings::CONFIG])
+        .filter_map(|name| {
+            let values: Vec<String> = matches.get_many(name)?.cloned().collect();
+            Some((name.to_owned(), values))
+        })
+        .collect()
+}
+
+fn demo_args() -> [Arg; 5] {
+    [
+        Arg::new("dir").long("dir").value_name("DIR").value_parser(value_parser!(PathBuf)).help(
+            "Load the files below this directory [default: Python's standard library, else \
+             /usr/include, else the directory that you are in]",
+        ),
+        Arg::new("max_files")
+            .long("max-files")
+            .value_name("COUNT")
+            .value_parser(value_parser!(usize))
+            .default_value("300")
+            .help("Load at most so many files"),
+        Arg::new("max_bytes")
+            .long("max-bytes")
+            .value_name("SIZE")
+            .value_parser(value_parser!(ByteSize))
+            .default_value("20MiB")
+            .help("Load at most so many bytes"),
+        Arg::new("clients")
+            .long("clients")
+            .value_name("COUNT")
+            .value_parser(value_parser!(u16).range(1..=256))
+            .default_value("8")
+            .help("Write and read with so many clients at a time"),
+        Arg::new("once")
+            .long("once")
+            .action(ArgAction::SetTrue)
+            .help("Exit when done, even on a terminal"),
+    ]
+}
+
+fn demo_options(matches: &ArgMatches) -> demo::Options {
+    let defaulted = "has a default";
+    demo::Options {
+        dir: matches.get_one("dir").cloned(),
+        max_files: *matches.get_one("max_files").expect(defaulted),
+        max_bytes: matches.get_one::<ByteSize>("max_bytes").expect(defaulted).as_u64(),
+        clients: usize::from(*matches.get_one::<u16>("clients").expect(defaulted)),
+        once: matches.get_flag("once"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Action, clap::error::Error> {
+        parse(["kvraft-server"].iter().chain(arguments).map(OsString::from))
+    }
+
+    fn served(arguments: &[&str]) -> Layer {
+        match parsed(arguments) {
+            Ok(Action::Serve(flags)) => flags,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_is_well_formed() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn serving_is_what_happens_without_a_subcommand() {
+        let flags = served(&["--data-dir", "d", "--listen-http=127.0.0.1:1"]);
+        assert_eq!(flags, served(&["serve", "--listen-http=127.0.0.1:1", "--data-dir", "d"]));
+        assert_eq!(flags["data_dir"], ["d"]);
+    }
+
+    #[test]
+    fn every_setting_of_the_core_is_a_flag() {
+        for name in kvraft::Config::NAMES {
+            let flag = format!("--{}=x", name.replace('_', "-"));
+            assert_eq!(served(&[&flag])[name], ["x"]);
+        }
+    }
+
+    #[test]
+    fn a_switch_needs_no_value_and_may_have_one() {
+        assert_eq!(served(&["--insecure", "--insecure-http"])["insecure"], ["true"]);
+        assert_eq!(served(&["--insecure=anywhere"])["insecure"], ["anywhere"]);
+    }
+
+    #[test]
+    fn an_unknown_flag_is_refused_with_the_one_that_was_meant() {
+        let text = parsed(&["--data-dri", "d"]).unwrap_err().to_string();
+        assert!(text.contains("--data-dir"), "{text}");
+    }
+
+    #[test]
+    fn the_demo_has_bounds_without_being_asked() {
+        let Ok(Action::Demo(options)) = parsed(&["demo", "--once"]) else { panic!("no demo") };
+        assert_eq!((options.max_files, options.max_bytes), (300, 20 << 20));
+        assert!(options.once);
+    }
+}

@@ -1,0 +1,64 @@
+//! `healthcheck` asks a node whether it lives, for a container that has no curl.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use ureq::Agent;
+
+/// A node that takes longer does not live.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(crate) fn run(url: Option<String>) -> Result<()> {
+    let base = match url {
+        Some(url) => url,
+        None => default_url(|variable| std::env::var(variable).ok())?,
+    };
+    let url = format!("{}/livez", base.trim_end_matches('/'));
+    let agent: Agent = Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(TIMEOUT))
+        .build()
+        .into();
+    let status = agent.get(&url).call().with_context(|| format!("cannot ask {url}"))?.status();
+    if !status.is_success() {
+        bail!("{url} answered {status}");
+    }
+    Ok(())
+}
+
+/// The node in the same container was given the same environment.
+fn default_url(variables: impl Fn(&str) -> Option<String>) -> Result<String> {
+    let given = ["KVRAFT_LISTEN_HEALTH", "KVRAFT_LISTEN_HTTP"]
+        .into_iter()
+        .find_map(|variable| variables(variable).filter(|value| !value.is_empty()));
+    let text = given.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let mut address: SocketAddr =
+        text.parse().with_context(|| format!("{text:?} is not ip:port; give --url"))?;
+    // "Every address" is one to listen on, not one to ask.
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    Ok(format!("http://{address}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::default_url;
+
+    #[test]
+    fn the_node_is_asked_where_it_listens() {
+        let url = |health: &str, http: &str| {
+            default_url(|variable| {
+                Some(if variable.ends_with("HEALTH") { health } else { http }.to_owned())
+            })
+            .unwrap()
+        };
+        assert_eq!(url("", ""), "http://127.0.0.1:8080");
+        assert_eq!(url("", "0.0.0.0:80"), "http://127.0.0.1:80");
+        assert_eq!(url("[::]:9", "0.0.0.0:80"), "http://[::1]:9");
+    }
+}

@@ -1,0 +1,186 @@
+//! `/key/{id}`: one entry, put, read or deleted.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
+    IF_MATCH, IF_NONE_MATCH, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use kvraft::Entry;
+use serde_json::{Map, Value};
+
+use super::problem::Problem;
+use super::query::Query;
+use super::{App, accept, body, etag, id, json};
+
+/// The revision of a change that leaves no entry to carry it as an ETag.
+const REVISION: HeaderName = HeaderName::from_static("kvraft-revision");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// What would change the meaning of a write, and is not there yet.
+const LATER_ON_WRITES: [HeaderName; 3] = [IF_MATCH, IF_NONE_MATCH, IDEMPOTENCY_KEY];
+
+/// Gives a key the body as its value: 201 if it is new, 200 if it replaces one.
+pub(crate) async fn put(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (head, payload) = request.into_parts();
+    refuse_later(&head.headers, &LATER_ON_WRITES)?;
+    refuse_partial(&head.headers)?;
+    let query = Query::parse(head.uri.query(), &["timeout"], &["ttl", "lease"])?;
+    let options = query.write_options()?;
+    let key = id::key_of(head.uri.path())?;
+    let map = app.map()?;
+    let value = body::read(payload, map.max_value_bytes()?, &app.body_kib).await?;
+    let put = map.put_with(&key, &value.bytes, options).await?;
+    let mut fields = Map::new();
+    id::insert(&mut fields, "key", &key);
+    fields.insert("revision".to_owned(), put.revision.into());
+    let mut response = json(&Value::Object(fields));
+    if !put.replaced {
+        *response.status_mut() = StatusCode::CREATED;
+    }
+    response.headers_mut().insert(ETAG, etag(put.revision));
+    Ok(response)
+}
+
+/// Reads a key: its value with its revisions, or with `?raw` the value alone.
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let headers = request.headers();
+    refuse_later(headers, &[IF_MATCH])?;
+    let query = Query::of_read(request.uri().query(), &["raw"], &["wait", "revision"])?;
+    let raw = query.switch("raw")? || accept::prefers_bytes(headers);
+    let unchanged = IfNoneMatch::of(headers);
+    let key = id::key_of(request.uri().path())?;
+    let entry = app.map()?.get_with(&key, query.read_options()?).await?;
+    let mut response = match entry {
+        None => Problem::absent().into_response(),
+        Some(entry) => {
+            let mut response = if unchanged.holds(entry.revision) {
+                StatusCode::NOT_MODIFIED.into_response()
+            } else if raw {
+                bytes(entry.value)
+            } else {
+                json(&document(&entry))
+            };
+            response.headers_mut().insert(ETAG, etag(entry.revision));
+            response
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static("Accept"));
+    // A cache may keep it, but has to ask whether it still holds.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(response)
+}
+
+/// Takes a key away: 204, or 404 if it had no value.
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    refuse_later(request.headers(), &LATER_ON_WRITES)?;
+    let query = Query::parse(request.uri().query(), &["timeout"], &[])?;
+    let key = id::key_of(request.uri().path())?;
+    let deleted = app.map()?.delete_with(&key, query.write_options()?).await?;
+    if !deleted.existed {
+        return Err(Problem::absent());
+    }
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    response.headers_mut().insert(REVISION, deleted.revision.into());
+    Ok(response)
+}
+
+/// An entry as JSON.
+pub(crate) fn document(entry: &Entry) -> Value {
+    let mut fields = Map::new();
+    id::insert(&mut fields, "key", &entry.key);
+    id::insert(&mut fields, "body", &entry.value);
+    fields.insert("revision".to_owned(), entry.revision.into());
+    fields.insert("created".to_owned(), entry.created.into());
+    Value::Object(fields)
+}
+
+fn bytes(value: axum::body::Bytes) -> Response {
+    let mut response = Response::new(Body::from(value));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    // A value is data: no browser may take it for a page.
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn refuse_later(headers: &HeaderMap, later: &[HeaderName]) -> Result<(), Problem> {
+    match later.iter().find(|name| headers.contains_key(*name)) {
+        Some(name) => Err(Problem::unsupported(&format!("header {name:?}"))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a body that is not the value itself: it would be stored as if it were.
+fn refuse_partial(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.contains_key(CONTENT_RANGE) {
+        return Err(Problem::invalid("a value is put as a whole; leave content-range out"));
+    }
+    match headers.get(CONTENT_ENCODING) {
+        Some(coding) if coding != "identity" => Err(Problem::invalid_as(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "a value is stored as it comes; leave content-encoding out",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The revisions that the client already has.
+struct IfNoneMatch(Vec<String>);
+
+impl IfNoneMatch {
+    fn of(headers: &HeaderMap) -> Self {
+        let lines =
+            headers.get_all(IF_NONE_MATCH).into_iter().filter_map(|line| line.to_str().ok());
+        let tags = lines.flat_map(|line| line.split(',')).map(|tag| tag.trim().to_owned());
+        Self(tags.collect())
+    }
+
+    /// Weak comparison, as RFC 9110 wants it here.
+    fn holds(&self, revision: u64) -> bool {
+        let current = format!("\"{revision}\"");
+        self.0.iter().any(|tag| tag == "*" || tag.trim_start_matches("W/") == current)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn if_none_match_takes_lists_weak_tags_and_the_star() {
+        let cases = [
+            ("\"7\"", true),
+            ("\"6\", W/\"7\"", true),
+            ("*", true),
+            ("\"77\"", false),
+            ("7", false),
+        ];
+        for (tags, holds) in cases {
+            let headers = HeaderMap::from_iter([(IF_NONE_MATCH, tags.parse().unwrap())]);
+            assert_eq!(IfNoneMatch::of(&headers).holds(7), holds, "{tags}");
+        }
+    }
+
+    #[test]
+    fn a_coded_or_partial_body_is_refused() {
+        let gzip = HeaderMap::from_iter([(CONTENT_ENCODING, "gzip".parse().unwrap())]);
+        let part = HeaderMap::from_iter([(CONTENT_RANGE, "bytes 0-1/2".parse().unwrap())]);
+        assert!(refuse_partial(&gzip).is_err());
+        assert!(refuse_partial(&part).is_err());
+        assert!(refuse_partial(&HeaderMap::new()).is_ok());
+    }
+}

@@ -1,0 +1,84 @@
+//! The HTTP interface: it turns requests into calls of the map, and answers back.
+
+mod accept;
+mod body;
+mod id;
+mod key;
+mod keys;
+mod listener;
+mod probes;
+mod problem;
+mod query;
+mod routes;
+mod status;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::response::Response;
+use kvraft::{ErrorKind, ReplicatedMap};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+pub(crate) use self::listener::serve;
+use self::problem::Problem;
+pub(crate) use self::routes::{health_routes, routes};
+
+/// Bodies that are being read or put at a time have so many KiB together (256 MiB); a request
+/// beyond that is told to come back.
+const BODY_BUDGET_KIB: usize = 256 << 10;
+
+/// What the handlers share.
+#[derive(Debug)]
+pub(crate) struct App {
+    /// Absent while the node recovers what its disk holds.
+    map: OnceLock<ReplicatedMap>,
+    draining: AtomicBool,
+    body_kib: Arc<Semaphore>,
+}
+
+impl App {
+    /// Makes the state of a server whose node is not open yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            map: OnceLock::new(),
+            draining: AtomicBool::new(false),
+            body_kib: Arc::new(Semaphore::new(BODY_BUDGET_KIB)),
+        }
+    }
+
+    /// Lets requests through to the node.
+    pub(crate) fn open(&self, map: ReplicatedMap) {
+        // A second node would be a second server; the first stays.
+        drop(self.map.set(map));
+    }
+
+    /// Shows to probes that no more requests should come.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    fn map(&self) -> Result<&ReplicatedMap, Problem> {
+        self.map.get().ok_or_else(|| {
+            Problem::of(ErrorKind::Unavailable, "this node is still recovering what its disk holds")
+        })
+    }
+}
+
+/// Answers with a JSON document.
+fn json(document: &Value) -> Response {
+    let mut response = Response::new(Body::from(document.to_string()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The ETag of a revision.
+fn etag(revision: u64) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{revision}\"")).expect("digits and quotes are a header value")
+}

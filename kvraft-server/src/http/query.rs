@@ -1,0 +1,156 @@
+//! `Query` holds the parameters of a request's query string, of which none is ever ignored.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use kvraft::{Consistency, ReadOptions, WriteOptions};
+
+use super::id;
+use super::problem::Problem;
+
+/// Longest timeout of one request: no client waits longer, and a deadline stays a real instant.
+const MAX_TIMEOUT: Duration = Duration::from_secs(600);
+/// What every read takes.
+const READ: [&str; 3] = ["consistency", "min_revision", "timeout"];
+
+/// The parameters of one request, decoded to bytes.
+pub(crate) struct Query(BTreeMap<String, Vec<u8>>);
+
+impl Query {
+    /// Takes a query string apart. Parameters in `later` belong to a later version; any other
+    /// that is not in `known` is a mistake.
+    pub(crate) fn parse(
+        query: Option<&str>,
+        known: &[&str],
+        later: &[&str],
+    ) -> Result<Self, Problem> {
+        let mut found = BTreeMap::new();
+        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if later.contains(&name) {
+                return Err(Problem::unsupported(&format!("query parameter {name:?}")));
+            }
+            if !known.contains(&name) {
+                return Err(Problem::invalid(format!(
+                    "query parameter {name:?} is unknown; known are {}",
+                    known.join(", ")
+                )));
+            }
+            // Form encoding, as every library writes it: a plus is a blank.
+            let value = id::decode(&value.replace('+', "%20"))?;
+            if found.insert(name.to_owned(), value).is_some() {
+                return Err(Problem::invalid(format!("query parameter {name:?} is given twice")));
+            }
+        }
+        Ok(Self(found))
+    }
+
+    /// As [`parse`](Self::parse), for a read that takes `known` beside what every read takes.
+    pub(crate) fn of_read(
+        query: Option<&str>,
+        known: &[&str],
+        later: &[&str],
+    ) -> Result<Self, Problem> {
+        Self::parse(query, &[known, &READ].concat(), later)
+    }
+
+    /// The raw bytes of a parameter.
+    pub(crate) fn bytes(&self, name: &str) -> Option<&[u8]> {
+        self.0.get(name).map(Vec::as_slice)
+    }
+
+    /// Whether a switch is on: given bare, or as true.
+    pub(crate) fn switch(&self, name: &str) -> Result<bool, Problem> {
+        match self.bytes(name) {
+            None | Some(b"false" | b"0") => Ok(false),
+            Some(b"" | b"true" | b"1") => Ok(true),
+            Some(_) => Err(Problem::invalid(format!("{name} is neither true nor false"))),
+        }
+    }
+
+    /// A parameter that is a number.
+    pub(crate) fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, Problem> {
+        let wrong = || Problem::invalid(format!("{name} is not a number in range"));
+        self.text(name)?.map(|text| text.parse().map_err(|_| wrong())).transpose()
+    }
+
+    /// What a read asks for.
+    pub(crate) fn read_options(&self) -> Result<ReadOptions, Problem> {
+        let mut options = ReadOptions::new();
+        if let Some(text) = self.text("consistency")? {
+            options = options.consistency(text.parse::<Consistency>()?);
+        }
+        if let Some(revision) = self.number("min_revision")? {
+            options = options.min_revision(revision);
+        }
+        if let Some(timeout) = self.timeout()? {
+            options = options.timeout(timeout);
+        }
+        Ok(options)
+    }
+
+    /// What a write asks for.
+    pub(crate) fn write_options(&self) -> Result<WriteOptions, Problem> {
+        Ok(self
+            .timeout()?
+            .map_or_else(WriteOptions::new, |timeout| WriteOptions::new().timeout(timeout)))
+    }
+
+    fn timeout(&self) -> Result<Option<Duration>, Problem> {
+        let Some(text) = self.text("timeout")? else { return Ok(None) };
+        humantime::parse_duration(text)
+            .ok()
+            .filter(|timeout| (Duration::from_millis(1)..=MAX_TIMEOUT).contains(timeout))
+            .map(Some)
+            .ok_or_else(|| {
+                Problem::invalid(format!(
+                    "timeout {text:?} is not a duration of 1ms to 10min, such as 2s"
+                ))
+            })
+    }
+
+    fn text(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let wrong = |_| Problem::invalid(format!("{name} is not UTF-8"));
+        self.bytes(name).map(str::from_utf8).transpose().map_err(wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detail(problem: &Problem) -> String {
+        problem.document().to_string()
+    }
+
+    #[test]
+    fn values_are_any_bytes() {
+        let query = Query::parse(Some("prefix=a%2F%FF+b&values"), &["prefix", "values"], &[]);
+        let query = query.ok().unwrap();
+        assert_eq!(query.bytes("prefix"), Some(&b"a/\xff b"[..]));
+        assert!(query.switch("values").unwrap());
+        assert_eq!(query.bytes("start"), None);
+    }
+
+    #[test]
+    fn unknown_repeated_and_later_parameters_are_named() {
+        for (query, said) in [("limt=1", "limt"), ("limit=1&limit=2", "twice"), ("ttl=1s", "501")] {
+            let problem = Query::parse(Some(query), &["limit"], &["ttl"]).err().unwrap();
+            assert!(detail(&problem).contains(said), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn a_read_takes_only_sensible_options() {
+        for query in
+            ["timeout=5", "timeout=0s", "timeout=1h", "consistency=none", "min_revision=-1"]
+        {
+            let query = Query::of_read(Some(query), &[], &[]).ok().unwrap();
+            let problem = query.read_options().unwrap_err();
+            assert!(detail(&problem).contains("400"), "{problem:?}");
+        }
+        let query = Query::of_read(Some("timeout=2s&consistency=local&min_revision=7"), &[], &[]);
+        assert!(query.ok().unwrap().read_options().is_ok());
+    }
+}

@@ -1,0 +1,68 @@
+//! The table of paths.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing;
+
+use super::problem::Problem;
+use super::{App, key, keys, probes, status};
+
+/// The whole interface.
+pub(crate) fn routes(app: Arc<App>) -> Router {
+    let key = routing::get(key::get).put(key::put).delete(key::delete);
+    Router::new()
+        .route("/key/{id}", key.clone())
+        // An empty key is refused as a key, not as a path.
+        .route("/key/", key.clone())
+        .route("/key", key)
+        .route("/keys", routing::get(keys::list))
+        .route("/status", routing::get(status::status))
+        .merge(probe_routes())
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(logged))
+        .with_state(app)
+}
+
+/// What may stand on a port of its own, for those who may not read the map.
+pub(crate) fn health_routes(app: Arc<App>) -> Router {
+    probe_routes()
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(app)
+}
+
+fn probe_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/livez", routing::get(probes::livez))
+        .route("/readyz", routing::get(probes::readyz))
+        .route("/healthz", routing::get(probes::readyz))
+}
+
+async fn no_such_path(request: Request) -> Problem {
+    let path = request.uri().path();
+    if path.starts_with("/key/") {
+        return Problem::no_such_path(format!("{path}: a slash inside a key is written %2F"));
+    }
+    Problem::no_such_path(format!("{path}: take /key/{{id}}, /keys, /status, /livez or /readyz"))
+}
+
+async fn method_not_allowed(request: Request) -> Problem {
+    let detail = format!("{} is not for {}", request.method(), request.uri().path());
+    Problem::method_not_allowed(detail)
+}
+
+/// Writes one line a request. The path names a key, so that it stays below the usual level.
+async fn logged(request: Request, next: Next) -> Response {
+    let begin = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let response = next.run(request).await;
+    let status = response.status().as_u16();
+    tracing::debug!(%method, path, status, elapsed = ?begin.elapsed(), "request");
+    response
+}

@@ -1,0 +1,150 @@
+//! `Layers` decides which source of settings wins.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use toml::{Table, Value};
+
+/// What precedes the name of a setting in the environment.
+const VARIABLE_PREFIX: &str = "KVRAFT_";
+
+/// The settings that one source gives, by name; a setting may be given several times.
+pub(crate) type Layer = BTreeMap<String, Vec<String>>;
+
+/// Puts `upper` over `lower`. A setting and its twin that names a file are one: a secret in a
+/// flag is not mixed with a secret file in the environment.
+pub(crate) fn over(upper: Layer, mut lower: Layer) -> Layer {
+    for name in upper.keys() {
+        lower.remove(name);
+        lower.remove(&twin(name));
+    }
+    lower.extend(upper);
+    lower
+}
+
+fn twin(name: &str) -> String {
+    name.strip_suffix("_file").map_or_else(|| format!("{name}_file"), str::to_owned)
+}
+
+/// Picks the settings `names` out of environment variables.
+///
+/// Unknown `KVRAFT_…` variables are let be: Kubernetes makes some for a service of that name.
+/// An empty variable counts as absent, as that is how a template leaves one out.
+pub(crate) fn from_environment(
+    names: impl Iterator<Item = &'static str>,
+    variables: impl Fn(&str) -> Option<OsString>,
+) -> Result<Layer> {
+    let mut layer = Layer::new();
+    for name in names {
+        let variable = format!("{VARIABLE_PREFIX}{}", name.to_uppercase());
+        let Some(value) = variables(&variable).filter(|value| !value.is_empty()) else { continue };
+        let Ok(value) = value.into_string() else { bail!("{variable} is not UTF-8") };
+        layer.insert(name.to_owned(), vec![value]);
+    }
+    Ok(layer)
+}
+
+/// Reads settings from a TOML file. A list becomes a list, a table `key = "value"` pairs.
+pub(crate) fn from_file(path: &Path, known: &[&str]) -> Result<Layer> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
+    from_toml(&text, known).with_context(|| format!("configuration file {}", path.display()))
+}
+
+fn from_toml(text: &str, known: &[&str]) -> Result<Layer> {
+    let table: Table = text.parse()?;
+    let mut layer = Layer::new();
+    for (name, value) in table {
+        if !known.contains(&name.as_str()) {
+            bail!("setting {name:?} is unknown; known are {}", known.join(", "));
+        }
+        let values = texts(value).with_context(|| format!("setting {name:?}"))?;
+        // Only secrets are a list of settings; every other list is one setting.
+        let values =
+            if name.starts_with("cluster_secret") { values } else { vec![values.join(",")] };
+        layer.insert(name, values);
+    }
+    Ok(layer)
+}
+
+fn texts(value: Value) -> Result<Vec<String>> {
+    if let Value::Array(values) = value {
+        return values.into_iter().map(text).collect();
+    }
+    if let Value::Table(table) = value {
+        let pair = |(key, value)| Ok(format!("{key}={}", text(value)?));
+        return table.into_iter().map(pair).collect();
+    }
+    Ok(vec![text(value)?])
+}
+
+fn text(value: Value) -> Result<String> {
+    match value {
+        Value::String(text) => Ok(text),
+        Value::Integer(number) => Ok(number.to_string()),
+        Value::Boolean(switch) => Ok(switch.to_string()),
+        Value::Float(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => {
+            bail!("is a {}; take a string", value.type_str())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(pairs: &[(&str, &str)]) -> Layer {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()])).collect()
+    }
+
+    #[test]
+    fn the_upper_layer_wins_setting_by_setting() {
+        let both = over(layer(&[("name", "flag")]), layer(&[("name", "file"), ("listen", "x")]));
+        assert_eq!(both, layer(&[("name", "flag"), ("listen", "x")]));
+    }
+
+    #[test]
+    fn a_setting_replaces_its_twin_in_a_file_and_is_replaced_by_it() {
+        let (direct, file) =
+            (layer(&[("cluster_secret", "s")]), layer(&[("cluster_secret_file", "f")]));
+        assert_eq!(over(direct.clone(), file.clone()), direct);
+        assert_eq!(over(file.clone(), direct), file);
+    }
+
+    #[test]
+    fn variables_carry_the_prefix_and_empty_ones_are_absent() {
+        let variables = |variable: &str| match variable {
+            "KVRAFT_DATA_DIR" => Some("d".into()),
+            "KVRAFT_LISTEN" => Some("".into()),
+            _ => None,
+        };
+        let found = from_environment(["data_dir", "listen", "name"].into_iter(), variables);
+        assert_eq!(found.unwrap(), layer(&[("data_dir", "d")]));
+    }
+
+    #[test]
+    fn a_file_may_say_things_in_its_own_types() {
+        let text = "name = \"a\"\nmax_value_bytes = 1024\ninsecure = true\n\
+                    cluster_secret = [\"new\", \"old\"]\nmembers = { a = \"h:1\", b = \"h:2\" }\n";
+        let known = ["name", "max_value_bytes", "insecure", "cluster_secret", "members"];
+        let found = from_toml(text, &known).unwrap();
+        assert_eq!(found["max_value_bytes"], ["1024"]);
+        assert_eq!(found["insecure"], ["true"]);
+        assert_eq!(found["cluster_secret"], ["new", "old"]);
+        assert_eq!(found["members"], ["a=h:1,b=h:2"]);
+    }
+
+    #[test]
+    fn a_file_with_an_unknown_setting_is_refused_by_name() {
+        let text = format!("{:#}", from_toml("nmae = \"a\"", &["name"]).unwrap_err());
+        assert!(text.contains("nmae") && text.contains("known are name"), "{text}");
+    }
+
+    #[test]
+    fn a_file_with_a_value_of_a_wrong_type_is_refused_by_name() {
+        let text = format!("{:#}", from_toml("name = 1.5", &["name"]).unwrap_err());
+        assert!(text.contains("name") && text.contains("float"), "{text}");
+    }
+}

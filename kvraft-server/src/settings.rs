@@ -1,0 +1,219 @@
+//! `Settings` is what a server was told, checked.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use kvraft::Config;
+
+use crate::layers::{self, Layer};
+
+/// The setting that names the file with further settings; the only one that cannot stand in it.
+pub(crate) const CONFIG: &str = "config";
+
+/// The settings that only a server has: name, and what it means.
+const SERVER_SETTINGS: [(&str, &str); 7] = [
+    ("listen_http", "TCP address of the HTTP interface, ip:port [default: 127.0.0.1:8080]"),
+    ("listen_health", "TCP address, ip:port, that serves only /livez and /readyz"),
+    ("insecure_http", "Serve HTTP without protection on an address that is not loopback"),
+    ("log", "What to log, such as info or kvraft=debug [default: info]"),
+    ("log_format", "text or json [default: text]"),
+    ("shutdown_grace", "How long requests may take to finish at shutdown [default: 10s]"),
+    (
+        "stop_with_stdin",
+        "Stop when the standard input ends: when the process at its other end dies",
+    ),
+];
+
+/// What a setting of the core means, for `--help`.
+const CORE_HELP: [(&str, &str); 20] = [
+    ("data_dir", "Directory of this node's data; made if needed [default: ./kvraft-data]"),
+    ("name", "Stable word for this node, shown as leaderID while it leads [default: node]"),
+    ("listen", "UDP address for the other nodes, ip:port; without it this node is alone"),
+    ("advertise", "host:port that the other nodes dial [default: its address in members]"),
+    ("advertise_http", "Base URL that clients may be sent to"),
+    ("labels", "key=value,… that the member record carries, such as a zone"),
+    ("members", "name=host:port,… of the nodes that found the cluster, this one included"),
+    ("cluster_secret", "Secret that all nodes share, at least 32 bytes; prefer the file"),
+    ("cluster_secret_file", "File with the secret; repeat it to exchange secrets under load"),
+    ("tls_ca", "PEM file of the certificate authority that the nodes trust"),
+    ("tls_cert", "PEM file of this node's certificate"),
+    ("tls_key", "PEM file of this node's key"),
+    ("insecure", "No protection between nodes; on loopback, or =anywhere"),
+    ("consistency", "linearizable or local: reads that do not say it [default: linearizable]"),
+    ("heartbeat_interval", "How often a leader shows that it lives [default: 50ms]"),
+    ("election_timeout", "Shortest silence of a leader before an election [default: 200ms]"),
+    ("request_timeout", "Deadline of requests that do not set one [default: 5s]"),
+    ("checkpoint_interval", "How often applied changes move into the state file [default: 1s]"),
+    ("max_value_bytes", "Largest value [default: 4MiB]"),
+    ("storage_limit_bytes", "Bytes that all keys and values may have together [default: 8GiB]"),
+];
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Everything that `serve` needs to know.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) config: Config,
+    pub(crate) listen_http: SocketAddr,
+    pub(crate) listen_health: Option<SocketAddr>,
+    pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
+    pub(crate) shutdown_grace: Duration,
+    pub(crate) stop_with_stdin: bool,
+}
+
+/// The names of all settings, the core's first.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    Config::NAMES.into_iter().chain(SERVER_SETTINGS.map(|(name, _)| name))
+}
+
+/// What a setting means; a setting that the core has gained since has no text yet.
+pub(crate) fn help(name: &str) -> &'static str {
+    let mut all = CORE_HELP.iter().chain(&SERVER_SETTINGS);
+    all.find(|(known, _)| *known == name).map_or("A setting of the node", |(_, help)| help)
+}
+
+/// Whether the bare flag means true.
+pub(crate) fn is_switch(name: &str) -> bool {
+    matches!(name, "insecure" | "insecure_http" | "stop_with_stdin")
+}
+
+impl Settings {
+    /// Takes the flags over the environment over the file that one of both names.
+    pub(crate) fn gather(flags: Layer) -> Result<Self> {
+        let names = names().chain([CONFIG]);
+        let environment = layers::from_environment(names, |name| std::env::var_os(name))?;
+        let mut given = layers::over(flags, environment);
+        if let Some(path) = given.remove(CONFIG).as_deref().and_then(<[String]>::last) {
+            let known: Vec<_> = self::names().collect();
+            given = layers::over(given, layers::from_file(Path::new(path), &known)?);
+        }
+        Self::from_layer(given)
+    }
+
+    fn from_layer(mut given: Layer) -> Result<Self> {
+        let settings = Self {
+            listen_http: take(&mut given, "listen_http", address)?
+                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            listen_health: take(&mut given, "listen_health", address)?,
+            log: take(&mut given, "log", |_, text| Ok(text.to_owned()))?
+                .unwrap_or_else(|| "info".to_owned()),
+            log_format: take(&mut given, "log_format", log_format)?.unwrap_or(LogFormat::Text),
+            shutdown_grace: take(&mut given, "shutdown_grace", duration)?
+                .unwrap_or(Duration::from_secs(10)),
+            stop_with_stdin: take(&mut given, "stop_with_stdin", switch)?.unwrap_or(false),
+            config: Config::new("./kvraft-data"),
+        };
+        let insecure_http = take(&mut given, "insecure_http", switch)?.unwrap_or(false);
+        if !settings.listen_http.ip().is_loopback() && !insecure_http {
+            bail!(
+                "listen_http is {}, where others could read and write everything without a password; \
+                 listen on 127.0.0.1, or set insecure_http if the network itself is protected",
+                settings.listen_http
+            );
+        }
+        Ok(Self { config: core(settings.config, given)?, ..settings })
+    }
+}
+
+/// Hands what is left to the core, which knows its own settings.
+fn core(mut config: Config, given: Layer) -> Result<Config> {
+    for (name, values) in given {
+        // A setting that was given twice has its last value; only secrets add up.
+        let first = if name.starts_with("cluster_secret") { 0 } else { values.len() - 1 };
+        for value in values.iter().skip(first) {
+            config.set(&name, value)?;
+        }
+    }
+    Ok(config)
+}
+
+fn take<T>(
+    given: &mut Layer,
+    name: &str,
+    parse: impl Fn(&str, &str) -> Result<T>,
+) -> Result<Option<T>> {
+    let values = given.remove(name).unwrap_or_default();
+    values.last().map(|text| parse(name, text.trim())).transpose()
+}
+
+fn address(name: &str, text: &str) -> Result<SocketAddr> {
+    text.parse()
+        .with_context(|| format!("{name} {text:?} is not ip:port; take for example 127.0.0.1:8080"))
+}
+
+fn duration(name: &str, text: &str) -> Result<Duration> {
+    humantime::parse_duration(text)
+        .with_context(|| format!("{name} {text:?} is not a duration such as 500ms or 10s"))
+}
+
+fn switch(name: &str, text: &str) -> Result<bool> {
+    text.parse().with_context(|| format!("{name} {text:?} is neither true nor false"))
+}
+
+fn log_format(name: &str, text: &str) -> Result<LogFormat> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => bail!("{name} {text:?} is neither text nor json"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Result<Settings> {
+        let given = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()]))
+            .collect();
+        Settings::from_layer(given)
+    }
+
+    #[test]
+    fn without_settings_a_server_listens_on_loopback_only() {
+        let settings = settings(&[]).unwrap();
+        assert!(settings.listen_http.ip().is_loopback());
+        assert_eq!(settings.listen_health, None);
+        assert_eq!(settings.shutdown_grace, Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_public_address_is_refused_until_it_is_said_out_loud() {
+        let public = ("listen_http", "0.0.0.0:8080");
+        let text = settings(&[public]).unwrap_err().to_string();
+        assert!(text.contains("insecure_http"), "{text}");
+        assert!(settings(&[public, ("insecure_http", "true")]).is_ok());
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_setting() {
+        let wrong = [
+            ("listen_http", "8080"),
+            ("listen_health", "x"),
+            ("insecure_http", "yes"),
+            ("log_format", "xml"),
+            ("shutdown_grace", "10"),
+            ("request_timeout", "5"),
+        ];
+        for (name, value) in wrong {
+            let text = settings(&[(name, value)]).unwrap_err().to_string();
+            assert!(text.contains(name) && text.contains(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_setting_says_what_it_means() {
+        for name in names() {
+            assert_ne!(help(name), "A setting of the node", "{name}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The built binary, as its clients and its operators meet it.
+
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod http;
+#[cfg(test)]
+mod process;
