@@ -144,7 +144,10 @@ impl ReplicatedMap {
         let value = self.checked_value(value.as_ref())?;
         match self.propose(Command::Put { key, value }, options).await? {
             Outcome::Put { revision, replaced } => Ok(Put { revision, replaced }),
-            outcome => Err(unexpected(&outcome)),
+            outcome @ (Outcome::Done
+            | Outcome::Deleted { .. }
+            | Outcome::AppliedAt { .. }
+            | Outcome::Rejected(_)) => Err(unexpected(&outcome)),
         }
     }
 
@@ -174,7 +177,10 @@ impl ReplicatedMap {
         let key = checked_key(key.as_ref())?;
         match self.propose(Command::Delete { key }, options).await? {
             Outcome::Deleted { revision, existed } => Ok(Deleted { revision, existed }),
-            outcome => Err(unexpected(&outcome)),
+            outcome @ (Outcome::Done
+            | Outcome::Put { .. }
+            | Outcome::AppliedAt { .. }
+            | Outcome::Rejected(_)) => Err(unexpected(&outcome)),
         }
     }
 
@@ -338,7 +344,9 @@ fn unexpected(outcome: &Outcome) -> Error {
         Outcome::AppliedAt { revision } => Error::indeterminate(format!(
             "applied at revision {revision}, but its answer was lost; read it back"
         )),
-        other => Error::internal(format!("a command came back with the outcome {other:?}")),
+        Outcome::Done | Outcome::Put { .. } | Outcome::Deleted { .. } | Outcome::Rejected(_) => {
+            Error::internal(format!("a command came back with the outcome {outcome:?}"))
+        }
     }
 }
 

@@ -73,7 +73,6 @@ pub(crate) const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
 /// A state directory of its own generation, complete on disk but not yet the current one.
 #[derive(Debug)]
 pub(crate) struct StagedState {
-    pub(crate) generation: u64,
     /// Storage's hold on the directory: it removes what was never installed when it is dropped.
     pub(crate) hold: Box<dyn std::any::Any + Send + Sync>,
 }

@@ -83,6 +83,9 @@ pub struct Status {
     pub keys: u64,
     /// Bytes of all keys and values, as applied here.
     pub bytes: u64,
+    /// One number over all that is replicated, in 16 hexadecimal digits: nodes that have applied
+    /// the same have the same.
+    pub state_hash: String,
     /// The members, sorted by name.
     pub members: Vec<MemberStatus>,
     /// Whether this node has recovered and knows a leader.

@@ -15,9 +15,9 @@ use super::backoff::Backoff;
 use super::core::{Core, peer};
 use crate::config::CheckedConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::identity::{Claim, ClaimedMember, HexId};
+use crate::identity::{Claim, ClaimedMember, HexId, Identity};
 use crate::raft::Member;
-use crate::transport::{CallError, Hello, Peer, Request, Response, Transport};
+use crate::transport::{CallError, Hello, Peer, Peers, Request, Response, Transport};
 
 /// How long one node may take to say who it is.
 const HELLO_PATIENCE: Duration = Duration::from_secs(2);
@@ -146,39 +146,24 @@ impl Core {
     /// Fails for good if a cluster exists that does not count this node as a member.
     async fn check_for_a_cluster(&self, hellos: &BTreeMap<String, Hello>) -> Result<()> {
         let Some(transport) = &self.transport else { return Ok(()) };
-        for (name, hello) in hellos.iter().filter(|(_, hello)| hello.initialised) {
-            let address = self.config.members.get(name).cloned().unwrap_or_default();
-            let peer = Peer { node_id: Some(hello.identity.node_id), name: name.clone(), address };
-            let asked = transport.request(&peer, Request::Peers, self.now() + HELLO_PATIENCE).await;
-            let Ok(Response::Peers(peers)) = asked else {
-                return Err(Error::unavailable(format!(
-                    "{name} has a cluster, but does not say which"
-                )));
-            };
-            let own = self.registry.identity();
-            if peers.members.iter().any(|member| member.node_id == own.node_id) {
-                return Err(Error::unavailable(format!(
-                    "waiting for the leader of the cluster that {name} knows"
-                )));
-            }
-            let cluster = peers.cluster_id.unwrap_or_default();
-            let namesake = peers.members.iter().find(|member| member.member.name == own.name);
-            return Err(Error::refused(match namesake {
-                Some(old) => format!(
-                    "name in use: cluster {cluster:032x} knows {} as node {}, and this data directory is node {}. If \
-                     its disk was wiped, give it its old data directory back, or remove the old member first: a new \
-                     disk must not vote in the place of an old one",
-                    own.name,
-                    HexId(old.node_id),
-                    HexId(own.node_id)
-                ),
-                None => format!(
-                    "cluster {cluster:032x} exists, and {} is no member of it; correct members",
-                    own.name
-                ),
-            }));
+        let Some((name, hello)) = hellos.iter().find(|(_, hello)| hello.initialised) else {
+            return Ok(());
+        };
+        let address = self.config.members.get(name).cloned().unwrap_or_default();
+        let peer = Peer { node_id: Some(hello.identity.node_id), name: name.clone(), address };
+        let asked = transport.request(&peer, Request::Peers, self.now() + HELLO_PATIENCE).await;
+        let Ok(Response::Peers(peers)) = asked else {
+            return Err(Error::unavailable(format!(
+                "{name} has a cluster, but does not say which"
+            )));
+        };
+        let own = self.registry.identity();
+        if peers.members.iter().any(|member| member.node_id == own.node_id) {
+            return Err(Error::unavailable(format!(
+                "waiting for the leader of the cluster that {name} knows"
+            )));
         }
-        Ok(())
+        Err(stranger(own, &peers))
     }
 
     /// Makes the claim of this node, under the cluster id that it has claimed before, if it has.
@@ -266,6 +251,26 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// Says why this node does not belong to a cluster that exists.
+fn stranger(own: &Identity, peers: &Peers) -> Error {
+    let cluster = peers.cluster_id.unwrap_or_default();
+    let namesake = peers.members.iter().find(|member| member.member.name == own.name);
+    Error::refused(match namesake {
+        Some(old) => format!(
+            "name in use: cluster {cluster:032x} knows {} as node {}, and this data directory is \
+             node {}. If its disk was wiped, give it its old data directory back, or remove the old \
+             member first: a new disk must not vote in the place of an old one",
+            own.name,
+            HexId(old.node_id),
+            HexId(own.node_id)
+        ),
+        None => format!(
+            "cluster {cluster:032x} exists, and {} is no member of it; correct members",
+            own.name
+        ),
+    })
 }
 
 /// What the membership is to record of this node; port 0 stands for the bound one.

@@ -160,7 +160,7 @@ impl Core {
             loop {
                 match self.leader() {
                     Leader::Unknown => self.leader_changed(&Leader::Unknown).await,
-                    known => return known,
+                    known @ (Leader::Here | Leader::At(..)) => return known,
                 }
                 // A raft that has stopped wakes its watchers at once, for ever.
                 tokio::task::yield_now().await;

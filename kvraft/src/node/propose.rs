@@ -10,7 +10,7 @@ use super::core::{Core, Leader, peer};
 use crate::command::{Command, Origin, Outcome, Payload, Rejection, SessionId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::raft::{Member, TypeConfig};
-use crate::transport::{CallError, Failure, FailureReason, Request, Response};
+use crate::transport::{CallError, Failure, FailureReason, Peer, Request, Response};
 
 /// Sessions that one command may go through: each was idle for longer than any deadline.
 const MAX_RENEWALS: usize = 3;
@@ -66,10 +66,13 @@ impl Core {
                     ));
                 }
                 Outcome::Rejected(Rejection::SessionExpired | Rejection::Stale) => {
-                    self.renew_session(ticket.session())?
+                    self.renew_session(ticket.session())?;
                 }
                 Outcome::Rejected(rejection) => return Err(rejected(rejection)),
-                outcome => return Ok(outcome),
+                outcome @ (Outcome::Done
+                | Outcome::Put { .. }
+                | Outcome::Deleted { .. }
+                | Outcome::AppliedAt { .. }) => return Ok(outcome),
             }
         }
         Err(Error::unavailable(
@@ -97,7 +100,9 @@ impl Core {
         match opened.result {
             Ok(Outcome::Done) => self.session.registered(session),
             Ok(Outcome::Rejected(rejection)) => return Err(rejected(rejection)),
-            Ok(other) => {
+            Ok(
+                other @ (Outcome::Put { .. } | Outcome::Deleted { .. } | Outcome::AppliedAt { .. }),
+            ) => {
                 return Err(Error::internal(format!("opening a session came back with {other:?}")));
             }
             Err(error) if error.kind() == ErrorKind::Indeterminate => {
@@ -169,7 +174,7 @@ impl Core {
         let asked = async {
             match leader {
                 Leader::At(id, member) => {
-                    self.propose_at(*id, member, origin, command.clone(), deadline).await
+                    self.propose_at(&peer(*id, member), origin, command.clone(), deadline).await
                 }
                 Leader::Here | Leader::Unknown => {
                     self.propose_here(origin, command, deadline).await
@@ -194,8 +199,7 @@ impl Core {
 
     async fn propose_at(
         &self,
-        node_id: u64,
-        member: &Member,
+        leader: &Peer,
         origin: Option<Origin>,
         command: Bytes,
         deadline: Instant,
@@ -208,13 +212,10 @@ impl Core {
         let left = deadline.saturating_duration_since(self.now());
         let timeout_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
         let request = Request::Propose { origin, command, timeout_ms };
-        match transport.request(&peer(node_id, member), request, deadline).await {
+        match transport.request(leader, request, deadline).await {
             Ok(Response::Proposed(outcome)) => Attempt::Answered(outcome),
             Ok(Response::Failed(failure)) => failed(failure),
-            Ok(_) => Attempt::Unknown(Error::internal(format!(
-                "{} answered something else",
-                member.name
-            ))),
+            Ok(_) => Attempt::Unknown(Error::internal(format!("{leader} answered something else"))),
             Err(CallError::Unsent(error)) => Attempt::NotYet(error),
             Err(CallError::Lost(error)) => Attempt::Unknown(error),
         }

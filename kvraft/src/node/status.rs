@@ -48,6 +48,7 @@ impl Core {
             committed: metrics.cluster_committed.map_or(0, |id| id.index()),
             applied: view.applied().map_or(0, |id| id.index()),
             revision: view.revision(),
+            state_hash: HexId(view.state_hash()).to_string(),
             keys: view.len(),
             bytes: view.bytes(),
             members,

@@ -132,7 +132,7 @@ impl StateDisk for Generations {
         let generation = self.next_number();
         let dir = StagedDir::create(&self.root, generation)?;
         let env = StateEnv::open(&dir.path, self.map_bytes, Durability::OnSync)?;
-        Ok(Box::new(StagedEnv { env, dir, generation, node_id: self.node_id }))
+        Ok(Box::new(StagedEnv { env, dir, node_id: self.node_id }))
     }
 
     fn install(&self, staged: StagedState) -> Result<Loaded> {
@@ -170,7 +170,6 @@ struct StagedEnv {
     // Declared before the directory, so that it is closed before that is removed.
     env: StateEnv,
     dir: StagedDir,
-    generation: u64,
     node_id: u64,
 }
 
@@ -184,9 +183,9 @@ impl Stage for StagedEnv {
     }
 
     fn finish(self: Box<Self>, meta: &Meta) -> Result<StagedState> {
-        let Self { env, dir, generation, node_id } = *self;
+        let Self { env, dir, node_id } = *self;
         env.complete(meta, node_id)?;
-        Ok(StagedState { generation, hold: Box::new(dir) })
+        Ok(StagedState { hold: Box::new(dir) })
     }
 }
 

@@ -1,9 +1,9 @@
 //! Tests of `Registry`, through the opening of a log side where that decides.
 
+use super::super::dir::DataDir;
 use super::super::log_lmdb::LmdbLog;
 use super::super::pressure::DiskPressure;
 use super::super::sim_disk::{SimBallast, SimDisk};
-use super::super::{LogSide, StorageOptions, dir::DataDir, open_log_side};
 use super::*;
 use crate::command::{FORMAT_LEVEL, Settings};
 use crate::error::ErrorKind;
@@ -158,21 +158,30 @@ async fn a_copy_of_a_peer_is_refused_also_after_a_power_cut() {
     assert!(registry.admit_peer(OWN_ID, 9, 9).await.is_err());
 }
 
-fn options(path: &Path, name: &str) -> StorageOptions {
-    StorageOptions { data_dir: path.to_owned(), name: name.into(), log_map_bytes: 1 << 28 }
-}
-
 fn owner(node_id: u64, fresh: bool) -> StateOrigin {
     StateOrigin { node_id, cluster_id: None, fresh, applied: false }
 }
 
-/// Opens with a state that says of itself what `state` makes of the proposed node id.
+/// What opening gives, but for the state.
+#[derive(Debug)]
+struct LogSide {
+    log: LogStore,
+    registry: Registry,
+}
+
+/// Opens as `Storage` does, beside a state that says of itself what `state` makes of the proposed
+/// node id.
 fn open(path: &Path, name: &str, state: impl FnOnce(u64) -> StateOrigin) -> Result<LogSide> {
-    let opened = open_log_side(&options(path, name), &Environment::default(), |seat| {
-        assert!(seat.path.is_dir());
-        Ok(((), state(seat.identity.node_id)))
-    });
-    opened.map(|(side, ())| side)
+    let dir = Arc::new(DataDir::open(path)?);
+    let mut disk = LmdbLog::open(Arc::clone(&dir), 1 << 28)?;
+    let remembered = Remembered::read(&disk)?;
+    let mut identity = remembered.next_identity(name, dir.path(), &Environment::default())?;
+    let origin = state(identity.node_id);
+    remembered.settle_owner(&mut identity, &origin, dir.path())?;
+    Remembered::write_identity(&mut disk, &identity, &*dir)?;
+    let log = LogStore::start(disk, DiskPressure::default(), dir)?;
+    let registry = Registry::new(remembered, identity, log.clone());
+    Ok(LogSide { log, registry })
 }
 
 #[test]

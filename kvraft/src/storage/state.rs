@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::command::Outcome;
 use crate::error::{Error, Result};
-use crate::raft::{Entry, LogId, SnapshotData, SnapshotMeta, SnapshotSource, StagedState};
+use crate::raft::{Entry, SnapshotData, SnapshotMeta, SnapshotSource, StagedState};
 use crate::storage::LogBarrier;
 use crate::storage::apply::Replica;
 use crate::storage::checkpoint::{Checkpointer, Signal};
@@ -156,7 +156,8 @@ impl State {
     }
 
     /// Returns the log id up to which the log may be purged: recovery starts behind it.
-    pub(crate) fn durable(&self) -> Option<LogId> {
+    #[cfg(test)]
+    pub(crate) fn durable(&self) -> Option<crate::raft::LogId> {
         self.durable_view().applied()
     }
 
@@ -186,6 +187,7 @@ impl State {
     }
 
     /// The blocking twin of [`State::checkpoint_now`], for threads without an executor.
+    #[cfg(test)]
     pub(crate) fn checkpoint_blocking(&self) -> Result<Arc<View>> {
         futures_executor::block_on(self.checkpoint_now())
     }

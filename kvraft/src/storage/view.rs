@@ -155,6 +155,7 @@ impl View {
         self.meta.cluster_ms
     }
 
+    #[cfg(test)]
     pub(crate) const fn wall_ms(&self) -> u64 {
         self.meta.wall_ms
     }
@@ -170,6 +171,7 @@ impl View {
     }
 
     /// Returns whether a session is open.
+    #[cfg(test)]
     pub(crate) fn has_session(&self, id: SessionId) -> bool {
         self.sessions.get(id).is_some()
     }

@@ -1,6 +1,5 @@
 //! `Credentials` are what a node proves itself by, as they are now: files may change under it.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};

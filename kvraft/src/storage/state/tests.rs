@@ -17,7 +17,7 @@ use crate::ErrorKind;
 use crate::command::{
     Command, Origin, Payload, Rejection, SESSION_TTL_MS, SessionId, Settings, Stamp,
 };
-use crate::raft::{Member, Membership, Snapshot, StoredMembership};
+use crate::raft::{LogId, Member, Membership, Snapshot, StoredMembership};
 use crate::storage::generation::StateOrigin;
 use crate::storage::state_disk::{Checkpoint, DiskView, Loaded, Order, Stage};
 use crate::storage::view::{PageLimits, PageRequest};

@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::*;
 use crate::error::Error;
 use crate::identity::Identity;
+use crate::raft::Member;
 use crate::raft::{
     AppendRequest, AppendResponse, Entry, LogId, SnapshotMeta, SnapshotResponse, StreamAppendError,
     StreamAppendResult, Vote, VoteResponse,
@@ -69,7 +70,7 @@ fn hello(name: &str, node_id: u64) -> Hello {
         role: HelloRole::Member,
         cluster_id: Some(77),
         identity: Identity { name: name.to_owned(), node_id, start: 1, nonce: 5 },
-        address: "127.0.0.1:1".to_owned(),
+        record: Member { address: "127.0.0.1:1".to_owned(), ..Member::default() },
         initialised: true,
         format_level: 1,
     }

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::super::secret::Authority;
 use super::*;
+use crate::config::SecurityFiles;
 use crate::environment::Clock;
 use crate::error::ErrorKind;
 
