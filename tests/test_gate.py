@@ -141,3 +141,11 @@ def test_a_command_that_fails_ends_its_step() -> None:
 def test_the_python_tools_are_pinned_to_one_version_each() -> None:
     lines = tools.REQUIREMENTS.read_text().splitlines()
     assert all(line.startswith("#") or "==" in line for line in lines)
+
+
+def test_a_profile_is_handed_on_as_cargo_reads_it() -> None:
+    profile = {"debug": "line-tables-only", "package": {"*": {"debug": False}}}
+    assert steps.flat("profile.dev", profile) == [
+        'profile.dev.debug="line-tables-only"',
+        'profile.dev.package."*".debug=false',
+    ]

@@ -14,9 +14,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("codec", &[]),
     ("environment", &[]),
     ("command", &["codec"]),
-    ("identity", &["codec", "command"]),
     ("raft", &["command"]),
     ("record", &["codec", "command", "raft"]),
+    ("identity", &["codec", "command", "raft", "record"]),
     ("options", &["error"]),
     ("status", &["error"]),
     ("config", &["command", "environment", "error", "options"]),
@@ -38,7 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    ("map", &["command", "config", "error", "node", "options", "status"]),
+    ("map", &["command", "config", "error", "node", "options", "status", "storage"]),
     ("blocking", &["config", "error", "map", "options", "status"]),
     ("lib", &["config", "error", "map", "options", "status"]),
 ];
@@ -86,7 +86,7 @@ const FACES: &[&str] = &["kvraft-ffi", "kvraft-py", "kvraft-server", "bench"];
 
 /// Files of the core that may be longer, up to how many lines, and why.
 const LONG_FILES: &[(&str, usize, &str)] =
-    &[("config.rs", 620, "one documented method for each setting, in one place")];
+    &[("config.rs", 650, "one documented method for each setting, in one place")];
 
 /// A file of the crate as the rules see it.
 struct Source {

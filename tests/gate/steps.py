@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -198,19 +199,25 @@ def house(shell: Shell, built: Built) -> tally.Tally:
 
 
 def package(shell: Shell, _built: Built) -> tally.Tally:
-    """Build each crate from what would be published of it."""
-    shell.check(
-        [
-            "cargo",
-            "package",
-            "--locked",
-            "--workspace",
-            "--exclude",
-            "kvraft-bench",
-            "--allow-dirty",
-        ]
-    )
+    """Build each crate from what would be published of it.
+
+    A packaged crate has no workspace around it, and so not its profile: it is given here, since
+    with another one every dependency would be compiled once more.
+    """
+    command = ["cargo", "package", "--locked", "--workspace", "--exclude", "kvraft-bench"]
+    profile = tomllib.loads((ROOT / "Cargo.toml").read_text())["profile"]["dev"]
+    settings = [word for line in flat("profile.dev", profile) for word in ("--config", line)]
+    shell.check([*command, "--allow-dirty", *settings])
     return tally.Tally()
+
+
+def flat(prefix: str, table: dict[str, Any]) -> list[str]:
+    """Return a table of TOML as lines with dotted keys."""
+    lines = []
+    for key, value in table.items():
+        name = f"{prefix}.{key if key.isidentifier() else json.dumps(key)}"
+        lines += flat(name, value) if isinstance(value, dict) else [f"{name}={json.dumps(value)}"]
+    return lines
 
 
 def cargo_tests(shell: Shell, built: Built, step: str) -> tally.Tally:
