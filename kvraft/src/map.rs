@@ -10,10 +10,9 @@ use futures_util::Stream;
 use crate::command::{Command, MAX_KEY_BYTES, Outcome};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::node::Node;
+use crate::node::{Node, Order, PageLimits, PageRequest, View};
 use crate::options::{Deleted, Entry, KeyRange, Page, Put, ReadOptions, ScanOptions, WriteOptions};
 use crate::status::Status;
-use crate::storage::{Order, PageLimits, PageRequest, View};
 
 /// Entries that a page has at most, whatever limit was asked for.
 const MAX_PAGE_ENTRIES: usize = 10_000;

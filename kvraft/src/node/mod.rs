@@ -33,7 +33,9 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::options::Consistency;
 use crate::status::Status;
-use crate::storage::{Gone, View};
+use crate::storage::Gone;
+// What a read gives is storage's; the map takes it from here, not through the wall.
+pub(crate) use crate::storage::{Order, PageLimits, PageRequest, View};
 
 /// How long a clean end may take: a handover, the last commands, the last checkpoint.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);

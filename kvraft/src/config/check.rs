@@ -1,0 +1,281 @@
+//! `CheckedConfig` is what a `Config` says once nothing in it can be wrong any more.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::{Config, Insecure};
+use crate::command::{CEILING_VALUE_BYTES, FORMAT_LEVEL, Settings};
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::options::Consistency;
+
+/// Longest node name in bytes: it becomes part of DNS names and of every member record.
+const MAX_NAME_BYTES: usize = 63;
+/// Shortest cluster secret in bytes: 256 bits of entropy, if they are random.
+pub(crate) const MIN_SECRET_BYTES: usize = 32;
+/// Shortest heartbeat: below it two noisy cores cannot keep up.
+const MIN_HEARTBEAT: Duration = Duration::from_millis(10);
+/// An election timeout shorter than this many heartbeats would take one lost packet for a death.
+const HEARTBEATS_PER_ELECTION: u32 = 4;
+/// Longest election timeout; anything longer is an outage.
+const MAX_ELECTION_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest timeout of one call (1 h): far below the life of a session.
+const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// Room that a command needs around one value: its key, its tags, its session.
+const COMMAND_OVERHEAD_BYTES: u32 = 64 << 10;
+/// The default of `max_command_bytes`, raised where one value needs more.
+const DEFAULT_COMMAND_BYTES: u32 = 8 << 20;
+
+/// By what the nodes of a cluster know each other.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Security {
+    /// Secrets that all nodes share: the first signs, all are trusted.
+    Secrets(Vec<Vec<u8>>),
+    /// PEM files, read again when they change.
+    Files(SecurityFiles),
+    /// Encrypted, but everybody is trusted.
+    Insecure,
+}
+
+/// Where the certificates of [`Security::Files`] lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SecurityFiles {
+    /// Certificates of the authorities whose nodes are trusted.
+    pub(crate) ca: PathBuf,
+    /// The certificate of this node, then those between it and the authority.
+    pub(crate) cert: PathBuf,
+    /// The private key of this node: PKCS#8 or SEC1.
+    pub(crate) key: PathBuf,
+}
+
+impl fmt::Debug for Security {
+    /// Leaves the secrets out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secrets(secrets) => write!(f, "{} cluster secrets", secrets.len()),
+            Self::Files(files) => files.fmt(f),
+            Self::Insecure => f.write_str("insecure"),
+        }
+    }
+}
+
+/// How a node is reached, if it has a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    pub(crate) listen: SocketAddr,
+    /// `host:port` that peers dial; port 0 means the one that was bound.
+    pub(crate) advertise: String,
+    pub(crate) security: Security,
+}
+
+/// Settings that have been checked; see [`Config`].
+#[derive(Debug, Clone)]
+pub(crate) struct CheckedConfig {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) name: String,
+    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) advertise_http: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    /// Sorted by name; holds at least this node.
+    pub(crate) members: BTreeMap<String, String>,
+    /// What the cluster is founded with, if it is founded now.
+    pub(crate) settings: Settings,
+    pub(crate) request_timeout: Duration,
+    pub(crate) consistency: Consistency,
+    pub(crate) checkpoint_interval: Duration,
+    /// Log bytes that make a snapshot due; by the size of the state if unset.
+    pub(crate) log_keep_bytes: Option<u64>,
+    pub(crate) environment: Environment,
+}
+
+impl Config {
+    pub(crate) fn check(self) -> Result<CheckedConfig> {
+        if self.data_dir.as_os_str().is_empty() {
+            return Err(Error::invalid(
+                "data_dir is empty; name the directory that holds this node's data",
+            ));
+        }
+        check_name(&self.name)?;
+        let settings = self.settings()?;
+        check_range(
+            "request_timeout",
+            self.request_timeout,
+            Duration::from_millis(1),
+            MAX_REQUEST_TIMEOUT,
+        )?;
+        check_range(
+            "checkpoint_interval",
+            self.checkpoint_interval,
+            Duration::from_millis(10),
+            Duration::from_secs(600),
+        )?;
+        let members = self.checked_members()?;
+        let endpoint = self.endpoint(&members)?;
+        Ok(CheckedConfig {
+            data_dir: self.data_dir,
+            name: self.name,
+            endpoint,
+            advertise_http: self.advertise_http,
+            labels: self.labels,
+            members,
+            settings,
+            request_timeout: self.request_timeout,
+            consistency: self.consistency,
+            checkpoint_interval: self.checkpoint_interval,
+            log_keep_bytes: self.log_keep_bytes,
+            environment: self.environment,
+        })
+    }
+
+    fn settings(&self) -> Result<Settings> {
+        let heartbeat = check_range(
+            "heartbeat_interval",
+            self.heartbeat_interval,
+            MIN_HEARTBEAT,
+            MAX_ELECTION_TIMEOUT,
+        )?;
+        let least = self.heartbeat_interval * HEARTBEATS_PER_ELECTION;
+        let election =
+            check_range("election_timeout", self.election_timeout, least, MAX_ELECTION_TIMEOUT)?;
+        let max_value_bytes = u32::try_from(self.max_value_bytes)
+            .ok()
+            .filter(|bytes| (1..=CEILING_VALUE_BYTES).contains(bytes))
+            .ok_or_else(|| {
+                Error::invalid(format!(
+                    "max_value_bytes is {}; take 1 to {CEILING_VALUE_BYTES} (64 MiB)",
+                    self.max_value_bytes
+                ))
+            })?;
+        if self.storage_limit_bytes == 0 {
+            return Err(Error::invalid("storage_limit_bytes is 0; nothing could ever be put"));
+        }
+        Ok(Settings {
+            storage_limit_bytes: self.storage_limit_bytes,
+            max_value_bytes,
+            max_command_bytes: DEFAULT_COMMAND_BYTES.max(max_value_bytes + COMMAND_OVERHEAD_BYTES),
+            heartbeat_interval_ms: heartbeat,
+            election_timeout_ms: election,
+            format_level: FORMAT_LEVEL,
+        })
+    }
+
+    fn checked_members(&self) -> Result<BTreeMap<String, String>> {
+        let mut members = BTreeMap::new();
+        for (name, address) in &self.members {
+            check_name(name)?;
+            check_address("members", address)?;
+            if members.insert(name.clone(), address.clone()).is_some() {
+                return Err(Error::invalid(format!("members names {name:?} twice")));
+            }
+        }
+        if members.is_empty() {
+            members.insert(self.name.clone(), String::new());
+        } else if !members.contains_key(&self.name) {
+            let known = members.into_keys().collect::<Vec<_>>().join(", ");
+            return Err(Error::invalid(format!(
+                "members ({known}) lacks this node's own name {:?}",
+                self.name
+            )));
+        }
+        Ok(members)
+    }
+
+    fn endpoint(&self, members: &BTreeMap<String, String>) -> Result<Option<Endpoint>> {
+        let Some(listen) = &self.listen else {
+            return if members.len() > 1 {
+                Err(Error::invalid(
+                    "members names other nodes, but listen is not set; set listen to ip:port",
+                ))
+            } else {
+                Ok(None)
+            };
+        };
+        let address = SocketAddr::from_str(listen).map_err(|error| {
+            Error::invalid(format!(
+                "listen {listen:?} is not ip:port; take for example 127.0.0.1:7001"
+            ))
+            .with_source(error)
+        })?;
+        let own = members.get(&self.name).filter(|own| !own.is_empty());
+        let advertise = self.advertise.as_ref().or(own).unwrap_or(listen).clone();
+        check_address("advertise", &advertise)?;
+        Ok(Some(Endpoint { listen: address, advertise, security: self.security(address)? }))
+    }
+
+    fn security(&self, listen: SocketAddr) -> Result<Security> {
+        let files = [&self.tls_ca, &self.tls_cert, &self.tls_key];
+        let given = usize::from(!self.cluster_secrets.is_empty())
+            + usize::from(files.iter().any(|file| file.is_some()))
+            + usize::from(self.insecure != Insecure::No);
+        if given != 1 {
+            let what =
+                if given == 0 { "has no security" } else { "has more than one kind of security" };
+            return Err(Error::invalid(format!(
+                "listen {listen} {what}; set exactly one of cluster_secret, tls_ca with tls_cert and tls_key, \
+                 or insecure"
+            )));
+        }
+        if let [Some(ca), Some(cert), Some(key)] = files {
+            return Ok(Security::Files(SecurityFiles {
+                ca: ca.clone(),
+                cert: cert.clone(),
+                key: key.clone(),
+            }));
+        }
+        if files.iter().any(|file| file.is_some()) {
+            return Err(Error::invalid(
+                "tls_ca, tls_cert and tls_key belong together; one of them is not set",
+            ));
+        }
+        if self.insecure == Insecure::Loopback && !listen.ip().is_loopback() {
+            return Err(Error::invalid(format!(
+                "insecure is for loopback addresses, and listen is {listen}; set cluster_secret, or insecure to \
+                 anywhere if everyone who reaches this port may be a member"
+            )));
+        }
+        if self.insecure != Insecure::No {
+            return Ok(Security::Insecure);
+        }
+        if let Some(short) =
+            self.cluster_secrets.iter().find(|secret| secret.len() < MIN_SECRET_BYTES)
+        {
+            return Err(Error::invalid(format!(
+                "cluster_secret has {} bytes; take at least {MIN_SECRET_BYTES} random ones, as \
+                 `kvraft-server gen-secret` makes",
+                short.len()
+            )));
+        }
+        Ok(Security::Secrets(self.cluster_secrets.clone()))
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let fits = (1..=MAX_NAME_BYTES).contains(&name.len());
+    if fits && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "name {name:?} is not 1 to {MAX_NAME_BYTES} letters, digits, '-', '_' or '.'"
+    )))
+}
+
+fn check_address(setting: &str, address: &str) -> Result<()> {
+    let host_and_port = address
+        .rsplit_once(':')
+        .filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    host_and_port
+        .map(drop)
+        .ok_or_else(|| Error::invalid(format!("{setting}: address {address:?} is not host:port")))
+}
+
+/// Checks a duration and returns its milliseconds.
+fn check_range(setting: &str, value: Duration, least: Duration, most: Duration) -> Result<u32> {
+    if value < least || value > most {
+        return Err(Error::invalid(format!("{setting} is {value:?}; take {least:?} to {most:?}")));
+    }
+    Ok(u32::try_from(value.as_millis()).unwrap_or(u32::MAX))
+}

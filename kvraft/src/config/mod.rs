@@ -1,0 +1,366 @@
+//! `Config` holds every setting of a node: its default, its unit, why it is so.
+
+mod check;
+mod text;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub(crate) use self::check::{CheckedConfig, Security, SecurityFiles};
+use crate::environment::Environment;
+use crate::options::Consistency;
+
+/// The settings of one node, before they are checked by [`ReplicatedMap::open`].
+///
+/// A `Config` with nothing but a data directory opens a single node that has no socket. Give
+/// `listen`, `members` and one kind of security to make it a member of a cluster.
+///
+/// ```
+/// use kvraft::Config;
+///
+/// let config = Config::new("./data/a")
+///     .name("a")
+///     .listen("127.0.0.1:7001")
+///     .members([("a", "127.0.0.1:7001"), ("b", "127.0.0.1:7002"), ("c", "127.0.0.1:7003")])
+///     .cluster_secret("c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00");
+/// ```
+///
+/// [`ReplicatedMap::open`]: crate::ReplicatedMap::open
+#[derive(Clone)]
+pub struct Config {
+    pub(crate) data_dir: PathBuf,
+    name: String,
+    listen: Option<String>,
+    advertise: Option<String>,
+    advertise_http: String,
+    labels: BTreeMap<String, String>,
+    members: Vec<(String, String)>,
+    cluster_secrets: Vec<Vec<u8>>,
+    tls_ca: Option<PathBuf>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    insecure: Insecure,
+    heartbeat_interval: Duration,
+    election_timeout: Duration,
+    request_timeout: Duration,
+    consistency: Consistency,
+    max_value_bytes: u64,
+    storage_limit_bytes: u64,
+    checkpoint_interval: Duration,
+    log_keep_bytes: Option<u64>,
+    environment: Environment,
+}
+
+impl fmt::Debug for Config {
+    /// Leaves the secrets out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("data_dir", &self.data_dir)
+            .field("name", &self.name)
+            .field("listen", &self.listen)
+            .field("members", &self.members)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether the traffic between nodes may go unprotected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Insecure {
+    /// Nodes prove who they are and encrypt what they say.
+    #[default]
+    No,
+    /// No protection, and so no address but a loopback one.
+    Loopback,
+    /// No protection on any address: everyone who reaches the port is a member.
+    Anywhere,
+}
+
+impl Config {
+    /// Makes the default settings for the data directory `data_dir`, which is created if needed.
+    #[must_use]
+    pub fn new(data_dir: impl AsRef<Path>) -> Self {
+        Self {
+            data_dir: data_dir.as_ref().to_owned(),
+            name: "node".to_owned(),
+            listen: None,
+            advertise: None,
+            advertise_http: String::new(),
+            labels: BTreeMap::new(),
+            members: Vec::new(),
+            cluster_secrets: Vec::new(),
+            tls_ca: None,
+            tls_cert: None,
+            tls_key: None,
+            insecure: Insecure::No,
+            heartbeat_interval: Duration::from_millis(50),
+            election_timeout: Duration::from_millis(200),
+            request_timeout: Duration::from_secs(5),
+            consistency: Consistency::Linearizable,
+            max_value_bytes: 4 << 20,
+            storage_limit_bytes: 8 << 30,
+            checkpoint_interval: Duration::from_secs(1),
+            log_keep_bytes: None,
+            environment: Environment::default(),
+        }
+    }
+
+    /// Sets the stable word for this node, shown as `leaderID` while it leads: 1 to 63 bytes of
+    /// letters, digits, `-`, `_` and `.`. Default `node`.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Sets the UDP address `ip:port` to listen on; port 0 takes a free one. Default: no socket.
+    #[must_use]
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen = Some(address.into());
+        self
+    }
+
+    /// Sets the `host:port` that peers dial. Default: this node's address in `members`, else
+    /// `listen`. A name is resolved again on every dial.
+    #[must_use]
+    pub fn advertise(mut self, address: impl Into<String>) -> Self {
+        self.advertise = Some(address.into());
+        self
+    }
+
+    /// Sets the base URL that clients may be sent to, such as `http://a.example:8080`. Default: none.
+    #[must_use]
+    pub fn advertise_http(mut self, url: impl Into<String>) -> Self {
+        self.advertise_http = url.into();
+        self
+    }
+
+    /// Adds a label that the member record carries, such as a zone.
+    #[must_use]
+    pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// Sets the names and addresses of the nodes that found the cluster together, this one
+    /// included. The order does not matter; all nodes must be given the same list. It is used
+    /// only until the cluster is founded. Default: this node alone.
+    #[must_use]
+    pub fn members<N: Into<String>, A: Into<String>>(
+        mut self,
+        members: impl IntoIterator<Item = (N, A)>,
+    ) -> Self {
+        self.members =
+            members.into_iter().map(|(name, address)| (name.into(), address.into())).collect();
+        self
+    }
+
+    /// Adds a secret that all nodes share: at least 32 random bytes, in any text form. All are
+    /// trusted, the first one signs, so that secrets can be exchanged under load: add the new
+    /// one everywhere as the second, then as the first, then drop the old one.
+    #[must_use]
+    pub fn cluster_secret(mut self, secret: impl AsRef<[u8]>) -> Self {
+        self.cluster_secrets.push(secret.as_ref().trim_ascii().to_vec());
+        self
+    }
+
+    /// Sets the PEM files of a certificate authority, and of this node's certificate and key
+    /// (PKCS#8 or SEC1). They are read again when they change.
+    #[must_use]
+    pub fn tls(
+        mut self,
+        ca: impl AsRef<Path>,
+        cert: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> Self {
+        self.tls_ca = Some(ca.as_ref().to_owned());
+        self.tls_cert = Some(cert.as_ref().to_owned());
+        self.tls_key = Some(key.as_ref().to_owned());
+        self
+    }
+
+    /// Gives up the protection between nodes. Default [`Insecure::No`].
+    #[must_use]
+    pub fn insecure(mut self, insecure: Insecure) -> Self {
+        self.insecure = insecure;
+        self
+    }
+
+    /// Sets how often a leader shows that it lives. Default 50 ms, at least 10 ms. All nodes
+    /// share the value that the cluster was founded with.
+    #[must_use]
+    pub fn heartbeat_interval(mut self, interval: Duration) -> Self {
+        self.heartbeat_interval = interval;
+        self
+    }
+
+    /// Sets the shortest silence of a leader before an election; the longest is twice that.
+    /// Default 200 ms, at least four heartbeats, at most 60 s. Take 750 ms across zones. All
+    /// nodes share the value that the cluster was founded with.
+    #[must_use]
+    pub fn election_timeout(mut self, timeout: Duration) -> Self {
+        self.election_timeout = timeout;
+        self
+    }
+
+    /// Sets the deadline of calls that do not set their own. Default 5 s, at most 10 min: time
+    /// for an election and a retry.
+    #[must_use]
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// Sets the consistency of reads that do not set their own. Default linearizable.
+    #[must_use]
+    pub fn consistency(mut self, consistency: Consistency) -> Self {
+        self.consistency = consistency;
+        self
+    }
+
+    /// Sets the largest value in bytes. Default 4 MiB, at most 64 MiB. All nodes share the value
+    /// that the cluster was founded with.
+    #[must_use]
+    pub fn max_value_bytes(mut self, bytes: u64) -> Self {
+        self.max_value_bytes = bytes;
+        self
+    }
+
+    /// Sets how many bytes all keys and values may have together. Default 8 GiB. Beyond it
+    /// writes that grow fail as `Full`, while deletes and reads go on. All nodes share the value
+    /// that the cluster was founded with.
+    #[must_use]
+    pub fn storage_limit_bytes(mut self, bytes: u64) -> Self {
+        self.storage_limit_bytes = bytes;
+        self
+    }
+
+    /// Sets how often applied changes move from memory and log into the state file. Default 1 s,
+    /// 10 ms to 10 min. A longer interval costs memory and start-up time, never safety.
+    #[must_use]
+    pub fn checkpoint_interval(mut self, interval: Duration) -> Self {
+        self.checkpoint_interval = interval;
+        self
+    }
+
+    /// Makes a snapshot due at a log of this size, so that a test need not write gigabytes.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn log_keep_bytes(mut self, bytes: u64) -> Self {
+        self.log_keep_bytes = Some(bytes);
+        self
+    }
+
+    /// Puts a simulated world under the node.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    fn refusal(config: Config) -> String {
+        let error = config.check().expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        error.to_string()
+    }
+
+    #[test]
+    fn a_data_directory_is_enough_for_a_single_node_without_a_socket() {
+        let checked = Config::new("d").check().unwrap();
+        assert_eq!(checked.endpoint, None);
+        assert_eq!(checked.members.len(), 1);
+    }
+
+    #[test]
+    fn a_listening_node_without_security_is_told_all_three_ways() {
+        let text = refusal(Config::new("d").listen("127.0.0.1:0"));
+        for way in ["cluster_secret", "tls_ca", "insecure"] {
+            assert!(text.contains(way), "{text}");
+        }
+    }
+
+    #[test]
+    fn insecure_stays_on_loopback_unless_forced() {
+        let open =
+            |address: &str, insecure| Config::new("d").listen(address).insecure(insecure).check();
+        assert!(open("127.0.0.1:0", Insecure::Loopback).is_ok());
+        assert!(open("0.0.0.0:0", Insecure::Loopback).is_err());
+        assert!(open("0.0.0.0:0", Insecure::Anywhere).is_ok());
+    }
+
+    #[test]
+    fn a_short_secret_is_told_how_to_make_a_long_one() {
+        let text = refusal(Config::new("d").listen("127.0.0.1:0").cluster_secret("short"));
+        assert!(text.contains("gen-secret"), "{text}");
+    }
+
+    #[test]
+    fn members_without_the_own_name_or_without_listen_are_refused() {
+        assert!(refusal(Config::new("d").name("x").members([("a", "h:1")])).contains("lacks"));
+        assert!(
+            refusal(Config::new("d").name("a").members([("a", "h:1"), ("b", "h:2")]))
+                .contains("listen")
+        );
+    }
+
+    #[test]
+    fn every_named_setting_can_be_set_from_text() {
+        let values = [
+            ("data_dir", "d"),
+            ("name", "a"),
+            ("listen", "127.0.0.1:7001"),
+            ("advertise", "a.example:7001"),
+            ("advertise_http", "http://a.example"),
+            ("labels", "zone=1,rack=2"),
+            ("members", "a=h:1, b=h:2"),
+            ("cluster_secret", SECRET),
+            ("heartbeat_interval", "100ms"),
+            ("election_timeout", "1s"),
+            ("request_timeout", "2s"),
+            ("consistency", "local"),
+            ("max_value_bytes", "1MiB"),
+            ("storage_limit_bytes", "1000000"),
+            ("checkpoint_interval", "500ms"),
+        ];
+        let mut config = Config::new("x");
+        for (name, value) in values {
+            config.set(name, value).unwrap();
+        }
+        let checked = config.check().unwrap();
+        assert_eq!(checked.settings.max_value_bytes, 1 << 20);
+        assert_eq!(checked.settings.election_timeout_ms, 1000);
+        assert_eq!(checked.members.len(), 2);
+        assert_eq!(checked.labels.len(), 2);
+    }
+
+    #[test]
+    fn a_wrong_value_names_the_setting_and_what_it_takes() {
+        let mut config = Config::new("x");
+        for (name, value) in [
+            ("request_timeout", "5"),
+            ("max_value_bytes", "many"),
+            ("members", "a"),
+            ("insecure", "no"),
+        ] {
+            let text = config.set(name, value).expect_err("refused").to_string();
+            assert!(text.contains(name), "{text}");
+        }
+        assert!(config.set("colour", "red").is_err());
+    }
+
+    #[test]
+    fn the_debug_form_shows_no_secret() {
+        let text = format!("{:?}", Config::new("d").cluster_secret(SECRET));
+        assert!(!text.contains(SECRET), "{text}");
+    }
+}
