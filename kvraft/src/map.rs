@@ -10,6 +10,7 @@ use futures_util::Stream;
 use crate::command::{Command, MAX_KEY_BYTES, Outcome};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::options::{Deleted, Entry, KeyRange, Page, Put, ReadOptions, ScanOptions, WriteOptions};
 use crate::status::Status;
@@ -237,6 +238,29 @@ impl ReplicatedMap {
     #[must_use]
     pub fn status(&self) -> Status {
         self.node.status()
+    }
+
+    /// Says how much this node has done since it was opened, without asking anyone.
+    ///
+    /// # Errors
+    /// `Closed` once the map is closed, `Storage` if the state file cannot be read.
+    ///
+    /// # Examples
+    /// ```
+    /// # futures_executor::block_on(async {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let map = kvraft::ReplicatedMap::open(kvraft::Config::new(dir.path())).await?;
+    /// map.put("k", "v").await?;
+    /// let before = map.metrics()?;
+    /// map.put("k", "w").await?;
+    /// let after = map.metrics()?;
+    /// assert_eq!(after.log_entries - before.log_entries, 1);
+    /// assert!(after.log_flushes > before.log_flushes);
+    /// # map.close().await?;
+    /// # Ok::<(), kvraft::Error>(()) }).unwrap();
+    /// ```
+    pub fn metrics(&self) -> Result<Metrics> {
+        self.node.metrics()
     }
 
     /// Returns the largest value in bytes that the cluster takes now, as this node has applied it.

@@ -31,6 +31,7 @@ use crate::command::{Command, Outcome};
 use crate::config::CheckedConfig;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::metrics::Metrics;
 use crate::options::Consistency;
 use crate::status::Status;
 use crate::storage::{Gone, View};
@@ -111,6 +112,10 @@ impl Node {
             Some(core) => core.status(),
             None => lock(&self.last_status).clone().unwrap_or_default(),
         }
+    }
+
+    pub(crate) fn metrics(&self) -> Result<Metrics> {
+        self.core()?.metrics()
     }
 
     /// Has `command` applied exactly once. The command goes on if the caller goes away.
