@@ -19,7 +19,7 @@ test:
 	@python3 tests/gate
 
 bench:
-	cargo run --locked --release -p kvraft-bench
+	cargo run --locked --release -p kvraft-bench -- $(ARGS)
 
 $(STEPS):
 	@python3 tests/gate $@

@@ -10,6 +10,7 @@ use futures_executor::block_on;
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::metrics::Metrics;
 use crate::options::{Deleted, Entry, KeyRange, Page, Put, ReadOptions, ScanOptions, WriteOptions};
 use crate::status::Status;
 
@@ -120,6 +121,14 @@ impl ReplicatedMap {
     #[must_use]
     pub fn status(&self) -> Status {
         self.0.status()
+    }
+
+    /// Says how much this node has done since it was opened.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::metrics`](crate::ReplicatedMap::metrics).
+    pub fn metrics(&self) -> Result<Metrics> {
+        self.0.metrics()
     }
 
     /// Waits until this node has recovered and knows a leader.

@@ -9,6 +9,7 @@ pub mod environment;
 mod error;
 mod identity;
 mod map;
+mod metrics;
 mod node;
 mod options;
 mod raft;
@@ -22,6 +23,7 @@ pub use bytes::Bytes;
 pub use config::{Config, Insecure};
 pub use error::{Error, ErrorKind, Result};
 pub use map::ReplicatedMap;
+pub use metrics::Metrics;
 pub use options::{
     Consistency, Deleted, Entry, KeyRange, Page, Put, ReadOptions, ScanOptions, WriteOptions,
 };

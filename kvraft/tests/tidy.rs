@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("raft", &["command"]),
     ("record", &["codec", "command", "raft"]),
     ("identity", &["codec", "command", "raft", "record"]),
+    ("metrics", &[]),
     ("options", &["error"]),
     ("status", &["error"]),
     ("config", &["command", "environment", "error", "options"]),
@@ -30,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "environment",
             "error",
             "identity",
+            "metrics",
             "options",
             "raft",
             "record",
@@ -38,9 +40,9 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    ("map", &["command", "config", "error", "node", "options", "status"]),
-    ("blocking", &["config", "error", "map", "options", "status"]),
-    ("lib", &["config", "error", "map", "options", "status"]),
+    ("map", &["command", "config", "environment", "error", "metrics", "node", "options", "status"]),
+    ("blocking", &["config", "error", "map", "metrics", "options", "status"]),
+    ("lib", &["config", "error", "map", "metrics", "options", "status"]),
 ];
 
 /// What both wings stand on. They never look at each other.

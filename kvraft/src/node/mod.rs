@@ -29,8 +29,9 @@ use self::life::{Life, Stage};
 use self::runtime::Runtime;
 use crate::command::{Command, Outcome};
 use crate::config::CheckedConfig;
-use crate::environment::Environment;
+use crate::environment::{Clock, Environment};
 use crate::error::{Error, Result};
+use crate::metrics::Metrics;
 use crate::options::Consistency;
 use crate::status::Status;
 use crate::storage::Gone;
@@ -91,6 +92,10 @@ impl Node {
         &self.name
     }
 
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.environment.clock)
+    }
+
     pub(crate) fn now(&self) -> Instant {
         self.environment.clock.now()
     }
@@ -113,6 +118,10 @@ impl Node {
             Some(core) => core.status(),
             None => lock(&self.last_status).clone().unwrap_or_default(),
         }
+    }
+
+    pub(crate) fn metrics(&self) -> Result<Metrics> {
+        self.core()?.metrics()
     }
 
     /// Has `command` applied exactly once. The command goes on if the caller goes away.

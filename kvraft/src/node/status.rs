@@ -7,7 +7,9 @@ use openraft::async_runtime::watch::WatchReceiver;
 
 use super::core::Core;
 use super::life::Stage;
+use crate::error::Result;
 use crate::identity::HexId;
+use crate::metrics::Metrics;
 use crate::status::{MemberStatus, Role, Status};
 
 impl Core {
@@ -57,6 +59,18 @@ impl Core {
             failure: self.life.failure().cloned(),
             version: env!("CARGO_PKG_VERSION"),
         }
+    }
+
+    pub(super) fn metrics(&self) -> Result<Metrics> {
+        let (log, state) = (self.log.stats(), self.state.stats()?);
+        Ok(Metrics {
+            log_entries: log.entries,
+            log_batches: log.batches,
+            log_flushes: log.flushes,
+            checkpoints: state.checkpoints,
+            buffer_bytes: state.buffer_bytes,
+            state_bytes: state.disk_bytes,
+        })
     }
 
     /// Returns whether this node has recovered, serves, and knows a leader.

@@ -1,29 +1,22 @@
 //! `ReplicatedMap` is the map that users hold: it decides what is meant, the node decides where.
 
-use std::ops::Bound;
+mod scan;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::Stream;
 
+use self::scan::Scan;
 use crate::command::{Command, MAX_KEY_BYTES, Outcome};
 use crate::config::Config;
-use crate::error::{Error, ErrorKind, Result};
-use crate::node::{Node, Order, PageLimits, PageRequest, View};
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use crate::node::{Node, View};
 use crate::options::{Deleted, Entry, KeyRange, Page, Put, ReadOptions, ScanOptions, WriteOptions};
 use crate::status::Status;
 
-/// Entries that a page has at most, whatever limit was asked for.
-const MAX_PAGE_ENTRIES: usize = 10_000;
-/// Bytes that a page has at most, one entry excepted.
-const MAX_PAGE_BYTES: usize = 8 << 20;
-/// Entries that a scan reads at a time: few enough to be read between two awaits.
-const SCAN_STEP_ENTRIES: usize = 256;
-/// Bytes that a scan reads at a time, one entry excepted.
-const SCAN_STEP_BYTES: usize = 1 << 20;
-/// How long a scan may hold on to its moment; old pages of the state file stay in use so long.
-const SCAN_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest a call waits (a year): a longer timeout means for ever, and could overflow the clock.
 const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -192,8 +185,7 @@ impl ReplicatedMap {
     /// Safe: a read has no effect.
     pub async fn page(&self, range: KeyRange, options: ScanOptions) -> Result<Page> {
         let view = self.read_view(options.read).await?;
-        let limit = options.limit.unwrap_or(MAX_PAGE_ENTRIES).min(MAX_PAGE_ENTRIES);
-        read_page(&view, range, PageLimits { entries: limit, bytes: MAX_PAGE_BYTES }, options)
+        scan::page(&view, range, options)
     }
 
     /// Reads every entry in `range` as it stands at one moment.
@@ -225,16 +217,7 @@ impl ReplicatedMap {
         options: ScanOptions,
     ) -> Result<impl Stream<Item = Result<Entry>> + Send + Unpin + use<>> {
         let view = self.read_view(options.read).await?;
-        let scan = Scan {
-            view,
-            range,
-            options,
-            left: options.limit.unwrap_or(usize::MAX),
-            ready: Vec::new().into_iter(),
-            more: true,
-            deadline: self.node.now() + SCAN_TIMEOUT,
-            node: self.node.clone(),
-        };
+        let scan = Scan::new(view, range, options, self.node.clock());
         Ok(futures_util::stream::iter(scan))
     }
 
@@ -242,6 +225,29 @@ impl ReplicatedMap {
     #[must_use]
     pub fn status(&self) -> Status {
         self.node.status()
+    }
+
+    /// Says how much this node has done since it was opened, without asking anyone.
+    ///
+    /// # Errors
+    /// `Closed` once the map is closed, `Storage` if the state file cannot be read.
+    ///
+    /// # Examples
+    /// ```
+    /// # futures_executor::block_on(async {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let map = kvraft::ReplicatedMap::open(kvraft::Config::new(dir.path())).await?;
+    /// map.put("k", "v").await?;
+    /// let before = map.metrics()?;
+    /// map.put("k", "w").await?;
+    /// let after = map.metrics()?;
+    /// assert_eq!(after.log_entries - before.log_entries, 1);
+    /// assert!(after.log_flushes > before.log_flushes);
+    /// # map.close().await?;
+    /// # Ok::<(), kvraft::Error>(()) }).unwrap();
+    /// ```
+    pub fn metrics(&self) -> Result<Metrics> {
+        self.node.metrics()
     }
 
     /// Returns the largest value in bytes that the cluster takes now, as this node has applied it.
@@ -314,29 +320,6 @@ fn checked_key(key: &[u8]) -> Result<Bytes> {
     }
 }
 
-fn read_page(
-    view: &View,
-    range: KeyRange,
-    limits: PageLimits,
-    options: ScanOptions,
-) -> Result<Page> {
-    let order = if options.reverse { Order::Reverse } else { Order::Forward };
-    let request = PageRequest {
-        range: (range.start, range.end),
-        order,
-        limits,
-        keys_only: options.keys_only,
-    };
-    let read = view.page(&request)?;
-    let entries = read.items.into_iter().map(|(key, record)| Entry {
-        key,
-        value: record.value,
-        revision: record.revision,
-        created: record.created,
-    });
-    Ok(Page { entries: entries.collect(), more: read.more, revision: view.revision() })
-}
-
 /// An outcome that its command cannot have, or one too large to have been kept for a retry.
 fn unexpected(outcome: &Outcome) -> Error {
     match outcome {
@@ -346,63 +329,5 @@ fn unexpected(outcome: &Outcome) -> Error {
         Outcome::Done | Outcome::Put { .. } | Outcome::Deleted { .. } | Outcome::Rejected(_) => {
             Error::internal(format!("a command came back with the outcome {outcome:?}"))
         }
-    }
-}
-
-/// Walks one view in steps; an iterator, since nothing in it has to wait.
-struct Scan {
-    view: Arc<View>,
-    range: KeyRange,
-    options: ScanOptions,
-    left: usize,
-    ready: std::vec::IntoIter<Entry>,
-    more: bool,
-    deadline: Instant,
-    node: Arc<Node>,
-}
-
-impl Iterator for Scan {
-    type Item = Result<Entry>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Some(entry) = self.ready.next() {
-            return Some(Ok(entry));
-        }
-        if !self.more || self.left == 0 {
-            return None;
-        }
-        match self.step() {
-            Ok(()) => self.ready.next().map(Ok),
-            Err(error) => {
-                self.more = false;
-                Some(Err(error))
-            }
-        }
-    }
-}
-
-impl Scan {
-    fn step(&mut self) -> Result<()> {
-        if self.node.now() > self.deadline {
-            return Err(Error::new(
-                ErrorKind::Compacted,
-                "the scan took longer than 30 s and lost its moment; scan in pages, or start again after the last key",
-            ));
-        }
-        let limits =
-            PageLimits { entries: SCAN_STEP_ENTRIES.min(self.left), bytes: SCAN_STEP_BYTES };
-        let page = read_page(&self.view, self.range.clone(), limits, self.options)?;
-        self.left -= page.entries.len();
-        self.more = page.more;
-        if let Some(last) = page.entries.last() {
-            let bound = Bound::Excluded(last.key.clone());
-            if self.options.reverse {
-                self.range.end = bound;
-            } else {
-                self.range.start = bound;
-            }
-        }
-        self.ready = page.entries.into_iter();
-        Ok(())
     }
 }

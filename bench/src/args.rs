@@ -1,0 +1,115 @@
+//! `Order` is what the command line asks for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, Command, value_parser};
+
+/// What the program is to do.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Measure(Plan),
+    /// Be a member of the cluster that another process measures; settings as `name=value`.
+    Member(Vec<String>),
+}
+
+/// What to measure, and how long.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// All nodes in this process instead of one each.
+    pub(crate) in_process: bool,
+    pub(crate) repetitions: u32,
+    /// How long each figure is measured in each repetition.
+    pub(crate) window: Duration,
+    /// How many callers wait for answers at the same time.
+    pub(crate) clients: Vec<usize>,
+    pub(crate) keys: usize,
+    pub(crate) value_bytes: usize,
+    /// Where the nodes keep their data while it runs; the directory for temporary files if unset.
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// Reads the command line; ends the program for `--help` and for a wrong one.
+pub(crate) fn parse() -> Order {
+    let mut matches = command().get_matches();
+    if let Some((_, member)) = matches.remove_subcommand() {
+        let settings = member.get_many::<String>("setting").unwrap_or_default();
+        return Order::Member(settings.cloned().collect());
+    }
+    Order::Measure(Plan {
+        in_process: matches.get_flag("in-process"),
+        repetitions: one(&mut matches, "repetitions"),
+        window: one::<humantime::Duration>(&mut matches, "window").into(),
+        clients: matches.remove_many("clients").expect("it has a default").collect(),
+        keys: one(&mut matches, "keys"),
+        value_bytes: one(&mut matches, "value-bytes"),
+        dir: matches.remove_one("dir"),
+    })
+}
+
+fn one<T: Clone + Send + Sync + 'static>(matches: &mut clap::ArgMatches, name: &str) -> T {
+    matches.remove_one(name).expect("it has a default")
+}
+
+fn command() -> Command {
+    Command::new("kvraft-bench")
+        .about("Measures three kvraft nodes on loopback and prints a page of Markdown")
+        .args_conflicts_with_subcommands(true)
+        .arg(
+            Arg::new("in-process")
+                .long("in-process")
+                .action(ArgAction::SetTrue)
+                .help("Run all three nodes in this process instead of one each"),
+        )
+        .arg(
+            setting("repetitions", "3", "How often each figure is measured")
+                .value_parser(value_parser!(u32).range(1..)),
+        )
+        .arg(
+            setting("window", "3s", "How long each figure is measured, each time")
+                .value_parser(value_parser!(humantime::Duration)),
+        )
+        .arg(
+            setting("clients", "1,64,256", "How many callers wait for answers at the same time")
+                .value_delimiter(',')
+                .value_parser(count),
+        )
+        .arg(
+            setting("keys", "100000", "How many keys are written and read, at random")
+                .value_parser(count),
+        )
+        .arg(
+            setting("value-bytes", "256", "Bytes of each value")
+                .value_parser(value_parser!(usize)),
+        )
+        .arg(
+            Arg::new("dir")
+                .long("dir")
+                .value_parser(value_parser!(PathBuf))
+                .help("Where to keep the data while it runs, on the disk to be measured [default: the directory for temporary files]"),
+        )
+        .subcommand(
+            Command::new("member")
+                .hide(true)
+                .arg(Arg::new("setting").action(ArgAction::Append)),
+        )
+}
+
+fn setting(name: &'static str, default: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).default_value(default).help(help)
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a whole number from 1 on is needed".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::command().debug_assert();
+    }
+}
