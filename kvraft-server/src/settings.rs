@@ -12,12 +12,15 @@ use crate::layers::{self, Layer};
 /// The setting that names the file with further settings; the only one that cannot stand in it.
 pub(crate) const CONFIG: &str = "config";
 
+/// What is logged by default: the consensus library tells its whole state at "info".
+const DEFAULT_LOG: &str = "info,openraft=warn";
+
 /// The settings that only a server has: name, and what it means.
 const SERVER_SETTINGS: [(&str, &str); 7] = [
     ("listen_http", "TCP address of the HTTP interface, ip:port [default: 127.0.0.1:8080]"),
     ("listen_health", "TCP address, ip:port, that serves only /livez and /readyz"),
     ("insecure_http", "Serve HTTP without protection on an address that is not loopback"),
-    ("log", "What to log, such as info or kvraft=debug [default: info]"),
+    ("log", "What to log, such as info,kvraft=debug [default: info,openraft=warn]"),
     ("log_format", "text or json [default: text]"),
     ("shutdown_grace", "How long requests may take to finish at shutdown [default: 10s]"),
     (
@@ -104,7 +107,7 @@ impl Settings {
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             listen_health: take(&mut given, "listen_health", address)?,
             log: take(&mut given, "log", |_, text| Ok(text.to_owned()))?
-                .unwrap_or_else(|| "info".to_owned()),
+                .unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: take(&mut given, "log_format", log_format)?.unwrap_or(LogFormat::Text),
             shutdown_grace: take(&mut given, "shutdown_grace", duration)?
                 .unwrap_or(Duration::from_secs(10)),

@@ -1,5 +1,6 @@
 //! A cluster of nodes on this machine, each a process of its own.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::Ipv4Addr;
@@ -8,7 +9,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
 use super::client::Client;
 use super::ports::{self, Ports};
@@ -52,6 +53,18 @@ pub struct Node {
     ports: Ports,
     process: Option<Process>,
 }
+
+/// A node ended by itself before it listened; most likely another process took its port.
+#[derive(Debug)]
+struct Ended(String);
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Ended {}
 
 /// A process that dies with its owner: its standard input ends then.
 #[derive(Debug)]
@@ -99,10 +112,11 @@ impl Cluster {
     pub fn start(plan: &Plan, stop: &Stop) -> Result<Self> {
         let mut attempt = 1;
         loop {
-            match Self::start_once(plan, stop) {
-                Err(error) if attempt < PORT_ATTEMPTS && error.to_string().contains("in use") => {
-                    attempt += 1;
-                }
+            // What an earlier attempt has written knows its ports.
+            let dir = plan.dir.join(format!("attempt-{attempt}"));
+            std::fs::create_dir_all(&dir).context("cannot make a directory")?;
+            match Self::start_once(&Plan { dir, ..plan.clone() }, stop) {
+                Err(error) if attempt < PORT_ATTEMPTS && error.is::<Ended>() => attempt += 1,
                 started => return started,
             }
         }
@@ -151,8 +165,12 @@ impl Cluster {
         let client = Client::default();
         for node in self.nodes.iter().filter(|node| node.runs()) {
             let ready = || client.ready(&node.url());
-            stop.retry(&format!("wait for {}", node.name), START_PATIENCE, ready)
-                .with_context(|| self.last_words(node))?;
+            stop.retry(&format!("wait for {}", node.name), START_PATIENCE, ready).map_err(
+                |error| {
+                    // Whoever was asked to stop does not wonder why a node did.
+                    if stop.is_set() { error } else { error.context(self.last_words(node)) }
+                },
+            )?;
         }
         Ok(())
     }
@@ -228,10 +246,15 @@ impl Cluster {
     }
 
     fn wait_listening(&self, node: &Node, lines: &mpsc::Receiver<String>) -> Result<()> {
+        let name = node.name;
         match lines.recv_timeout(START_PATIENCE) {
             Ok(line) if line.starts_with("listening ") => Ok(()),
-            Ok(line) => Err(anyhow!("node {} said {line:?}; {}", node.name, self.last_words(node))),
-            Err(_) => bail!("node {} does not start; {}", node.name, self.last_words(node)),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                bail!("node {name} does not start; {}", self.last_words(node))
+            }
+            Ok(_) | Err(mpsc::RecvTimeoutError::Disconnected) => {
+                Err(Ended(format!("node {name} ended; {}", self.last_words(node))).into())
+            }
         }
     }
 

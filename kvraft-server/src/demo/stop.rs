@@ -24,6 +24,12 @@ impl Stop {
         changed.notify_all();
     }
 
+    /// Whether it is set.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.pause(Duration::ZERO)
+    }
+
     /// Waits until it is set.
     pub fn wait(&self) {
         while !self.pause(Duration::from_secs(3600)) {}

@@ -65,3 +65,48 @@ async fn discard(mut body: Body) {
     // The answer is ready either way.
     drop(timeout(DISCARD_TIMEOUT, rest).await);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn status(body: Body, limit: usize, room_kib: usize) -> u64 {
+        let room = Arc::new(Semaphore::new(room_kib));
+        let answer = read(body, limit, &room).await.map(drop);
+        answer.map_or_else(|problem| problem.document()["status"].as_u64().unwrap(), |()| 200)
+    }
+
+    fn chunked(chunks: &'static [&'static str]) -> Body {
+        let frames = chunks.iter().map(|chunk| Ok::<_, std::io::Error>(Bytes::from(*chunk)));
+        Body::from_stream(futures_util::stream::iter(frames))
+    }
+
+    #[tokio::test]
+    async fn a_body_ends_at_the_limit_with_and_without_a_length() {
+        assert_eq!(status(Body::from("1234"), 4, 9).await, 200);
+        assert_eq!(status(Body::from("12345"), 4, 9).await, 413);
+        assert_eq!(status(chunked(&["12", "34"]), 4, 9).await, 200);
+        assert_eq!(status(chunked(&["12", "345", "6"]), 4, 9).await, 413);
+    }
+
+    #[tokio::test]
+    async fn a_body_without_room_is_told_to_come_back() {
+        assert_eq!(status(Body::from("1234"), 1 << 20, 0).await, 429);
+        assert_eq!(
+            status(chunked(&["1234"]), 1 << 20, 9).await,
+            429,
+            "it may be as long as the limit"
+        );
+        assert_eq!(status(Body::empty(), 1 << 20, 0).await, 200, "an empty one needs none");
+    }
+
+    #[tokio::test]
+    async fn room_comes_back_with_the_value() {
+        let room = Arc::new(Semaphore::new(2));
+        let value = read(Body::from("1234"), 1024, &room).await.ok().unwrap();
+        assert_eq!(value.bytes, "1234");
+        assert_eq!(room.available_permits(), 1);
+        drop(value);
+        assert_eq!(room.available_permits(), 2);
+    }
+}

@@ -1,6 +1,7 @@
 //! The program as an operator meets it: flags, files, signals, exit codes.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
@@ -54,6 +55,34 @@ impl Single {
         Self::start(&mut command(&["--data-dir", dir, "--listen-http=127.0.0.1:0"]))
     }
 
+    /// Begins to put a value of five bytes, and sends only the first two.
+    fn begin_put(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // The interim answer says that the request has reached its handler.
+        let head = "PUT /key/k HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\
+                    expect: 100-continue\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut interim = [0; 25];
+        stream.read_exact(&mut interim).unwrap();
+        assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+        stream.write_all(b"va").unwrap();
+        stream
+    }
+
+    fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// Waits until it takes no more connections.
+    fn wait_closed(&self) {
+        let closed = || match TcpStream::connect(self.address()) {
+            Ok(_) => Err(Failure::ForNow("it accepts".to_owned())),
+            Err(_) => Ok(()),
+        };
+        Stop::default().retry("close", PATIENCE, closed).unwrap();
+    }
+
     fn wait_ready(&self) {
         let ready = || Client::default().ready(&self.url);
         Stop::default().retry("ready", PATIENCE, ready).unwrap();
@@ -98,6 +127,59 @@ fn a_data_directory_is_all_that_a_single_node_needs_and_it_keeps_what_it_was_tol
     let node = Single::on(dir.path());
     node.wait_ready();
     assert_eq!(client.get(&node.url, b"k").unwrap().as_deref(), Some(&b"v"[..]));
+}
+
+#[test]
+fn a_request_that_has_begun_is_finished_before_the_node_stops() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = Single::on(dir.path());
+    node.wait_ready();
+    let mut put = node.begin_put();
+    terminate(node.child.id());
+    node.wait_closed();
+    put.write_all(b"lue").unwrap();
+    let mut answer = String::new();
+    put.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    assert_eq!(node.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_the_wait_for_requests() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = Single::on(dir.path());
+    node.wait_ready();
+    let put = node.begin_put();
+    terminate(node.child.id());
+    node.wait_closed();
+    terminate(node.child.id());
+    assert_eq!(node.child.wait().unwrap().code(), Some(1));
+    drop(put);
+}
+
+#[test]
+fn requests_that_take_longer_than_the_grace_do_not_hold_the_node_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let mut node = Single::start(&mut command(&[
+        "--data-dir",
+        path,
+        "--listen-http=127.0.0.1:0",
+        "--shutdown-grace=50ms",
+    ]));
+    node.wait_ready();
+    let put = node.begin_put();
+    terminate(node.child.id());
+    assert_eq!(node.child.wait().unwrap().code(), Some(0));
+    drop(put);
+}
+
+#[test]
+fn the_demo_ends_by_itself_when_nobody_watches() {
+    let output = command(&["demo", "--max-files=12", "--clients=4"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("every acknowledged key is there"), "{said}");
 }
 
 #[test]
@@ -158,8 +240,8 @@ fn a_healthcheck_exits_with_what_it_found() {
     let dir = tempfile::tempdir().unwrap();
     let node = Single::on(dir.path());
     assert!(command(&["healthcheck", "--url", &node.url]).status().unwrap().success());
-    let address = node.url.trim_start_matches("http://");
-    let same = command(&["healthcheck"]).env("KVRAFT_LISTEN_HTTP", address).status().unwrap();
+    let same =
+        command(&["healthcheck"]).env("KVRAFT_LISTEN_HTTP", node.address()).status().unwrap();
     assert!(same.success());
     let text = refusal(&["healthcheck", "--url", "http://127.0.0.1:1"]);
     assert!(text.contains("http://127.0.0.1:1/livez"), "{text}");

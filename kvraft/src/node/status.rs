@@ -14,6 +14,9 @@ use crate::status::{MemberStatus, Role, Status};
 
 impl Core {
     pub(super) fn status(&self) -> Status {
+        // Before the metrics are borrowed: it borrows them too, and a second borrow behind a
+        // waiting writer would wait for the first one, for ever.
+        let ready = self.is_ready();
         let view = self.view();
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
@@ -54,7 +57,7 @@ impl Core {
             keys: view.len(),
             bytes: view.bytes(),
             members,
-            ready: self.is_ready(),
+            ready,
             disk_full: self.log.under_pressure(),
             failure: self.life.failure().cloned(),
             version: env!("CARGO_PKG_VERSION"),
