@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::{Instant as _, ServerState};
+use openraft::{Instant as _, RaftMetrics, ServerState};
 use tokio::sync::Semaphore;
 
 use super::contact::Contact;
@@ -122,9 +122,17 @@ impl Core {
     /// Returns whether the leader that this node knows has shown lately that it leads: to this
     /// node, or to a majority if it is this node.
     pub(super) fn leader_is_confirmed(&self) -> bool {
+        self.confirms_leader(&self.raft_metrics())
+    }
+
+    /// Returns what raft says of itself, as a copy: whoever held the watched value while asking for
+    /// it again would wait for a writer that waits for him.
+    pub(super) fn raft_metrics(&self) -> RaftMetrics<TypeConfig> {
+        self.raft.metrics().borrow_watched().clone()
+    }
+
+    pub(super) fn confirms_leader(&self, metrics: &RaftMetrics<TypeConfig>) -> bool {
         let patience = self.election_timeout_max() * 2;
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow_watched();
         if metrics.state == ServerState::Leader {
             return metrics.last_quorum_acked.is_some_and(|acked| acked.elapsed() <= patience);
         }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use openraft::ServerState;
-use openraft::async_runtime::watch::WatchReceiver;
 
 use super::core::Core;
 use super::life::Stage;
@@ -18,8 +17,8 @@ impl Core {
         // waiting writer would wait for the first one, for ever.
         let ready = self.is_ready();
         let view = self.view();
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow_watched();
+        let metrics = self.raft_metrics();
+        let confirmed = self.life.check().is_ok() && self.confirms_leader(&metrics);
         let membership = metrics.membership_config.membership();
         let voters: BTreeSet<u64> = membership.voter_ids().collect();
         let mut members: Vec<_> = membership
@@ -34,10 +33,8 @@ impl Core {
             })
             .collect();
         members.sort_by(|a, b| a.name.cmp(&b.name));
-        let leader = metrics
-            .current_leader
-            .and_then(|id| membership.get_node(&id))
-            .filter(|_| self.life.check().is_ok() && self.leader_is_confirmed());
+        let leader =
+            metrics.current_leader.and_then(|id| membership.get_node(&id)).filter(|_| confirmed);
         // The registry learns it from the applied state, a moment later.
         let cluster_id = view.cluster_id().or_else(|| self.registry.cluster_id());
         Status {
@@ -46,7 +43,7 @@ impl Core {
             cluster_id: cluster_id.map(|id| format!("{id:032x}")),
             leader: leader.map(|member| member.name.clone()),
             leader_http: leader.map(|member| member.http.clone()).filter(|url| !url.is_empty()),
-            role: self.role(metrics.state),
+            role: self.role(metrics.state, confirmed),
             term: metrics.current_term,
             first_log: metrics.purged.map_or(0, |id| id.index() + 1),
             last_log: metrics.last_log_index.unwrap_or_default(),
@@ -83,12 +80,12 @@ impl Core {
             && self.leader_is_confirmed()
     }
 
-    fn role(&self, state: ServerState) -> Role {
+    fn role(&self, state: ServerState, confirmed: bool) -> Role {
         if self.life.check().is_err() {
             return Role::Stopped;
         }
         match state {
-            ServerState::Leader if self.leader_is_confirmed() => Role::Leader,
+            ServerState::Leader if confirmed => Role::Leader,
             ServerState::Follower => Role::Follower,
             ServerState::Leader | ServerState::Candidate => Role::Candidate,
             ServerState::Learner => Role::Learner,

@@ -155,11 +155,6 @@ impl View {
         self.meta.cluster_ms
     }
 
-    #[cfg(test)]
-    pub(crate) const fn wall_ms(&self) -> u64 {
-        self.meta.wall_ms
-    }
-
     pub(crate) fn membership(&self) -> &StoredMembership {
         &self.meta.membership
     }

@@ -94,11 +94,6 @@ impl Cluster {
         map.close().await.expect("the node closes");
     }
 
-    pub async fn restart(&mut self, node: usize) {
-        self.close(node).await;
-        self.open(node).await.wait_ready(PATIENCE).await.expect("the node is ready again");
-    }
-
     pub async fn wait_all_ready(&self) {
         for map in self.running() {
             map.wait_ready(PATIENCE)

@@ -75,6 +75,24 @@ async fn a_scan_sees_one_moment_in_order() {
     map.close().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_is_told_at_once_however_often_raft_changes() {
+    let dir = TempDir::new().unwrap();
+    let map = open(&dir).await;
+    let askers: Vec<_> = (0..4)
+        .map(|_| {
+            let map = map.clone();
+            tokio::task::spawn_blocking(move || (0..2000).all(|_| map.status().is_leader()))
+        })
+        .collect();
+    let writes = (0..400).map(|n| map.put(format!("k{n}"), "v"));
+    futures_util::future::try_join_all(writes).await.unwrap();
+    for asker in askers {
+        assert!(tokio::time::timeout(PATIENCE, asker).await.expect("nobody hangs").unwrap());
+    }
+    map.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_closed_map_says_so_and_closing_twice_is_fine() {
     let dir = TempDir::new().unwrap();
