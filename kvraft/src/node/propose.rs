@@ -7,6 +7,7 @@ use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, RaftError};
 
 use super::backoff::Backoff;
 use super::core::{Core, Leader, peer};
+use super::session::Ticket;
 use crate::command::{Command, Origin, Outcome, Payload, Rejection, SessionId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::raft::{Member, TypeConfig};
@@ -45,17 +46,7 @@ impl Core {
     pub(super) async fn propose(&self, command: Command, deadline: Instant) -> Result<Outcome> {
         let bytes = command.encode();
         for _ in 0..MAX_RENEWALS {
-            self.open_session(deadline).await?;
-            let Some(ticket) = tokio::time::timeout_at(deadline.into(), self.session.ticket())
-                .await
-                .ok()
-                .flatten()
-            else {
-                return Err(Error::new(
-                    ErrorKind::Overloaded,
-                    "too many writes of this process are unfinished; slow down",
-                ));
-            };
+            let ticket = self.ticket(deadline).await?;
             let delivery = self.deliver(|| Some(ticket.origin()), &bytes, deadline).await;
             match delivery.result? {
                 Outcome::Rejected(Rejection::SessionExpired | Rejection::Stale)
@@ -78,6 +69,24 @@ impl Core {
         Err(Error::unavailable(
             "the cluster ended every session that was opened for this write; retry",
         ))
+    }
+
+    /// Takes a number of a session that the cluster knows.
+    async fn ticket(&self, deadline: Instant) -> Result<Ticket<'_>> {
+        loop {
+            self.open_session(deadline).await?;
+            match tokio::time::timeout_at(deadline.into(), self.session.ticket()).await {
+                Ok(Some(ticket)) => return Ok(ticket),
+                // Another command has found the session ended meanwhile.
+                Ok(None) => {}
+                Err(_) => {
+                    return Err(Error::new(
+                        ErrorKind::Overloaded,
+                        "too many writes of this process are unfinished; slow down",
+                    ));
+                }
+            }
+        }
     }
 
     /// Registers the session of this process, if the cluster does not know it yet.
