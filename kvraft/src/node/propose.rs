@@ -9,6 +9,7 @@ use super::backoff::Backoff;
 use super::core::{Core, Leader, peer};
 use super::session::Ticket;
 use crate::command::{Command, Origin, Outcome, Payload, Rejection, SessionId};
+use crate::config::check_settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::raft::{Member, TypeConfig};
 use crate::transport::{CallError, Failure, FailureReason, Peer, Request, Response};
@@ -261,8 +262,8 @@ impl Core {
         }
     }
 
-    /// Checks what the leader alone can know. Undecodable bytes must never enter the log: they
-    /// would stop every node.
+    /// Checks what the leader alone can know. Neither undecodable bytes nor settings that no node
+    /// could live by may ever enter the log: they would stop every node, for good.
     fn admit_command(&self, command: &Bytes) -> Result<()> {
         let decoded = Command::decode(command.clone())
             .map_err(|error| Error::invalid("the command cannot be decoded").with_source(error))?;
@@ -272,6 +273,9 @@ impl Core {
                 "the command has {} bytes, the cluster takes {limit}",
                 command.len()
             )));
+        }
+        if let Command::ChangeSettings { settings } | Command::Found { settings, .. } = &decoded {
+            check_settings(settings)?;
         }
         if decoded.frees_space() {
             return Ok(());
