@@ -235,6 +235,8 @@ impl Core {
         timeout_ms: u32,
     ) -> Response {
         if let Err(error) = self.life.check() {
+            // Nothing was appended, whatever ended this node: another leader will take it.
+            let error = Error::unavailable(format!("this node does not serve: {error}"));
             return Response::Failed(Failure::from(&error));
         }
         if let Err(error) = check_forwarded(command) {

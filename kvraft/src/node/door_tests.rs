@@ -175,3 +175,20 @@ async fn a_stranger_appends_nothing_on_a_stream() {
     assert_eq!((scene.node.status().term, scene.node.status().last_log), (term, last));
     scene.works().await;
 }
+
+#[tokio::test]
+async fn a_node_that_may_not_serve_has_no_part_in_consensus_and_appends_nothing() {
+    let scene = Scene::of(HelloRole::Client).await;
+    let core = scene.node.core.load_full().unwrap();
+    core.life.fail(Error::corrupt("a test says so"));
+    let answer = scene.propose(&Command::Delete { key: Bytes::from_static(b"k") }).await;
+    let Response::Failed(failure) = answer else { panic!("it answered {answer:?}") };
+    assert_eq!(failure.reason, FailureReason::Kind(ErrorKind::Unavailable), "nothing is open");
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while core.raft.metrics().borrow_watched().running_state.is_ok() {
+        assert!(tokio::time::Instant::now() < deadline, "it goes on to lead");
+        tokio::task::yield_now().await;
+    }
+    drop(core);
+    scene.node.close().await.unwrap();
+}

@@ -167,7 +167,7 @@ impl Core {
                 }
             };
             if !backoff.pause(deadline, self.now()).await {
-                return Delivery { result: Err(settle(error, ambiguous)), ambiguous };
+                return Delivery { result: Err(settle(given_up(error), ambiguous)), ambiguous };
             }
         }
     }
@@ -323,6 +323,27 @@ fn settle(error: Error, ambiguous: bool) -> Error {
     error
 }
 
+/// Names what kept a write from a leader until its deadline: that another node is closed, or
+/// cannot be talked to, says nothing of that kind about this one.
+fn given_up(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Unavailable | ErrorKind::Overloaded | ErrorKind::Indeterminate => error,
+        ErrorKind::InvalidArgument
+        | ErrorKind::Conflict
+        | ErrorKind::Full
+        | ErrorKind::Compacted
+        | ErrorKind::Expired
+        | ErrorKind::Refused
+        | ErrorKind::Unauthorized
+        | ErrorKind::Closed
+        | ErrorKind::Storage
+        | ErrorKind::Corrupt
+        | ErrorKind::Internal => {
+            Error::unavailable(format!("no leader has taken the write in time: {error}"))
+        }
+    }
+}
+
 fn rejected(rejection: Rejection) -> Error {
     match rejection {
         Rejection::Full { used, limit } => Error::new(
@@ -384,4 +405,29 @@ fn not_written(error: ClientWriteError<TypeConfig>) -> Attempt {
 
 fn stopped(fatal: &Fatal<TypeConfig>) -> Error {
     Error::indeterminate(format!("this node stopped while the write was under way: {fatal}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_that_closes_or_cannot_be_reached_makes_a_write_unavailable_and_nothing_else() {
+        let kinds = [ErrorKind::Closed, ErrorKind::Unauthorized, ErrorKind::Refused];
+        for kind in kinds {
+            let error = given_up(Error::new(kind, "said another node"));
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            assert!(error.message().contains("said another node"), "{error}");
+        }
+        let busy = given_up(Error::new(ErrorKind::Overloaded, "busy"));
+        assert_eq!(busy.kind(), ErrorKind::Overloaded);
+    }
+
+    #[test]
+    fn after_a_lost_answer_even_a_definite_refusal_is_indeterminate() {
+        let error = settle(Error::new(ErrorKind::Full, "full"), true);
+        assert_eq!(error.kind(), ErrorKind::Indeterminate);
+        let error = settle(Error::new(ErrorKind::Full, "full"), false);
+        assert_eq!(error.kind(), ErrorKind::Full);
+    }
 }
