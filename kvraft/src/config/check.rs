@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{Config, Insecure};
-use crate::command::{CEILING_VALUE_BYTES, FORMAT_LEVEL, Settings};
+use crate::command::{CEILING_COMMAND_BYTES, CEILING_VALUE_BYTES, FORMAT_LEVEL, Settings};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::options::Consistency;
@@ -270,6 +270,32 @@ fn check_address(setting: &str, address: &str) -> Result<()> {
     host_and_port
         .map(drop)
         .ok_or_else(|| Error::invalid(format!("{setting}: address {address:?} is not host:port")))
+}
+
+/// Checks shared settings that come from another node: every one must open with them again.
+pub(crate) fn check_settings(settings: &Settings) -> Result<()> {
+    let millis = |ms: u32| Duration::from_millis(u64::from(ms));
+    let heartbeat = millis(settings.heartbeat_interval_ms);
+    check_range("heartbeat_interval", heartbeat, MIN_HEARTBEAT, MAX_ELECTION_TIMEOUT)?;
+    let election = millis(settings.election_timeout_ms);
+    let least = heartbeat * HEARTBEATS_PER_ELECTION;
+    check_range("election_timeout", election, least, MAX_ELECTION_TIMEOUT)?;
+    let values = 1..=CEILING_VALUE_BYTES;
+    let commands =
+        settings.max_value_bytes.saturating_add(COMMAND_OVERHEAD_BYTES)..=CEILING_COMMAND_BYTES;
+    if !values.contains(&settings.max_value_bytes)
+        || !commands.contains(&settings.max_command_bytes)
+        || settings.storage_limit_bytes == 0
+    {
+        return Err(Error::invalid(format!("the sizes are out of bounds: {settings:?}")));
+    }
+    if settings.format_level > FORMAT_LEVEL {
+        return Err(Error::invalid(format!(
+            "format level {} is unknown to the leader, which knows {FORMAT_LEVEL}",
+            settings.format_level
+        )));
+    }
+    Ok(())
 }
 
 /// Checks a duration and returns its milliseconds.

@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) use self::check::{CheckedConfig, Security, SecurityFiles};
+pub(crate) use self::check::{CheckedConfig, Security, SecurityFiles, check_settings};
 use crate::environment::Environment;
 use crate::options::Consistency;
 

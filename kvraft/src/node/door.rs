@@ -13,7 +13,7 @@ use openraft::async_runtime::watch::WatchReceiver;
 
 use super::core::{Core, Leader};
 use super::propose::Attempt;
-use crate::command::{FORMAT_LEVEL, Origin};
+use crate::command::{Command, FORMAT_LEVEL, Origin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::HexId;
 use crate::raft::{
@@ -112,9 +112,11 @@ impl Handler for Door {
 
     fn stream_append(
         &self,
+        from: &Hello,
         requests: BoxStream<'static, AppendRequest>,
     ) -> BoxStream<'static, Result<StreamAppendResult>> {
-        match self.core() {
+        let admitted = self.core().and_then(|core| core.check_sender(from).map(|()| core));
+        match admitted {
             Ok(core) => core
                 .raft
                 .stream_append(requests)
@@ -138,12 +140,13 @@ impl Handler for Door {
 
     fn install_snapshot(
         &self,
+        from: &Hello,
         vote: Vote,
         meta: SnapshotMeta,
         chunks: BoxStream<'static, Result<Bytes>>,
     ) -> BoxFuture<'static, Result<SnapshotResponse, Error>> {
-        let core = self.core();
-        async move { core?.install_snapshot(vote, meta, chunks).await }.boxed()
+        let admitted = self.core().and_then(|core| core.check_sender(from).map(|()| core));
+        async move { admitted?.install_snapshot(vote, meta, chunks).await }.boxed()
     }
 }
 
@@ -193,9 +196,17 @@ impl Core {
         }
     }
 
-    /// Lets only members speak raft, and before there are any those of the granted claim.
+    /// Lets only nodes of this cluster speak raft, and before there is one those of the granted
+    /// claim.
+    ///
+    /// The membership known here does not decide alone: a node that was away has yet to learn of
+    /// the members who bring it the news.
     pub(super) fn check_sender(&self, from: &Hello) -> Result<()> {
         let id = from.identity.node_id;
+        let own = self.registry.cluster_id();
+        if own.is_some() && own == from.cluster_id {
+            return Ok(());
+        }
         let claimed = || {
             self.registry.claim().is_some_and(|claim| claim.members.iter().any(|m| m.node_id == id))
         };
@@ -224,6 +235,11 @@ impl Core {
         timeout_ms: u32,
     ) -> Response {
         if let Err(error) = self.life.check() {
+            // Nothing was appended, whatever ended this node: another leader will take it.
+            let error = Error::unavailable(format!("this node does not serve: {error}"));
+            return Response::Failed(Failure::from(&error));
+        }
+        if let Err(error) = check_forwarded(command) {
             return Response::Failed(Failure::from(&error));
         }
         let deadline = self.deadline_in(timeout_ms);
@@ -300,6 +316,24 @@ impl Core {
     }
 }
 
+/// Refuses what no node forwards: a leader decides it by itself.
+fn check_forwarded(command: &Bytes) -> Result<()> {
+    // What cannot be decoded is refused with all other commands.
+    match Command::decode(command.clone()) {
+        Ok(Command::Found { .. } | Command::ExpireSessions { .. }) => {
+            Err(Error::refused("only a leader proposes this, by itself"))
+        }
+        Ok(
+            Command::Put { .. }
+            | Command::Delete { .. }
+            | Command::OpenSession { .. }
+            | Command::EndSession { .. }
+            | Command::ChangeSettings { .. },
+        )
+        | Err(_) => Ok(()),
+    }
+}
+
 /// Runs what waits for a disk where it holds no other task up.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
@@ -307,3 +341,7 @@ pub(super) async fn blocking<T: Send + 'static>(
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(Error::internal("a task was lost").with_source(error)))
 }
+
+#[cfg(test)]
+#[path = "door_tests.rs"]
+mod tests;

@@ -238,6 +238,8 @@ impl Core {
             self.leave(deadline).await;
         }
         self.life.advance(Stage::Closing);
+        // Raft and the last checkpoint wait for the log, which on a full disk waits for room.
+        self.log.hurry();
         let stopped = self.raft.shutdown().await;
         if let Some(transport) = &self.transport {
             transport.close(deadline).await;

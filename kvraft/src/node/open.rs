@@ -89,6 +89,7 @@ fn start_tasks(core: &Arc<Core>) -> JoinSet<()> {
     tasks.spawn(Arc::clone(core).find_cluster());
     tasks.spawn(Arc::clone(core).recover());
     tasks.spawn(Arc::clone(core).watch_state());
+    tasks.spawn(Arc::clone(core).withdraw());
     if core.held_until > core.now() {
         tasks.spawn(Arc::clone(core).release_hold());
     }

@@ -7,7 +7,9 @@ use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, RaftError};
 
 use super::backoff::Backoff;
 use super::core::{Core, Leader, peer};
+use super::session::Ticket;
 use crate::command::{Command, Origin, Outcome, Payload, Rejection, SessionId};
+use crate::config::check_settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::raft::{Member, TypeConfig};
 use crate::transport::{CallError, Failure, FailureReason, Peer, Request, Response};
@@ -45,17 +47,7 @@ impl Core {
     pub(super) async fn propose(&self, command: Command, deadline: Instant) -> Result<Outcome> {
         let bytes = command.encode();
         for _ in 0..MAX_RENEWALS {
-            self.open_session(deadline).await?;
-            let Some(ticket) = tokio::time::timeout_at(deadline.into(), self.session.ticket())
-                .await
-                .ok()
-                .flatten()
-            else {
-                return Err(Error::new(
-                    ErrorKind::Overloaded,
-                    "too many writes of this process are unfinished; slow down",
-                ));
-            };
+            let ticket = self.ticket(deadline).await?;
             let delivery = self.deliver(|| Some(ticket.origin()), &bytes, deadline).await;
             match delivery.result? {
                 Outcome::Rejected(Rejection::SessionExpired | Rejection::Stale)
@@ -78,6 +70,24 @@ impl Core {
         Err(Error::unavailable(
             "the cluster ended every session that was opened for this write; retry",
         ))
+    }
+
+    /// Takes a number of a session that the cluster knows.
+    async fn ticket(&self, deadline: Instant) -> Result<Ticket<'_>> {
+        loop {
+            self.open_session(deadline).await?;
+            match tokio::time::timeout_at(deadline.into(), self.session.ticket()).await {
+                Ok(Some(ticket)) => return Ok(ticket),
+                // Another command has found the session ended meanwhile.
+                Ok(None) => {}
+                Err(_) => {
+                    return Err(Error::new(
+                        ErrorKind::Overloaded,
+                        "too many writes of this process are unfinished; slow down",
+                    ));
+                }
+            }
+        }
     }
 
     /// Registers the session of this process, if the cluster does not know it yet.
@@ -157,7 +167,7 @@ impl Core {
                 }
             };
             if !backoff.pause(deadline, self.now()).await {
-                return Delivery { result: Err(settle(error, ambiguous)), ambiguous };
+                return Delivery { result: Err(settle(given_up(error), ambiguous)), ambiguous };
             }
         }
     }
@@ -252,8 +262,8 @@ impl Core {
         }
     }
 
-    /// Checks what the leader alone can know. Undecodable bytes must never enter the log: they
-    /// would stop every node.
+    /// Checks what the leader alone can know. Neither undecodable bytes nor settings that no node
+    /// could live by may ever enter the log: they would stop every node, for good.
     fn admit_command(&self, command: &Bytes) -> Result<()> {
         let decoded = Command::decode(command.clone())
             .map_err(|error| Error::invalid("the command cannot be decoded").with_source(error))?;
@@ -263,6 +273,9 @@ impl Core {
                 "the command has {} bytes, the cluster takes {limit}",
                 command.len()
             )));
+        }
+        if let Command::ChangeSettings { settings } | Command::Found { settings, .. } = &decoded {
+            check_settings(settings)?;
         }
         if decoded.frees_space() {
             return Ok(());
@@ -308,6 +321,27 @@ fn settle(error: Error, ambiguous: bool) -> Error {
         ));
     }
     error
+}
+
+/// Names what kept a write from a leader until its deadline: that another node is closed, or
+/// cannot be talked to, says nothing of that kind about this one.
+fn given_up(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Unavailable | ErrorKind::Overloaded | ErrorKind::Indeterminate => error,
+        ErrorKind::InvalidArgument
+        | ErrorKind::Conflict
+        | ErrorKind::Full
+        | ErrorKind::Compacted
+        | ErrorKind::Expired
+        | ErrorKind::Refused
+        | ErrorKind::Unauthorized
+        | ErrorKind::Closed
+        | ErrorKind::Storage
+        | ErrorKind::Corrupt
+        | ErrorKind::Internal => {
+            Error::unavailable(format!("no leader has taken the write in time: {error}"))
+        }
+    }
 }
 
 fn rejected(rejection: Rejection) -> Error {
@@ -371,4 +405,29 @@ fn not_written(error: ClientWriteError<TypeConfig>) -> Attempt {
 
 fn stopped(fatal: &Fatal<TypeConfig>) -> Error {
     Error::indeterminate(format!("this node stopped while the write was under way: {fatal}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_that_closes_or_cannot_be_reached_makes_a_write_unavailable_and_nothing_else() {
+        let kinds = [ErrorKind::Closed, ErrorKind::Unauthorized, ErrorKind::Refused];
+        for kind in kinds {
+            let error = given_up(Error::new(kind, "said another node"));
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            assert!(error.message().contains("said another node"), "{error}");
+        }
+        let busy = given_up(Error::new(ErrorKind::Overloaded, "busy"));
+        assert_eq!(busy.kind(), ErrorKind::Overloaded);
+    }
+
+    #[test]
+    fn after_a_lost_answer_even_a_definite_refusal_is_indeterminate() {
+        let error = settle(Error::new(ErrorKind::Full, "full"), true);
+        assert_eq!(error.kind(), ErrorKind::Indeterminate);
+        let error = settle(Error::new(ErrorKind::Full, "full"), false);
+        assert_eq!(error.kind(), ErrorKind::Full);
+    }
 }

@@ -1,9 +1,10 @@
 //! `Session` numbers the commands of this process, so that asking again never applies one twice.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::command::{MAX_UNFINISHED, Origin, SessionId};
 
@@ -11,8 +12,10 @@ use crate::command::{MAX_UNFINISHED, Origin, SessionId};
 #[derive(Debug)]
 pub(super) struct Session {
     numbers: Mutex<Numbers>,
-    /// Bounds the unfinished commands to what the cluster keeps of a session.
+    /// Bounds the unfinished commands, first come, first served.
     slots: Semaphore,
+    /// Wakes those for whom the oldest unfinished command was too far behind.
+    moved: Notify,
     /// Held while the session is being registered, so that it is registered once.
     pub(super) opening: tokio::sync::Mutex<()>,
 }
@@ -39,6 +42,7 @@ impl Session {
         Self {
             numbers: Mutex::new(Numbers::new(id)),
             slots: Semaphore::new(MAX_UNFINISHED),
+            moved: Notify::new(),
             opening: tokio::sync::Mutex::new(()),
         }
     }
@@ -61,18 +65,33 @@ impl Session {
         let mut numbers = self.lock();
         if numbers.id == ended {
             *numbers = Numbers::new(fresh);
+            drop(numbers);
+            self.moved.notify_waiters();
         }
     }
 
-    /// Takes the next number; waits while too many commands are unfinished.
+    /// Takes the next number of a registered session, or nothing if it is not registered now.
+    ///
+    /// Waits while too many commands are unfinished, and while the oldest of them is so far behind
+    /// that the cluster could not keep the outcomes of all that came after it.
     pub(super) async fn ticket(&self) -> Option<Ticket<'_>> {
         // The semaphore is never closed.
         let slot = self.slots.acquire().await.ok()?;
-        let mut numbers = self.lock();
-        let sequence = numbers.next;
-        numbers.next += 1;
-        numbers.unfinished.insert(sequence);
-        Some(Ticket { session: self, id: numbers.id, sequence, _slot: slot })
+        loop {
+            let mut moved = pin!(self.moved.notified());
+            // From here on no move is missed.
+            moved.as_mut().enable();
+            {
+                let mut numbers = self.lock();
+                if !numbers.registered {
+                    return None;
+                }
+                if let Some(sequence) = numbers.take() {
+                    return Some(Ticket { session: self, id: numbers.id, sequence, _slot: slot });
+                }
+            }
+            moved.await;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Numbers> {
@@ -83,6 +102,21 @@ impl Session {
 impl Numbers {
     const fn new(id: SessionId) -> Self {
         Self { id, registered: false, next: 1, unfinished: BTreeSet::new() }
+    }
+
+    fn oldest(&self) -> u64 {
+        self.unfinished.first().copied().unwrap_or(self.next)
+    }
+
+    /// Takes the next number, unless its outcome would be one too many for the cluster to keep.
+    fn take(&mut self) -> Option<u64> {
+        if self.next - self.oldest() >= MAX_UNFINISHED as u64 {
+            return None;
+        }
+        let sequence = self.next;
+        self.next += 1;
+        self.unfinished.insert(sequence);
+        Some(sequence)
     }
 }
 
@@ -103,8 +137,14 @@ impl Ticket<'_> {
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         let mut numbers = self.session.lock();
-        if numbers.id == self.id {
-            numbers.unfinished.remove(&self.sequence);
+        if numbers.id != self.id {
+            return;
+        }
+        let before = numbers.oldest();
+        numbers.unfinished.remove(&self.sequence);
+        if numbers.oldest() != before {
+            drop(numbers);
+            self.session.moved.notify_waiters();
         }
     }
 }
@@ -119,9 +159,15 @@ mod tests {
         session.ticket().now_or_never().flatten().expect("a free slot")
     }
 
+    fn registered(id: SessionId) -> Session {
+        let session = Session::new(id);
+        session.registered(id);
+        session
+    }
+
     #[test]
     fn done_below_stays_at_the_oldest_unfinished_command() {
-        let session = Session::new(SessionId(1));
+        let session = registered(SessionId(1));
         let (first, second) = (ticket(&session), ticket(&session));
         assert_eq!((second.origin().sequence, second.origin().done_below), (2, 1));
         drop(first);
@@ -130,10 +176,11 @@ mod tests {
 
     #[test]
     fn a_renewed_session_starts_again_and_old_tickets_do_not_disturb_it() {
-        let session = Session::new(SessionId(1));
+        let session = registered(SessionId(1));
         let old = ticket(&session);
         session.renew(SessionId(1), SessionId(2));
         session.renew(SessionId(1), SessionId(3));
+        session.registered(SessionId(2));
         let new = ticket(&session);
         assert_eq!((new.session(), new.origin().sequence), (SessionId(2), 1));
         drop(old);
@@ -141,11 +188,33 @@ mod tests {
     }
 
     #[test]
-    fn a_command_beyond_the_bound_waits_for_a_finished_one() {
-        let session = Session::new(SessionId(1));
+    fn a_command_beyond_the_bound_waits_for_the_oldest_to_finish() {
+        let session = registered(SessionId(1));
         let mut tickets: Vec<_> = (0..MAX_UNFINISHED).map(|_| ticket(&session)).collect();
         assert!(session.ticket().now_or_never().is_none());
-        tickets.pop();
+        drop(tickets.remove(0));
         assert!(session.ticket().now_or_never().is_some());
+    }
+
+    #[test]
+    fn a_command_that_does_not_end_holds_back_those_whose_outcome_could_not_be_kept() {
+        let session = registered(SessionId(1));
+        let slow = ticket(&session);
+        for _ in 1..MAX_UNFINISHED {
+            drop(ticket(&session));
+        }
+        let mut waiting = Box::pin(session.ticket());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        drop(slow);
+        let late = waiting.now_or_never().flatten().expect("the oldest has ended");
+        let origin = late.origin();
+        assert!(origin.sequence - origin.done_below < MAX_UNFINISHED as u64);
+    }
+
+    #[test]
+    fn a_renewed_session_gives_no_number_before_the_cluster_knows_it() {
+        let session = registered(SessionId(1));
+        session.renew(SessionId(1), SessionId(2));
+        assert!(session.ticket().now_or_never().expect("it does not wait").is_none());
     }
 }

@@ -122,6 +122,18 @@ impl Core {
         }
     }
 
+    /// Takes a node that may not serve out of consensus too: a leader that takes no calls would
+    /// hold its whole cluster up, and a copy of a disk must not vote.
+    pub(super) async fn withdraw(self: Arc<Self>) {
+        self.life.ended().await;
+        if self.life.failure().is_none() {
+            return;
+        }
+        if let Err(error) = self.raft.shutdown().await {
+            tracing::warn!(%error, "raft did not stop");
+        }
+    }
+
     /// Finds out, once, that everything acknowledged before the start is applied here; only then
     /// this node is ready.
     pub(super) async fn recover(self: Arc<Self>) {

@@ -133,6 +133,12 @@ impl LogStore {
         self.submit(Operation::Barrier)?.await
     }
 
+    /// Has a full disk fail what waits for room, instead of holding up a node that closes: whoever
+    /// waits for the log waits in the same line.
+    pub(crate) fn hurry(&self) {
+        self.0.writer.queue().hurry();
+    }
+
     /// Makes what waits durable and ends the writer. Blocks for as long as the disk takes; a full
     /// disk does not hold it up.
     pub(crate) fn close(&self) {

@@ -120,6 +120,8 @@ struct Line {
     waiting: VecDeque<Queued>,
     sequence: u64,
     closing: bool,
+    /// Nobody waits for room on the disk any more.
+    hurried: bool,
     failed: Option<Error>,
 }
 
@@ -213,14 +215,21 @@ impl LogQueue {
         })
     }
 
-    /// Waits `patience`, or less if the line is closing; returns whether it is.
+    /// Ends the wait for room on a full disk, now or later, as closing does; what has room is
+    /// still taken.
+    pub(super) fn hurry(&self) {
+        lock(&self.line).hurried = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits `patience`, or less if there is no time for it; returns whether there is none.
     pub(super) fn pause(&self, patience: Duration) -> bool {
         let line = lock(&self.line);
         let (line, _) = self
             .changed
-            .wait_timeout_while(line, patience, |line| !line.closing)
+            .wait_timeout_while(line, patience, |line| !line.closing && !line.hurried)
             .unwrap_or_else(PoisonError::into_inner);
-        line.closing
+        line.closing || line.hurried
     }
 
     /// Lets nothing more in; what waits is still done.

@@ -227,6 +227,25 @@ async fn closing_on_a_full_disk_does_not_hang() {
 }
 
 #[tokio::test]
+async fn a_node_that_closes_does_not_wait_for_room_on_a_full_disk() {
+    let disk = SimDisk::default();
+    let (log, _) = sim_log(&disk);
+    append(&log, [entry(1, 0)]).await;
+    disk.fail_writes(std::iter::repeat_n(io::ErrorKind::StorageFull, 10_000));
+    let lost = submit(&log, [entry(1, 1)]).await;
+    let barrier = std::thread::spawn({
+        let log = log.clone();
+        move || log.flush()
+    });
+    disk.wait_for_tries(3);
+    log.hurry();
+    assert!(lost.await.is_err());
+    assert!(barrier.join().unwrap().is_err(), "a last checkpoint would wait for it");
+    log.close();
+    assert_eq!(disk.durable().entries.len(), 1);
+}
+
+#[tokio::test]
 async fn an_append_waits_while_the_queue_is_full() {
     let disk = SimDisk::default();
     disk.stall();

@@ -51,12 +51,14 @@ pub(crate) trait Handler: Send + Sync + 'static {
     /// Answers appends in order; an error is told to the peer and ends the stream.
     fn stream_append(
         &self,
+        from: &Hello,
         requests: BoxStream<'static, AppendRequest>,
     ) -> BoxStream<'static, Result<StreamAppendResult>>;
 
     /// Receives and installs a snapshot; an error among the chunks means that it came in part.
     fn install_snapshot(
         &self,
+        from: &Hello,
         vote: Vote,
         meta: SnapshotMeta,
         chunks: BoxStream<'static, Result<Bytes>>,
@@ -173,10 +175,10 @@ impl Server {
             Ok(Ok(request)) if peer.role == HelloRole::Client && !request.is_for_clients() => {
                 Error::refused("a client has no part in consensus")
             }
-            Ok(Ok(Request::StreamAppend)) => return self.answer_appends(send, recv).await,
+            Ok(Ok(Request::StreamAppend)) => return self.answer_appends(peer, send, recv).await,
             Ok(Ok(Request::Snapshot { vote, meta })) => {
                 let chunks = snapshot_chunks(recv);
-                let response = match self.handler.install_snapshot(vote, meta, chunks).await {
+                let response = match self.handler.install_snapshot(peer, vote, meta, chunks).await {
                     Ok(response) => Response::SnapshotInstalled(response),
                     Err(error) => Response::Failed(Failure::from(&error)),
                 };
@@ -199,8 +201,8 @@ impl Server {
         respond(&mut send, &Response::Failed(Failure::from(&failed))).await;
     }
 
-    async fn answer_appends(&self, mut send: SendStream, recv: RecvStream) {
-        let mut results = self.handler.stream_append(append_requests(recv));
+    async fn answer_appends(&self, peer: &Hello, mut send: SendStream, recv: RecvStream) {
+        let mut results = self.handler.stream_append(peer, append_requests(recv));
         while let Some(result) = results.next().await {
             let (response, last) = match result {
                 Ok(result) => (Response::StreamAppend(result), false),

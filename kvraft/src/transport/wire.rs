@@ -40,7 +40,7 @@ pub(super) fn append_frame(kind: u8, request: &AppendRequest) -> Bytes {
 }
 
 pub(super) fn read_append_request(reader: &mut Reader) -> Decoded<AppendRequest> {
-    Ok(AppendRequest {
+    let request = AppendRequest {
         vote: record::read_vote(reader)?,
         prev_log_id: read_log_id_option(reader)?,
         leader_commit: read_log_id_option(reader)?,
@@ -48,7 +48,27 @@ pub(super) fn read_append_request(reader: &mut Reader) -> Decoded<AppendRequest>
             let index = r.u64()?;
             record::read_entry_body(index, r.bytes()?)
         })?,
-    })
+    };
+    check_consecutive(&request)?;
+    Ok(request)
+}
+
+/// Raft takes it for granted that entries follow each other; a log with a gap stops the node.
+fn check_consecutive(request: &AppendRequest) -> Decoded<()> {
+    let mut before = request.prev_log_id;
+    for entry in &request.entries {
+        let id = entry.log_id;
+        let next = match before {
+            Some(before) => before.index().checked_add(1),
+            None => Some(0),
+        };
+        if next != Some(id.index()) || before.is_some_and(|before| before.leader_id > id.leader_id)
+        {
+            return Err(DecodeError::new(format!("entry {id} does not follow {before:?}")));
+        }
+        before = Some(id);
+    }
+    Ok(())
 }
 
 pub(super) fn put_append_response(out: &mut BytesMut, response: &AppendResponse) {

@@ -12,7 +12,7 @@ use crate::command::{Origin, Outcome, SessionId, Settings};
 use crate::error::ErrorKind;
 use crate::identity::{Claim, ClaimedMember};
 use crate::raft::{
-    Member, Membership, StoredMembership, TransferError, TransferRequest, VoteRequest,
+    LogId, Member, Membership, StoredMembership, TransferError, TransferRequest, VoteRequest,
 };
 
 fn hex(bytes: &[u8]) -> String {
@@ -194,6 +194,32 @@ fn the_bytes_of_greetings_and_snapshot_parts_are_golden() {
     assert_eq!(hex(&chunk.encode()), "000000021a7879");
     assert_eq!(SnapshotPart::decode(unframed(&chunk.encode())).unwrap(), chunk);
     assert_eq!(hex(&SnapshotPart::End.encode()), "000000001b");
+}
+
+#[test]
+fn an_append_whose_entries_do_not_follow_each_other_is_refused() {
+    let id = LogId::new_term_index;
+    let append = |prev_log_id, ids: &[LogId]| {
+        let entries = ids
+            .iter()
+            .map(|id| openraft::Entry { log_id: *id, payload: openraft::EntryPayload::Blank });
+        let request = AppendRequest {
+            vote: vote(),
+            prev_log_id,
+            entries: entries.collect(),
+            leader_commit: None,
+        };
+        Request::decode(unframed(&Request::Append(request).encode()))
+    };
+    append(None, &[id(0, 0), id(1, 1)]).unwrap();
+    append(Some(id(1, 4)), &[id(1, 5), id(2, 6)]).unwrap();
+    append(Some(id(1, 4)), &[]).unwrap();
+    append(None, &[id(1, 1)]).unwrap_err();
+    append(Some(id(1, 4)), &[id(1, 6)]).unwrap_err();
+    append(Some(id(1, 4)), &[id(1, 5), id(1, 7)]).unwrap_err();
+    append(Some(id(1, 4)), &[id(1, 4)]).unwrap_err();
+    append(Some(id(2, 4)), &[id(1, 5)]).unwrap_err();
+    append(Some(id(1, u64::MAX)), &[id(1, 0)]).unwrap_err();
 }
 
 #[test]

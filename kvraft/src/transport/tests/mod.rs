@@ -140,6 +140,7 @@ impl Handler for Arc<Fake> {
 
     fn stream_append(
         &self,
+        _from: &Hello,
         mut requests: BoxStream<'static, AppendRequest>,
     ) -> BoxStream<'static, Result<StreamAppendResult>> {
         let (queue, answers) = mpsc::channel(256);
@@ -166,6 +167,7 @@ impl Handler for Arc<Fake> {
 
     fn install_snapshot(
         &self,
+        _from: &Hello,
         vote: Vote,
         _meta: SnapshotMeta,
         mut chunks: BoxStream<'static, Result<Bytes>>,
