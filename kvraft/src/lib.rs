@@ -49,8 +49,8 @@
 //! # The leader
 //!
 //! At any time at most one member *leads*: it puts all writes into one order, the *log*, which the
-//! others follow. When it is lost they elect another, in about twice the longest
-//! [`election_timeout`](Config::election_timeout). You need not find it: every member takes every
+//! others follow. When it is lost they elect another, within three to four times the
+//! [`election_timeout`](Config::election_timeout): in less than a second by default. You need not find it: every member takes every
 //! call, sends what only the leader can do to it, and asks again when it changes.
 //! [`ReplicatedMap::status`] says who leads; [`ReplicatedMap::close`] hands leadership over first,
 //! so that restarting members one after another shows no failed write.
