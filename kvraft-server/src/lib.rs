@@ -45,8 +45,37 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // As above.
-            drop(writeln!(std::io::stderr(), "kvraft-server: {error:#}"));
+            drop(writeln!(std::io::stderr(), "kvraft-server: {}", told(&error)));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Tells an error with its causes, each once: some say theirs themselves.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
+        if told.is_empty() {
+            cause
+        } else if told.ends_with(&cause) {
+            told
+        } else {
+            format!("{told}: {cause}")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::told;
+
+    #[test]
+    fn a_cause_that_is_told_already_is_not_told_again() {
+        let inner = || Err::<(), _>(std::io::Error::other("on fire"));
+        let plain = inner().context("the disk failed").unwrap_err();
+        assert_eq!(told(&plain), "the disk failed: on fire");
+        let verbose = inner().context("the disk failed: on fire").unwrap_err();
+        assert_eq!(told(&verbose), "the disk failed: on fire");
     }
 }

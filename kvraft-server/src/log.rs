@@ -7,9 +7,8 @@ use crate::settings::LogFormat;
 
 /// Starts logging what `filter` names.
 pub(crate) fn start(filter: &str, format: LogFormat) -> Result<()> {
-    let filter = EnvFilter::try_new(filter).with_context(|| {
-        format!("log {filter:?} is not a filter such as info or info,kvraft=debug")
-    })?;
+    let filter = EnvFilter::try_new(filter)
+        .with_context(|| format!("log {filter:?} is not a filter such as info,openraft=warn"))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Text => {

@@ -93,6 +93,22 @@ impl fmt::Display for ErrorKind {
 /// Why a call failed, and what to do next.
 ///
 /// Act on [`Error::kind`]; the text is for people and may change in any release.
+///
+/// ```
+/// # futures_executor::block_on(async {
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let map = kvraft::ReplicatedMap::open(kvraft::Config::new(dir.path())).await.unwrap();
+/// use kvraft::ErrorKind;
+///
+/// let error = map.put("", "a key has at least one byte").await.unwrap_err();
+/// match error.kind() {
+///     ErrorKind::Unavailable | ErrorKind::Overloaded => println!("nothing happened: try again"),
+///     ErrorKind::Indeterminate => println!("read back whether it was applied"),
+///     _ => println!("{error}"),
+/// }
+/// assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+/// # });
+/// ```
 #[derive(Clone)]
 pub struct Error {
     kind: ErrorKind,

@@ -36,6 +36,20 @@ impl FromStr for Consistency {
 }
 
 /// What a read may ask for. The default takes everything from the [`Config`](crate::Config).
+///
+/// ```
+/// # futures_executor::block_on(async {
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let map = kvraft::ReplicatedMap::open(kvraft::Config::new(dir.path())).await?;
+/// use kvraft::{Consistency, ReadOptions};
+///
+/// let revision = map.put("k", "v").await?;
+/// // No network, and never older than the write above.
+/// let own = ReadOptions::new().consistency(Consistency::Local).min_revision(revision);
+/// let entry = map.get_with("k", own).await?.expect("it was put");
+/// assert_eq!(entry.revision, revision);
+/// # Ok::<(), kvraft::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReadOptions {
     pub(crate) consistency: Option<Consistency>,
@@ -74,6 +88,19 @@ impl ReadOptions {
 }
 
 /// What a write may ask for. The default takes everything from the [`Config`](crate::Config).
+///
+/// ```
+/// # futures_executor::block_on(async {
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let map = kvraft::ReplicatedMap::open(kvraft::Config::new(dir.path())).await?;
+/// use std::time::Duration;
+/// use kvraft::WriteOptions;
+///
+/// let patient = WriteOptions::new().timeout(Duration::from_secs(30));
+/// let first = map.put_with("k", "v", patient).await?;
+/// assert!(!first.replaced);
+/// # Ok::<(), kvraft::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WriteOptions {
     pub(crate) timeout: Option<Duration>,
@@ -125,7 +152,27 @@ pub struct Entry {
     pub created: u64,
 }
 
-/// A range of keys, ordered bytewise.
+/// A range of keys, ordered bytewise. Each method narrows it.
+///
+/// ```
+/// # futures_executor::block_on(async {
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let map = kvraft::ReplicatedMap::open(kvraft::Config::new(dir.path())).await?;
+/// use kvraft::{KeyRange, ScanOptions};
+///
+/// for key in ["a/1", "a/2", "a/3", "b/1"] {
+///     map.put(key, "").await?;
+/// }
+/// // Page by page: go on after the last key.
+/// let two = ScanOptions::new().limit(2).keys_only();
+/// let first = map.page(KeyRange::prefix("a/"), two).await?;
+/// assert!(first.more);
+/// let last = &first.entries[1].key;
+/// let rest = map.page(KeyRange::prefix("a/").after(last), two).await?;
+/// assert_eq!(rest.entries[0].key, "a/3");
+/// assert!(!rest.more);
+/// # Ok::<(), kvraft::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRange {
     pub(crate) start: Bound<Bytes>,

@@ -53,6 +53,17 @@ pub struct MemberStatus {
 }
 
 /// What a node says of itself. Known locally; a leader that has just been deposed may not know yet.
+///
+/// ```
+/// # futures_executor::block_on(async {
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let map = kvraft::ReplicatedMap::open(kvraft::Config::new(dir.path())).await?;
+/// map.wait_ready(std::time::Duration::from_secs(10)).await?;
+/// let status = map.status();
+/// assert!(status.ready && status.is_leader());
+/// assert_eq!(status.leader.as_deref(), Some("node"));
+/// # Ok::<(), kvraft::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Status {
     /// The name of this node.

@@ -60,8 +60,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut story =
         Story { cluster: &mut cluster, files: &files, clients: options.clients, stop: &stop };
     tell(&mut story, &dir)?;
+    let stays = !options.once && std::io::stdout().is_terminal();
+    say(if stays { "Try:" } else { "On a terminal the nodes would stay up, to try:" })?;
     say(&to_try(&cluster, &files))?;
-    if !options.once && std::io::stdout().is_terminal() {
+    if stays {
         say("The three nodes stay up until Ctrl-C.")?;
         stop.wait();
     }
@@ -118,7 +120,7 @@ fn to_try(cluster: &Cluster, files: &[File]) -> String {
     let url = |at: usize| urls.get(at).map_or("", String::as_str);
     let first = files.first().map_or(&b"greeting"[..], |file| &file.key);
     format!(
-        "Try:\n  curl {}/status\n  curl '{}/keys?limit=5'\n  curl '{}?raw'\n  \
+        "  curl {}/status\n  curl '{}/keys?limit=5'\n  curl '{}?raw'\n  \
          curl -X PUT --data-binary hello {}/key/greeting\n  curl {}/key/greeting\n",
         url(0),
         url(1),

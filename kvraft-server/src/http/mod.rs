@@ -71,9 +71,9 @@ impl App {
     }
 }
 
-/// Answers with a JSON document.
+/// Answers with a JSON document, on a line of its own for those who read it in a terminal.
 fn json(document: &Value) -> Response {
-    let mut response = Response::new(Body::from(document.to_string()));
+    let mut response = Response::new(Body::from(format!("{document}\n")));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

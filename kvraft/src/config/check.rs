@@ -23,7 +23,7 @@ const MIN_HEARTBEAT: Duration = Duration::from_millis(10);
 const HEARTBEATS_PER_ELECTION: u32 = 4;
 /// Longest election timeout; anything longer is an outage.
 const MAX_ELECTION_TIMEOUT: Duration = Duration::from_secs(60);
-/// Longest timeout of one call (1 h): far below the life of a session.
+/// Longest timeout of one call: far below the life of a session.
 const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// Room that a command needs around one value: its key, its tags, its session.
 const COMMAND_OVERHEAD_BYTES: u32 = 64 << 10;

@@ -56,9 +56,9 @@ impl ReplicatedMap {
     /// ([`wait_ready`](Self::wait_ready) waits for one, and every call does by itself).
     ///
     /// # Errors
-    /// `InvalidArgument` for a wrong setting, `Refused` if the directory is in use or belongs to
-    /// another node, `Corrupt` if its bytes cannot be trusted or are of a newer format,
-    /// `Storage` if the disk or the socket fails.
+    /// `InvalidArgument` for a wrong setting or an address that cannot be bound, `Refused` if the
+    /// directory is in use, belongs to another node or is of a newer format, `Corrupt` if its bytes
+    /// cannot be trusted, `Storage` if the disk fails.
     ///
     /// # Cancel safety
     /// Dropping the future stops the node that was being opened.

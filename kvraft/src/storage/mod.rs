@@ -86,8 +86,8 @@ impl Storage {
     /// log gets its own, so that a directory whose birth was cut short is recognised and completed.
     ///
     /// # Errors
-    /// `Refused` if the directory is in use or is another node's, `Corrupt` if its bytes cannot be
-    /// trusted or are of a newer format, `Storage` if the disk fails.
+    /// `Refused` if the directory is in use, is another node's or of a newer format, `Corrupt` if
+    /// its bytes cannot be trusted, `Storage` if the disk fails.
     pub(crate) fn open(options: &StorageOptions, environment: &Environment) -> Result<Self> {
         let dir = Arc::new(DataDir::open(&options.data_dir)?);
         let pressure = DiskPressure::default();
