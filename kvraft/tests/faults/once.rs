@@ -92,6 +92,7 @@ async fn writers_under_a_leader_that_is_cut_off_again_and_again_lose_and_double_
         let rest = cluster.others(leader);
         let next = cluster.leader_among(&rest).await;
         cluster.network.heal();
+        cluster.network.lose(10);
         cluster.leader().await;
         eventually("the next leader applies more", async || {
             (cluster.map(next).status().revision > revision + 8).then_some(())

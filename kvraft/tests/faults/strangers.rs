@@ -79,6 +79,7 @@ async fn a_node_with_another_secret_is_told_that_it_is_unauthorized_and_the_othe
     cluster.map(rest[0]).put("k", "v").await.unwrap();
     assert_eq!(cluster.map(rest[1]).get("k").await.unwrap().unwrap(), "v");
     stranger.store(usize::MAX, Ordering::Relaxed);
-    cluster.restart(node).await;
+    cluster.close(node).await;
+    cluster.open(node).await.wait_ready(PATIENCE).await.unwrap();
     assert_eq!(cluster.map(node).get("k").await.unwrap().unwrap(), "v");
 }
