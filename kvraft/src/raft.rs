@@ -1,13 +1,17 @@
 //! `TypeConfig` spells openraft's generics once; the rest of the crate uses these aliases.
 
 use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::fmt;
 use std::io;
 
 use bytes::Bytes;
+use openraft::errors::ErrorSource;
 use openraft::impls::leader_id_std;
 use openraft::type_config::alias;
 
 use crate::command::{Outcome, Payload};
+use crate::error::Error;
 
 openraft::declare_raft_types!(
     pub(crate) TypeConfig:
@@ -18,6 +22,7 @@ openraft::declare_raft_types!(
         Term = u64,
         // One leader a term, as in the paper: a log id is then (term, index).
         LeaderId = leader_id_std::LeaderId<u64, u64>,
+        ErrorSource = StoreFailure,
 );
 
 pub(crate) type LogId = alias::LogIdOf<TypeConfig>;
@@ -37,6 +42,54 @@ pub(crate) type SnapshotResponse = openraft::raft::SnapshotResponse<TypeConfig>;
 pub(crate) type TransferRequest = openraft::raft::TransferLeaderRequest<TypeConfig>;
 pub(crate) type TransferError = openraft::raft::TransferLeaderError<TypeConfig>;
 pub(crate) type TransferResponse = openraft::raft::TransferLeaderResponse<TypeConfig>;
+
+/// Why a store stopped raft: our own error, whose kind tells damage from a disk that failed.
+#[derive(Debug, Clone)]
+pub(crate) struct StoreFailure(Error);
+
+impl StoreFailure {
+    /// Returns the error of the store among the causes of `error`, which is how raft ended.
+    pub(crate) fn behind(error: &(dyn StdError + 'static)) -> Option<Error> {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if let Some(Self(own)) = error.downcast_ref() {
+                return Some(own.clone());
+            }
+            cause = error.source();
+        }
+        None
+    }
+}
+
+impl PartialEq for StoreFailure {
+    fn eq(&self, other: &Self) -> bool {
+        (self.0.kind(), self.0.message()) == (other.0.kind(), other.0.message())
+    }
+}
+
+impl Eq for StoreFailure {}
+
+impl fmt::Display for StoreFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for StoreFailure {}
+
+impl ErrorSource for StoreFailure {
+    /// The stores wrap our errors as those of `io`, since openraft asks for these.
+    fn from_error<E: StdError + 'static>(error: &E) -> Self {
+        let error: &(dyn StdError + 'static) = error;
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let own = inner.and_then(|inner| inner.downcast_ref::<Error>());
+        Self(own.cloned().unwrap_or_else(|| Error::storage(error.to_string())))
+    }
+
+    fn from_string(text: impl ToString) -> Self {
+        Self(Error::storage(text.to_string()))
+    }
+}
 
 /// What the membership records of each member, beside its node id.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -75,4 +128,21 @@ pub(crate) const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
 pub(crate) struct StagedState {
     /// Storage's hold on the directory: it removes what was never installed when it is dropped.
     pub(crate) hold: Box<dyn std::any::Any + Send + Sync>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn raft_ends_with_the_error_of_its_store() {
+        let damage = io::Error::other(Error::corrupt("entry 5 is damaged"));
+        let source = StoreFailure::from_error(&damage);
+        let fatal = openraft::StorageError::<TypeConfig>::read_logs(source);
+        let error = StoreFailure::behind(&fatal).unwrap();
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Corrupt, "entry 5 is damaged"));
+        let foreign = StoreFailure::from_error(&io::Error::other("on fire"));
+        assert_eq!(foreign.0.kind(), ErrorKind::Storage);
+    }
 }

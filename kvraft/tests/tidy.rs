@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("codec", &[]),
     ("environment", &[]),
     ("command", &["codec"]),
-    ("raft", &["command"]),
+    ("raft", &["command", "error"]),
     ("record", &["codec", "command", "raft"]),
     ("identity", &["codec", "command", "raft", "record"]),
     ("metrics", &[]),

@@ -38,6 +38,7 @@ impl Core {
             let now = self.now();
             backoff.pause(now + HELLO_PATIENCE, now).await;
         }
+        self.set_obstacle("");
     }
 
     async fn try_to_found(&self) -> Result<()> {
@@ -126,6 +127,10 @@ impl Core {
                 }
                 Err(error) => {
                     tracing::debug!(address, %error, "did not answer a greeting");
+                    if error.kind() == ErrorKind::Unauthorized {
+                        // It may pass, as secrets and certificates are exchanged.
+                        self.set_obstacle(format!("{}: {error}", error.kind()));
+                    }
                     silent.insert(address);
                 }
             }

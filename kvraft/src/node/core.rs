@@ -47,7 +47,7 @@ pub(super) struct Core {
     /// Until then this node neither votes nor campaigns, since before its start it may have
     /// confirmed a leader's lease.
     pub(super) held_until: Instant,
-    /// What the search for a cluster waits for, in words.
+    /// What keeps this node from its cluster, in words; empty if it knows nothing.
     obstacle: Mutex<Arc<str>>,
 }
 
@@ -182,16 +182,19 @@ impl Core {
 
     pub(super) fn no_leader(&self) -> Error {
         let initialised = self.view().applied().is_some() || self.raft_has_members();
-        if initialised {
-            return Error::unavailable(
-                "no leader is known: fewer than a majority of the voters reach each other; retry, and check that they run",
-            );
-        }
         let obstacle = self.obstacle.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Error::unavailable(format!("no leader yet: {obstacle}"))
+        if !initialised {
+            return Error::unavailable(format!("no leader yet: {obstacle}"));
+        }
+        let why = if obstacle.is_empty() {
+            "fewer than a majority of the voters reach each other; retry, and check that they run"
+        } else {
+            &*obstacle
+        };
+        Error::unavailable(format!("no leader is known: {why}"))
     }
 
-    /// Says in words what the search for a cluster waits for.
+    /// Says in words what keeps this node from its cluster.
     pub(super) fn set_obstacle(&self, obstacle: impl Into<Arc<str>>) {
         *self.obstacle.lock().unwrap_or_else(PoisonError::into_inner) = obstacle.into();
     }

@@ -14,6 +14,7 @@ use super::session::Session;
 use crate::command::{SessionId, Settings};
 use crate::config::CheckedConfig;
 use crate::error::{Error, Result};
+use crate::raft::StoreFailure;
 use crate::storage::{Storage, StorageOptions};
 use crate::transport::{Network, Transport, TransportOptions};
 
@@ -45,10 +46,11 @@ pub(super) async fn open(config: CheckedConfig) -> Result<Opened> {
     let node_id = registry.identity().node_id;
     let raft = Raft::new(node_id, raft_config, network, log.clone(), state.state_machine())
         .await
-        .map_err(|fatal| {
-        Error::storage("the log and the state of this node do not fit together, or cannot be read")
-            .with_source(fatal)
-    })?;
+        .map_err(|fatal| match StoreFailure::behind(&fatal) {
+            Some(error) => error.context("the log cannot be replayed"),
+            None => Error::storage("the log and the state of this node do not fit together")
+                .with_source(fatal),
+        })?;
     let session = config
         .environment
         .random_u128()

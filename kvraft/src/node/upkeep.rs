@@ -11,6 +11,7 @@ use super::life::Stage;
 use super::propose::Attempt;
 use crate::command::Command;
 use crate::error::{Error, Result};
+use crate::raft::StoreFailure;
 
 /// How often a node looks after itself.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -51,10 +52,10 @@ impl Core {
         if let Some(fatal) = stopped
             && !self.is_closing()
         {
-            self.life.fail(
+            self.life.fail(StoreFailure::behind(&fatal).unwrap_or_else(|| {
                 Error::storage("the disk of this node failed; see the log, repair it and restart")
-                    .with_source(fatal),
-            );
+                    .with_source(fatal)
+            }));
         }
     }
 
@@ -142,6 +143,7 @@ impl Core {
             let deadline = self.now() + self.config.request_timeout;
             match self.read_barrier(deadline).await {
                 Ok(()) => {
+                    self.set_obstacle("");
                     self.life.advance(Stage::Serving);
                     break;
                 }

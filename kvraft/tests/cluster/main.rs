@@ -10,7 +10,9 @@
 
 mod bootstrap;
 mod election;
+#[path = "../common/harness.rs"]
 mod harness;
+#[path = "../common/network.rs"]
 mod network;
 mod partition;
 mod replication;

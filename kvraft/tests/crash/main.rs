@@ -8,51 +8,20 @@
     reason = "a test that cannot go on has failed; its helpers are no interface"
 )]
 
+#[path = "../common/process.rs"]
 mod process;
+#[path = "../common/trio.rs"]
+mod trio;
 
 use std::collections::BTreeMap;
 
-use process::{Process, free_addresses, settings};
+use process::Process;
 use tempfile::TempDir;
-
-struct Trio {
-    dir: TempDir,
-    addresses: Vec<std::net::SocketAddr>,
-    processes: Vec<Process>,
-}
-
-impl Trio {
-    fn start() -> Self {
-        let dir = TempDir::new().unwrap();
-        let addresses = free_addresses(3);
-        let mut trio = Self { dir, addresses, processes: Vec::new() };
-        for n in 0..3 {
-            let process = trio.open(n);
-            trio.processes.push(process);
-        }
-        trio.all_ready();
-        trio
-    }
-
-    fn open(&self, n: usize) -> Process {
-        Process::start(&settings(self.dir.path(), &self.addresses, n)).expect("it opens")
-    }
-
-    fn all_ready(&mut self) {
-        for process in &mut self.processes {
-            assert_eq!(process.ask("ready"), "ok ready");
-        }
-    }
-
-    fn leader(&mut self) -> usize {
-        let leads = |process: &mut Process| process.ask("status").starts_with("ok leader");
-        (0..3).find(|n| leads(&mut self.processes[*n])).expect("a leader")
-    }
-}
+use trio::{SECRET, Trio};
 
 #[test]
 fn a_cluster_killed_whole_has_every_acknowledged_write_after_the_restart() {
-    let mut trio = Trio::start();
+    let mut trio = Trio::start(&[SECRET]);
     let mut sent = BTreeMap::new();
     for round in 0..120 {
         let node = round % 3;
@@ -84,7 +53,7 @@ fn a_cluster_killed_whole_has_every_acknowledged_write_after_the_restart() {
 
 #[test]
 fn a_killed_leader_is_replaced_and_comes_back() {
-    let mut trio = Trio::start();
+    let mut trio = Trio::start(&[SECRET]);
     for n in 0..30 {
         assert!(trio.processes[n % 3].ask(&format!("put k{n} v{n}")).starts_with("ok"));
     }

@@ -8,11 +8,13 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A member with its own pid.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     input: ChildStdin,
     answers: Receiver<(u64, String)>,
@@ -22,14 +24,19 @@ pub struct Process {
 
 impl Process {
     /// Starts the example with these settings and waits until it has opened its directory.
-    pub fn start(settings: &[(&str, String)]) -> Result<Self, String> {
-        let mut process = Self::spawn(settings);
+    pub(crate) fn start(settings: &[(&str, String)]) -> Result<Self, String> {
+        Self::start_by(Command::new(member()), settings)
+    }
+
+    /// The same by a command that runs the example at its end, in the same process.
+    pub(crate) fn start_by(command: Command, settings: &[(&str, String)]) -> Result<Self, String> {
+        let mut process = Self::spawn(command, settings);
         let opened = process.wait(0);
         if opened == "ok open" { Ok(process) } else { Err(opened) }
     }
 
-    fn spawn(settings: &[(&str, String)]) -> Self {
-        let mut child = Command::new(member())
+    fn spawn(mut command: Command, settings: &[(&str, String)]) -> Self {
+        let mut child = command
             .args(settings.iter().map(|(name, value)| format!("{name}={value}")))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -51,20 +58,20 @@ impl Process {
     }
 
     /// Sends a command and returns its number, without waiting for the answer.
-    pub fn send(&mut self, command: &str) -> u64 {
+    pub(crate) fn send(&mut self, command: &str) -> u64 {
         self.sent += 1;
         // A child that was killed answers nothing; the caller sees that when it waits.
         drop(writeln!(self.input, "{command}"));
         self.sent
     }
 
-    pub fn ask(&mut self, command: &str) -> String {
+    pub(crate) fn ask(&mut self, command: &str) -> String {
         let number = self.send(command);
         self.wait(number)
     }
 
     /// Waits for the answer to a command; a dead child answers `gone`.
-    pub fn wait(&mut self, number: u64) -> String {
+    pub(crate) fn wait(&mut self, number: u64) -> String {
         loop {
             if let Some(text) = self.early.remove(&number) {
                 return text;
@@ -79,9 +86,17 @@ impl Process {
         }
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("it runs");
+    }
+
     /// Kills the process as a power cut does, without a word.
-    pub fn kill(&mut self) {
-        self.child.kill().expect("it runs");
+    pub(crate) fn kill(&mut self) {
+        self.signal(Signal::KILL);
         self.child.wait().expect("it ends");
     }
 }
@@ -94,7 +109,7 @@ impl Drop for Process {
 }
 
 /// The example's binary: beside this test's own directory.
-fn member() -> PathBuf {
+pub(crate) fn member() -> PathBuf {
     let own = std::env::current_exe().expect("a path");
     let profile = own.ancestors().nth(2).expect("target/<profile>/deps/<test>");
     profile.join("examples").join("member")
@@ -102,14 +117,14 @@ fn member() -> PathBuf {
 
 /// Free UDP addresses. They are given back before the children take them, so another process may
 /// be quicker; then the child says so and the test fails.
-pub fn free_addresses(count: usize) -> Vec<SocketAddr> {
+pub(crate) fn free_addresses(count: usize) -> Vec<SocketAddr> {
     let sockets: Vec<_> =
         (0..count).map(|_| UdpSocket::bind("127.0.0.1:0").expect("a free port")).collect();
     sockets.iter().map(|socket| socket.local_addr().expect("bound")).collect()
 }
 
 /// The settings of member `n` of a cluster.
-pub fn settings(root: &Path, addresses: &[SocketAddr], n: usize) -> Vec<(&'static str, String)> {
+pub(crate) fn settings(root: &Path, addresses: &[SocketAddr], n: usize) -> Vec<(&'static str, String)> {
     let members = addresses
         .iter()
         .enumerate()
@@ -120,6 +135,5 @@ pub fn settings(root: &Path, addresses: &[SocketAddr], n: usize) -> Vec<(&'stati
         ("name", format!("n{n}")),
         ("listen", addresses[n].to_string()),
         ("members", members.join(",")),
-        ("cluster_secret", "0123456789abcdef0123456789abcdef".to_owned()),
     ]
 }

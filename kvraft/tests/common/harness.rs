@@ -12,12 +12,12 @@ use tempfile::TempDir;
 use crate::network::Network;
 
 /// How long a condition may take; far more than it should, since two cores run many tests.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Nodes `n0`, `n1`, … in directories of their own.
-pub struct Cluster {
+pub(crate) struct Cluster {
     dir: TempDir,
-    pub network: Network,
+    pub(crate) network: Network,
     addresses: Vec<SocketAddr>,
     maps: Vec<Option<ReplicatedMap>>,
     adjust: Arc<dyn Fn(usize, Config) -> Config + Send + Sync>,
@@ -25,12 +25,12 @@ pub struct Cluster {
 
 impl Cluster {
     /// Starts `size` nodes and waits until all are ready.
-    pub async fn start(size: usize) -> Self {
+    pub(crate) async fn start(size: usize) -> Self {
         Self::start_with(size, |_, config| config).await
     }
 
     /// Starts nodes whose settings are adjusted first.
-    pub async fn start_with(
+    pub(crate) async fn start_with(
         size: usize,
         adjust: impl Fn(usize, Config) -> Config + Send + Sync + 'static,
     ) -> Self {
@@ -43,7 +43,7 @@ impl Cluster {
     }
 
     /// Reserves everything and starts nothing.
-    pub fn prepare(
+    pub(crate) fn prepare(
         size: usize,
         adjust: impl Fn(usize, Config) -> Config + Send + Sync + 'static,
     ) -> Self {
@@ -53,7 +53,7 @@ impl Cluster {
         Self { dir, network, addresses, maps: vec![None; size], adjust: Arc::new(adjust) }
     }
 
-    pub fn config(&self, node: usize) -> Config {
+    pub(crate) fn config(&self, node: usize) -> Config {
         let members = self
             .addresses
             .iter()
@@ -70,31 +70,31 @@ impl Cluster {
         (self.adjust)(node, config)
     }
 
-    pub fn path(&self, node: usize) -> PathBuf {
+    pub(crate) fn path(&self, node: usize) -> PathBuf {
         self.dir.path().join(format!("n{node}"))
     }
 
-    pub fn address(&self, node: usize) -> SocketAddr {
+    pub(crate) fn address(&self, node: usize) -> SocketAddr {
         self.addresses[node]
     }
 
-    pub async fn open(&mut self, node: usize) -> ReplicatedMap {
+    pub(crate) async fn open(&mut self, node: usize) -> ReplicatedMap {
         let map = ReplicatedMap::open(self.config(node)).await.expect("the node opens");
         self.maps[node] = Some(map.clone());
         map
     }
 
-    pub fn map(&self, node: usize) -> &ReplicatedMap {
+    pub(crate) fn map(&self, node: usize) -> &ReplicatedMap {
         self.maps[node].as_ref().expect("the node runs")
     }
 
     /// Stops a node in good order.
-    pub async fn close(&mut self, node: usize) {
+    pub(crate) async fn close(&mut self, node: usize) {
         let map = self.maps[node].take().expect("the node runs");
         map.close().await.expect("the node closes");
     }
 
-    pub async fn wait_all_ready(&self) {
+    pub(crate) async fn wait_all_ready(&self) {
         for map in self.running() {
             map.wait_ready(PATIENCE)
                 .await
@@ -103,7 +103,7 @@ impl Cluster {
     }
 
     /// Waits until the given nodes agree on a leader among them, and returns it.
-    pub async fn leader_among(&self, nodes: &[usize]) -> usize {
+    pub(crate) async fn leader_among(&self, nodes: &[usize]) -> usize {
         eventually("the nodes agree on a leader", async || {
             let leader =
                 nodes.iter().copied().find(|node| self.map(*node).status().role == Role::Leader)?;
@@ -116,19 +116,19 @@ impl Cluster {
         .await
     }
 
-    pub async fn leader(&self) -> usize {
+    pub(crate) async fn leader(&self) -> usize {
         let nodes: Vec<_> =
             (0..self.maps.len()).filter(|node| self.maps[*node].is_some()).collect();
         self.leader_among(&nodes).await
     }
 
     /// Every other node.
-    pub fn others(&self, node: usize) -> Vec<usize> {
+    pub(crate) fn others(&self, node: usize) -> Vec<usize> {
         (0..self.maps.len()).filter(|other| *other != node).collect()
     }
 
     /// Cuts the given nodes off from the rest.
-    pub fn isolate(&self, nodes: &[usize]) {
+    pub(crate) fn isolate(&self, nodes: &[usize]) {
         let (some, others): (Vec<_>, Vec<_>) =
             (0..self.addresses.len()).partition(|node| nodes.contains(node));
         let addresses = |nodes: Vec<usize>| {
@@ -138,7 +138,7 @@ impl Cluster {
     }
 
     /// Waits until a node has applied the key locally.
-    pub async fn wait_local(&self, node: usize, key: &str, value: &str) {
+    pub(crate) async fn wait_local(&self, node: usize, key: &str, value: &str) {
         let local = ReadOptions::new().consistency(kvraft::Consistency::Local);
         eventually("the node has applied the key", async || {
             let entry = self.map(node).get_with(key, local).await.expect("a local read");
@@ -153,7 +153,7 @@ impl Cluster {
 }
 
 /// Asks again and again until there is an answer.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(answer) = ask().await {
@@ -167,7 +167,7 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
 
 /// Asserts that a call failed as one of the kinds.
 #[track_caller]
-pub fn assert_kind<T: std::fmt::Debug>(result: kvraft::Result<T>, kinds: &[ErrorKind]) {
+pub(crate) fn assert_kind<T: std::fmt::Debug>(result: kvraft::Result<T>, kinds: &[ErrorKind]) {
     match result {
         Ok(value) => panic!("it succeeded with {value:?}"),
         Err(error) => assert!(kinds.contains(&error.kind()), "{error:?} is none of {kinds:?}"),

@@ -14,7 +14,7 @@ use quinn::{AsyncUdpSocket, Runtime, UdpPoller};
 
 /// The network between the nodes of one test.
 #[derive(Clone, Default)]
-pub struct Network(Arc<Mutex<Rules>>);
+pub(crate) struct Network(Arc<Mutex<Rules>>);
 
 #[derive(Default)]
 struct Rules {
@@ -28,7 +28,7 @@ struct Rules {
 
 impl Network {
     /// Takes a free address on loopback.
-    pub fn reserve(&self) -> SocketAddr {
+    pub(crate) fn reserve(&self) -> SocketAddr {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = socket.local_addr().expect("a bound address");
         self.rules().reserved.insert(address, socket);
@@ -36,13 +36,13 @@ impl Network {
     }
 
     /// Cuts both directions between the two groups.
-    pub fn cut(&self, some: &[SocketAddr], others: &[SocketAddr]) {
+    pub(crate) fn cut(&self, some: &[SocketAddr], others: &[SocketAddr]) {
         self.cut_one_way(some, others);
         self.cut_one_way(others, some);
     }
 
     /// Loses what the first group sends to the second.
-    pub fn cut_one_way(&self, from: &[SocketAddr], to: &[SocketAddr]) {
+    pub(crate) fn cut_one_way(&self, from: &[SocketAddr], to: &[SocketAddr]) {
         let mut rules = self.rules();
         for from in from {
             for to in to {
@@ -52,12 +52,12 @@ impl Network {
     }
 
     /// Loses about so many of a thousand packets, everywhere.
-    pub fn lose(&self, per_thousand: u64) {
+    pub(crate) fn lose(&self, per_thousand: u64) {
         self.rules().loss = per_thousand;
     }
 
     /// Mends every cut and loses nothing any more.
-    pub fn heal(&self) {
+    pub(crate) fn heal(&self) {
         let mut rules = self.rules();
         rules.cut.clear();
         rules.loss = 0;
