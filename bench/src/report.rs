@@ -20,10 +20,10 @@ const P99: Figure = |sample| micros(sample.p99);
 /// Writes the page.
 pub(crate) fn render(findings: &Findings) -> String {
     let mut page = String::new();
-    // Writing to a string cannot fail.
-    drop(setting(&mut page, findings));
-    drop(figures(&mut page, findings));
-    drop(ratios(&mut page, findings));
+    setting(&mut page, findings)
+        .and_then(|()| figures(&mut page, findings))
+        .and_then(|()| ratios(&mut page, findings))
+        .expect("writing to a string cannot fail");
     page
 }
 

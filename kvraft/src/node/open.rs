@@ -47,10 +47,10 @@ pub(super) async fn open(config: CheckedConfig) -> Result<Opened> {
     let raft = Raft::new(node_id, raft_config, network, log.clone(), state.state_machine())
         .await
         .map_err(|fatal| match StoreFailure::behind(&fatal) {
-            Some(error) => error.context("the log cannot be replayed"),
-            None => Error::storage("the log and the state of this node do not fit together")
-                .with_source(fatal),
-        })?;
+        Some(error) => error.context("the log cannot be replayed"),
+        None => Error::storage("the log and the state of this node do not fit together")
+            .with_source(fatal),
+    })?;
     let session = config
         .environment
         .random_u128()

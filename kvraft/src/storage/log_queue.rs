@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +25,9 @@ const OPERATION_BYTES: usize = 1 << 10;
 /// A round of the writer carries about this much: larger ones delay those behind them.
 const ROUND_BYTES: usize = 8 << 20;
 const ROUND_ENTRIES: usize = 4096;
+/// What nobody waits for is written with what comes behind it, for which it waits this long: a
+/// note of what is committed must not cost every lone write another flush.
+const COMPANY_PATIENCE: Duration = Duration::from_millis(100);
 
 /// One operation on the log.
 #[derive(Debug)]
@@ -184,23 +187,32 @@ impl LogQueue {
     pub(super) fn take(&self, patience: Option<Duration>) -> Taken {
         let line = lock(&self.line);
         let idle = |line: &mut Line| line.waiting.is_empty() && !line.closing;
-        let mut line = match patience {
+        let line = match patience {
             None => self.changed.wait_while(line, idle).unwrap_or_else(PoisonError::into_inner),
-            Some(patience) => {
-                self.changed
-                    .wait_timeout_while(line, patience, idle)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0
-            }
+            Some(patience) => self.wait_at_most(patience, line, idle),
         };
+        let alone = |line: &mut Line| !line.is_awaited() && !line.closing;
+        let company = patience.map_or(COMPANY_PATIENCE, |patience| patience.min(COMPANY_PATIENCE));
+        let mut line = self.wait_at_most(company, line, alone);
         if line.waiting.is_empty() {
             return if line.closing { Taken::Closed } else { Taken::Idle };
         }
         Taken::Work(line.round())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        lock(&self.line).waiting.is_empty()
+    fn wait_at_most<'a>(
+        &'a self,
+        patience: Duration,
+        line: MutexGuard<'a, Line>,
+        condition: impl FnMut(&mut Line) -> bool,
+    ) -> MutexGuard<'a, Line> {
+        let waited = self.changed.wait_timeout_while(line, patience, condition);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Returns whether somebody waits for something in the line, so that it is taken at once.
+    pub(super) fn is_awaited(&self) -> bool {
+        lock(&self.line).is_awaited()
     }
 
     /// Returns the newest purge that waits, for a writer that has no room to get to it.
@@ -224,11 +236,8 @@ impl LogQueue {
 
     /// Waits `patience`, or less if there is no time for it; returns whether there is none.
     pub(super) fn pause(&self, patience: Duration) -> bool {
-        let line = lock(&self.line);
-        let (line, _) = self
-            .changed
-            .wait_timeout_while(line, patience, |line| !line.closing && !line.hurried)
-            .unwrap_or_else(PoisonError::into_inner);
+        let on = |line: &mut Line| !line.closing && !line.hurried;
+        let line = self.wait_at_most(patience, lock(&self.line), on);
         line.closing || line.hurried
     }
 
@@ -256,6 +265,10 @@ impl LogQueue {
 impl Line {
     fn refusal(&self) -> Error {
         self.failed.clone().unwrap_or_else(|| Error::closed("the log is closed"))
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.waiting.iter().any(|queued| queued.ack.is_awaited())
     }
 
     fn round(&mut self) -> Vec<Queued> {

@@ -136,6 +136,35 @@ async fn what_waits_together_is_flushed_together() {
 }
 
 #[tokio::test]
+async fn a_note_that_nobody_waits_for_is_written_with_the_entries_behind_it() {
+    let disk = SimDisk::default();
+    let (mut log, _) = sim_log(&disk);
+    for index in 0..20 {
+        append(&log, [entry(1, index)]).await;
+        log.save_committed(Some(LogId::new_term_index(1, index))).await.unwrap();
+    }
+    // Each note in a batch of its own would make 40; a few may be, if this test was held up.
+    assert!(log.stats().batches < 30, "{:?}", log.stats());
+    log.close();
+    let (mut again, _) = sim_log(&disk.after_power_cut());
+    let committed = again.read_committed().await.unwrap();
+    assert_eq!(committed, Some(LogId::new_term_index(1, 19)));
+}
+
+#[tokio::test]
+async fn an_append_does_not_wait_for_company_because_of_a_note_behind_it() {
+    let disk = SimDisk::default();
+    let (mut log, _) = sim_log(&disk);
+    disk.stall();
+    let durable = submit(&log, [entry(1, 0)]).await;
+    log.save_committed(Some(LogId::new_term_index(1, 0))).await.unwrap();
+    disk.resume();
+    durable.await.unwrap();
+    assert_eq!(log.stats().entries, 1);
+    assert!(log.stats().batches <= 2, "{:?}", log.stats());
+}
+
+#[tokio::test]
 async fn a_vote_is_durable_when_it_is_saved() {
     let disk = SimDisk::default();
     let (mut log, _) = sim_log(&disk);

@@ -198,7 +198,7 @@ impl<D: LogDisk> Work<D> {
         }
         drop(room);
         let awaited = self.unsynced.acks.iter().any(Ack::is_awaited);
-        if urgent || (awaited && self.queue.is_empty()) { self.sync() } else { Ok(()) }
+        if urgent || (awaited && !self.queue.is_awaited()) { self.sync() } else { Ok(()) }
     }
 
     /// Writes a batch, however long the disk is full; returns whether purged entries are left.

@@ -124,7 +124,11 @@ pub(crate) fn free_addresses(count: usize) -> Vec<SocketAddr> {
 }
 
 /// The settings of member `n` of a cluster.
-pub(crate) fn settings(root: &Path, addresses: &[SocketAddr], n: usize) -> Vec<(&'static str, String)> {
+pub(crate) fn settings(
+    root: &Path,
+    addresses: &[SocketAddr],
+    n: usize,
+) -> Vec<(&'static str, String)> {
     let members = addresses
         .iter()
         .enumerate()

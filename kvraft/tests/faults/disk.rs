@@ -171,7 +171,10 @@ fn a_read_only_file_system_is_refused_with_the_remedy() {
     };
     mount("remount,ro");
     let refusal = disk.start().err().expect("read-only");
-    assert_says(&refusal, &["error refused", disk.dir.path().to_str().unwrap(), "make it writable"]);
+    assert_says(
+        &refusal,
+        &["error refused", disk.dir.path().to_str().unwrap(), "make it writable"],
+    );
     mount("remount,rw");
     assert_eq!(disk.start().unwrap().ask("get k"), "ok v");
 }

@@ -54,7 +54,11 @@ struct Account {
     possible: BTreeSet<usize>,
 }
 
-async fn write(map: ReplicatedMap, key: String, stop: tokio::sync::watch::Receiver<bool>) -> Account {
+async fn write(
+    map: ReplicatedMap,
+    key: String,
+    stop: tokio::sync::watch::Receiver<bool>,
+) -> Account {
     let mut account = Account::default();
     let options = WriteOptions::new().timeout(Duration::from_secs(2));
     for n in 0.. {
