@@ -54,11 +54,14 @@ impl Cluster {
     }
 
     pub(crate) fn config(&self, node: usize) -> Config {
-        let members = self
+        let mut members: Vec<_> = self
             .addresses
             .iter()
             .enumerate()
-            .map(|(i, address)| (format!("n{i}"), address.to_string()));
+            .map(|(i, address)| (format!("n{i}"), address.to_string()))
+            .collect();
+        // Each node is told the same list in another order.
+        members.rotate_left(node);
         let environment =
             Environment { sockets: Arc::new(self.network.clone()), ..Environment::default() };
         let config = Config::new(self.path(node))
