@@ -42,7 +42,7 @@ pub(crate) use crate::storage::{Order, PageLimits, PageRequest, View};
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a node that is not ready looks again: a leader may come back without a change.
 const READY_INTERVAL: Duration = Duration::from_millis(10);
-/// How long a closed node waits for scans that still hold its files.
+/// How long a node that ends waits for threads or scans that still hold its files.
 const GONE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A running member. Dropping it stops it in the background.

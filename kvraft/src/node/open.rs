@@ -6,11 +6,11 @@ use std::time::Duration;
 use openraft::SnapshotPolicy;
 use tokio::task::JoinSet;
 
-use super::Opened;
 use super::bootstrap::own_record;
 use super::core::{Core, Parts, Raft};
 use super::door::{Door, blocking};
 use super::session::Session;
+use super::{GONE_PATIENCE, Opened};
 use crate::command::{SessionId, Settings};
 use crate::config::CheckedConfig;
 use crate::error::{Error, Result};
@@ -36,6 +36,19 @@ pub(super) async fn open(config: CheckedConfig) -> Result<Opened> {
         checkpoint_interval: config.checkpoint_interval,
     };
     let storage = blocking(move || Storage::open(&options, &environment)).await?;
+    let gone = storage.gone.clone();
+    let started = start(config, storage).await;
+    if started.is_err() {
+        // The threads of the storage end by themselves; who corrects a setting opens again at once.
+        let free = blocking(move || Ok(gone.wait(GONE_PATIENCE))).await;
+        if !free.unwrap_or(false) {
+            tracing::info!("the data directory is free a moment after the node failed to start");
+        }
+    }
+    started
+}
+
+async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
     let Storage { log, state, registry, gone } = storage;
     let door = Arc::new(Door::new(registry.clone()));
     let transport = start_transport(&config, &door)?;
