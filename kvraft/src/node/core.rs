@@ -48,7 +48,7 @@ pub(super) struct Core {
     /// confirmed a leader's lease.
     pub(super) held_until: Instant,
     /// What keeps this node from its cluster, in words; empty if it knows nothing.
-    obstacle: Mutex<Arc<str>>,
+    pub(super) obstacle: Mutex<Arc<str>>,
 }
 
 /// Who leads, as far as this node knows.
@@ -59,40 +59,7 @@ pub(super) enum Leader {
     Unknown,
 }
 
-/// What [`Core`] is made of.
-pub(super) struct Parts {
-    pub(super) config: CheckedConfig,
-    pub(super) raft: Raft,
-    pub(super) log: LogStore,
-    pub(super) state: State,
-    pub(super) registry: Registry,
-    pub(super) transport: Option<Transport>,
-    pub(super) session: Session,
-    pub(super) held_until: Instant,
-}
-
 impl Core {
-    pub(super) fn new(parts: Parts) -> Self {
-        let start = parts.config.environment.clock.now();
-        Self {
-            config: parts.config,
-            raft: parts.raft,
-            log: parts.log,
-            state: parts.state,
-            registry: parts.registry,
-            transport: parts.transport,
-            session: parts.session,
-            lead: Lead::new(),
-            own_rounds: Arc::default(),
-            leader_rounds: Arc::default(),
-            proposals: Semaphore::new(MAX_PROPOSALS),
-            life: Arc::new(Life::new()),
-            contact: Contact::new(start),
-            held_until: parts.held_until,
-            obstacle: Mutex::new("the cluster has not been founded yet".into()),
-        }
-    }
-
     pub(super) fn now(&self) -> Instant {
         self.config.environment.clock.now()
     }

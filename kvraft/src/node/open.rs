@@ -1,14 +1,18 @@
 //! Opening: from checked settings to a running node.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use openraft::SnapshotPolicy;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::bootstrap::own_record;
-use super::core::{Core, Parts, Raft};
+use super::contact::Contact;
+use super::core::{Core, MAX_PROPOSALS, Raft};
 use super::door::{Door, blocking};
+use super::lead::Lead;
+use super::life::Life;
 use super::session::Session;
 use super::{GONE_PATIENCE, Opened};
 use crate::command::{SessionId, Settings};
@@ -69,8 +73,7 @@ async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
         .random_u128()
         .map_err(|error| Error::internal("no random session id").with_source(error))?;
     let now = config.environment.clock.now();
-    let core = Arc::new(Core::new(Parts {
-        held_until: if hold { now + election_timeout_max(settings) } else { now },
+    let core = Arc::new(Core {
         config,
         raft,
         log,
@@ -78,7 +81,15 @@ async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
         registry,
         transport,
         session: Session::new(SessionId(session)),
-    }));
+        lead: Lead::new(),
+        own_rounds: Arc::default(),
+        leader_rounds: Arc::default(),
+        proposals: Semaphore::new(MAX_PROPOSALS),
+        life: Arc::new(Life::new()),
+        contact: Contact::new(now),
+        held_until: if hold { now + election_timeout_max(settings) } else { now },
+        obstacle: Mutex::new("the cluster has not been founded yet".into()),
+    });
     door.open(&core);
     let tasks = start_tasks(&core);
     Ok(Opened { core, tasks, gone })

@@ -1,6 +1,6 @@
 //! A read: a barrier where it must be linearizable, then a look at the local view.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use openraft::ReadPolicy;
@@ -57,12 +57,7 @@ impl Core {
                 let core = Arc::downgrade(self);
                 let ask = move || {
                     let core = core.clone();
-                    async move {
-                        let Some(core) = core.upgrade() else {
-                            return Err(Error::closed("the map is closed; open it again"));
-                        };
-                        core.ask_leader().await
-                    }
+                    async move { alive(&core)?.ask_leader().await }
                 };
                 self.leader_rounds.join(ask).await
             }
@@ -74,12 +69,7 @@ impl Core {
         let core = Arc::downgrade(self);
         let ask = move || {
             let core = core.clone();
-            async move {
-                let Some(core) = core.upgrade() else {
-                    return Err(Error::closed("the map is closed; open it again"));
-                };
-                core.confirm_leadership().await
-            }
+            async move { alive(&core)?.confirm_leadership().await }
         };
         self.own_rounds.join(ask).await
     }
@@ -135,4 +125,9 @@ impl Core {
     fn round_patience(&self) -> Duration {
         self.election_timeout_max()
     }
+}
+
+/// A question holds the node weakly, since it may outlive the call that asked it.
+fn alive(core: &Weak<Core>) -> Result<Arc<Core>> {
+    core.upgrade().ok_or_else(|| Error::closed("the map is closed; open it again"))
 }
