@@ -1,5 +1,6 @@
 //! `Node` is one member at work: it wires raft, storage and transport, and carries calls to them.
 
+mod admit;
 mod backoff;
 mod bootstrap;
 mod contact;

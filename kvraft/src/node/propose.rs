@@ -1,25 +1,19 @@
 //! A proposal's way to the leader: asked as often as needed, applied at most once.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, RaftError};
 
 use super::backoff::Backoff;
 use super::core::{Core, Leader, peer};
 use super::session::Ticket;
-use crate::command::{Command, Origin, Outcome, Payload, Rejection, SessionId};
-use crate::config::check_settings;
+use crate::command::{Command, Origin, Outcome, Rejection, SessionId};
 use crate::error::{Error, ErrorKind, Result};
-use crate::raft::{Member, TypeConfig};
+use crate::raft::Member;
 use crate::transport::{CallError, Failure, FailureReason, Peer, Request, Response};
 
 /// Sessions that one command may go through: each was idle for longer than any deadline.
 const MAX_RENEWALS: usize = 3;
-/// How long a leader that has just been elected may need before it can stamp.
-const OFFICE_PATIENCE: Duration = Duration::from_millis(50);
-/// Bytes that the log may hold before new commands wait for a checkpoint: half of its map.
-const LOG_BUDGET_BYTES: u64 = 32 << 30;
 
 /// What one attempt to propose has shown.
 pub(super) enum Attempt {
@@ -230,86 +224,6 @@ impl Core {
             Err(CallError::Lost(error)) => Attempt::Unknown(error),
         }
     }
-
-    /// Proposes as the leader; never asks another node.
-    pub(super) async fn propose_here(
-        &self,
-        origin: Option<Origin>,
-        command: &Bytes,
-        deadline: Instant,
-    ) -> Attempt {
-        if let Err(error) = self.admit_command(command) {
-            return Attempt::Refused(error);
-        }
-        // Handing leadership over takes every slot, and so waits for what is under way.
-        let Ok(_slot) = self.proposals.try_acquire() else {
-            return Attempt::NotYet(Error::new(
-                ErrorKind::Overloaded,
-                "the leader has too many writes under way, or is handing over; retry",
-            ));
-        };
-        let Some(stamp) = self.stamp(deadline).await else {
-            return Attempt::Elsewhere(None);
-        };
-        let payload = Payload::new(stamp, origin, command);
-        match tokio::time::timeout_at(deadline.into(), self.raft.client_write(payload)).await {
-            Ok(Ok(response)) => Attempt::Answered(response.data),
-            Ok(Err(RaftError::APIError(error))) => not_written(error),
-            Ok(Err(RaftError::Fatal(fatal))) => Attempt::Unknown(stopped(&fatal)),
-            Err(_) => Attempt::Unknown(Error::indeterminate(
-                "the write was not acknowledged by a majority in time; read back whether it was applied",
-            )),
-        }
-    }
-
-    /// Checks what the leader alone can know. Neither undecodable bytes nor settings that no node
-    /// could live by may ever enter the log: they would stop every node, for good.
-    fn admit_command(&self, command: &Bytes) -> Result<()> {
-        let decoded = Command::decode(command.clone())
-            .map_err(|error| Error::invalid("the command cannot be decoded").with_source(error))?;
-        let limit = self.settings().max_command_bytes;
-        if command.len() > usize::try_from(limit).unwrap_or(usize::MAX) {
-            return Err(Error::invalid(format!(
-                "the command has {} bytes, the cluster takes {limit}",
-                command.len()
-            )));
-        }
-        if let Command::ChangeSettings { settings } | Command::Found { settings, .. } = &decoded {
-            check_settings(settings)?;
-        }
-        if decoded.frees_space() {
-            return Ok(());
-        }
-        if self.log.under_pressure() {
-            return Err(Error::new(
-                ErrorKind::Full,
-                "the leader's disk is full: only deletes are let in; free space on it, or delete",
-            ));
-        }
-        if self.log.log_bytes() > LOG_BUDGET_BYTES {
-            return Err(Error::new(
-                ErrorKind::Overloaded,
-                "the log waits for a checkpoint; slow down, then retry",
-            ));
-        }
-        Ok(())
-    }
-
-    /// Returns the stamp for a command, waiting a little for a leader that is new in office.
-    async fn stamp(&self, deadline: Instant) -> Option<crate::command::Stamp> {
-        let clock = self.config.environment.clock.as_ref();
-        let patience = deadline.min(self.now() + OFFICE_PATIENCE);
-        let mut changes = self.lead.changes();
-        loop {
-            if let Some(stamp) = self.lead.stamp(clock) {
-                return Some(stamp);
-            }
-            if !self.leads() {
-                return None;
-            }
-            tokio::time::timeout_at(patience.into(), changes.changed()).await.ok()?.ok()?;
-        }
-    }
 }
 
 /// Turns a refusal into what the caller must know: after an attempt whose answer was lost, even a
@@ -386,25 +300,6 @@ fn failed(failure: Failure) -> Attempt {
         | ErrorKind::Corrupt
         | ErrorKind::Internal => Attempt::Unknown(error),
     }
-}
-
-fn not_written(error: ClientWriteError<TypeConfig>) -> Attempt {
-    match error {
-        ClientWriteError::ForwardToLeader(ForwardToLeader { leader_id, leader_node, .. }) => {
-            Attempt::Elsewhere(leader_id.zip(leader_node))
-        }
-        ClientWriteError::LogEntryDiscarded(_) => Attempt::Unknown(Error::indeterminate(
-            "another leader replaced the log entry of this write",
-        )),
-        other @ (ClientWriteError::ChangeMembershipError(_)
-        | ClientWriteError::PreconditionFailed(_)) => Attempt::Refused(
-            Error::internal("a write was refused as something else").with_source(other),
-        ),
-    }
-}
-
-fn stopped(fatal: &Fatal<TypeConfig>) -> Error {
-    Error::indeterminate(format!("this node stopped while the write was under way: {fatal}"))
 }
 
 #[cfg(test)]
