@@ -172,7 +172,8 @@ async fn a_stranger_appends_nothing_on_a_stream() {
     let mut answers = network.stream_append(requests, RPCOption::new(PATIENCE)).await.unwrap();
     let answer = answers.next().await.unwrap();
     assert!(answer.is_err(), "{answer:?}");
-    assert_eq!((scene.node.status().term, scene.node.status().last_log), (term, last));
+    // The node may write on: it has just founded its cluster. But nobody deposed it.
+    assert_eq!(scene.node.status().term, term);
     scene.works().await;
 }
 
