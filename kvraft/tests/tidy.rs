@@ -40,7 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    ("map", &["command", "config", "environment", "error", "metrics", "node", "options", "status"]),
+    ("map", &["command", "config", "error", "metrics", "node", "options", "status"]),
     ("blocking", &["config", "error", "map", "metrics", "options", "status"]),
     ("lib", &["config", "error", "map", "metrics", "options", "status"]),
 ];

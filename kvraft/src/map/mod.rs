@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::Stream;
 
-use self::scan::Scan;
+use self::scan::{SCAN_TIMEOUT, Scan};
 use crate::command::{Command, MAX_KEY_BYTES, Outcome};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -217,7 +217,7 @@ impl ReplicatedMap {
         options: ScanOptions,
     ) -> Result<impl Stream<Item = Result<Entry>> + Send + Unpin + use<>> {
         let view = self.read_view(options.read).await?;
-        let scan = Scan::new(view, range, options, self.node.clock());
+        let scan = Scan::new(self.node.lend(view, SCAN_TIMEOUT)?, range, options);
         Ok(futures_util::stream::iter(scan))
     }
 

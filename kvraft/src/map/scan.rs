@@ -1,12 +1,10 @@
 //! `Scan` walks a range as it stands at one moment, step by step.
 
 use std::ops::Bound;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::environment::Clock;
-use crate::error::{Error, ErrorKind, Result};
-use crate::node::{Order, PageLimits, PageRequest, View};
+use crate::error::Result;
+use crate::node::{Lent, Order, PageLimits, PageRequest, View};
 use crate::options::{Entry, KeyRange, Page, ScanOptions};
 
 /// Entries that a page has at most, whatever limit was asked for.
@@ -18,7 +16,7 @@ const SCAN_STEP_ENTRIES: usize = 256;
 /// Bytes that a scan reads at a time, one entry excepted.
 const SCAN_STEP_BYTES: usize = 1 << 20;
 /// How long a scan may hold on to its moment; old pages of the state file stay in use so long.
-const SCAN_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const SCAN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Reads one page of `range`, within the bounds of a page.
 pub(super) fn page(view: &View, range: KeyRange, options: ScanOptions) -> Result<Page> {
@@ -51,14 +49,12 @@ fn read_page(
 
 /// Walks one view in steps; an iterator, since nothing in it has to wait.
 pub(super) struct Scan {
-    view: Arc<View>,
+    view: Lent,
     range: KeyRange,
     options: ScanOptions,
     left: usize,
     ready: std::vec::IntoIter<Entry>,
     more: bool,
-    deadline: Instant,
-    clock: Arc<dyn Clock>,
 }
 
 impl Iterator for Scan {
@@ -82,34 +78,16 @@ impl Iterator for Scan {
 }
 
 impl Scan {
-    pub(super) fn new(
-        view: Arc<View>,
-        range: KeyRange,
-        options: ScanOptions,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        Self {
-            view,
-            range,
-            options,
-            left: options.limit.unwrap_or(usize::MAX),
-            ready: Vec::new().into_iter(),
-            more: true,
-            deadline: clock.now() + SCAN_TIMEOUT,
-            clock,
-        }
+    pub(super) fn new(view: Lent, range: KeyRange, options: ScanOptions) -> Self {
+        let left = options.limit.unwrap_or(usize::MAX);
+        Self { view, range, options, left, ready: Vec::new().into_iter(), more: true }
     }
 
     fn step(&mut self) -> Result<()> {
-        if self.clock.now() > self.deadline {
-            return Err(Error::new(
-                ErrorKind::Compacted,
-                "the scan took longer than 30 s and lost its moment; scan in pages, or start again after the last key",
-            ));
-        }
+        let view = self.view.view()?;
         let limits =
             PageLimits { entries: SCAN_STEP_ENTRIES.min(self.left), bytes: SCAN_STEP_BYTES };
-        let page = read_page(&self.view, self.range.clone(), limits, self.options)?;
+        let page = read_page(&view, self.range.clone(), limits, self.options)?;
         self.left -= page.entries.len();
         self.more = page.more;
         if let Some(last) = page.entries.last() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, RaftError};
 
-use super::core::Core;
+use super::core::{Core, proposal_cost};
 use super::propose::Attempt;
 use crate::command::{Command, Origin, Payload, Stamp};
 use crate::config::check_settings;
@@ -29,7 +29,7 @@ impl Core {
             return Attempt::Refused(error);
         }
         // Handing leadership over takes every slot, and so waits for what is under way.
-        let Ok(_slot) = self.proposals.try_acquire() else {
+        let Ok(_slots) = self.proposals.try_acquire_many(proposal_cost(command.len())) else {
             return Attempt::NotYet(Error::new(
                 ErrorKind::Overloaded,
                 "the leader has too many writes under way, or is handing over; retry",

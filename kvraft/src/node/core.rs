@@ -20,7 +20,15 @@ use crate::storage::{LogStore, Registry, State, StateMachine, View};
 use crate::transport::{Peer, Transport};
 
 /// Commands that a leader has under way at most; more are refused as `Overloaded`.
-pub(super) const MAX_PROPOSALS: usize = 32_768;
+pub(super) const MAX_PROPOSALS: u32 = 32_768;
+/// A command counts as one for each of these bytes that it has, so that all of them together
+/// take at most 256 MiB.
+const PROPOSAL_BYTES: usize = 8 << 10;
+
+/// Returns for how many commands one of that size counts.
+pub(super) fn proposal_cost(bytes: usize) -> u32 {
+    u32::try_from(1 + bytes / PROPOSAL_BYTES).unwrap_or(MAX_PROPOSALS).min(MAX_PROPOSALS)
+}
 
 /// Openraft over this node's own state.
 pub(super) type Raft = openraft::Raft<TypeConfig, StateMachine>;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use openraft::Instant as _;
 use openraft::async_runtime::watch::WatchReceiver;
 
 use super::core::{Core, Leader, MAX_PROPOSALS};
@@ -47,9 +48,9 @@ impl Core {
         let patience = LEAST_PATIENCE.max(self.election_timeout_max() * 4);
         let deadline = deadline.min(self.now() + patience);
         let late = || Error::unavailable("no voter has taken over in time");
-        let slots = u32::try_from(MAX_PROPOSALS).unwrap_or(u32::MAX);
         // Never given back: from here on this node lets no write in.
-        let paused = tokio::time::timeout_at(deadline.into(), self.proposals.acquire_many(slots));
+        let paused =
+            tokio::time::timeout_at(deadline.into(), self.proposals.acquire_many(MAX_PROPOSALS));
         paused.await.map_err(|_| late())?.map_err(|_| late())?.forget();
         let handed = async {
             let heir = self.matched_voter().await?;
@@ -82,10 +83,16 @@ impl Core {
             let found = {
                 let now = metrics.borrow_watched();
                 let last = now.last_log_index;
-                let matched = now.replication.iter().flatten().find(|(id, log_id)| {
+                let matched = now.replication.iter().flatten().filter(|(id, log_id)| {
                     voters.contains(id) && log_id.as_ref().map(openraft::LogId::index) == last
                 });
-                matched.map(|(id, _)| *id)
+                // One that has matched may be dead by now: take the one that answered last.
+                let silence = |id: &u64| {
+                    let heartbeats = now.heartbeat.as_ref()?;
+                    heartbeats.get(id)?.as_ref().map(|acked| acked.elapsed())
+                };
+                let answered = |id: &u64| (silence(id).is_none(), silence(id));
+                matched.map(|(id, _)| *id).min_by_key(answered)
             };
             if let Some(id) = found {
                 return Ok(id);

@@ -8,6 +8,7 @@ mod core;
 mod door;
 mod handover;
 mod lead;
+mod lent;
 mod life;
 mod office;
 mod open;
@@ -26,11 +27,12 @@ use arc_swap::ArcSwapOption;
 use tokio::task::JoinSet;
 
 use self::core::Core;
+pub(crate) use self::lent::Lent;
 use self::life::{Life, Stage};
 use self::runtime::Runtime;
 use crate::command::{Command, Outcome};
 use crate::config::CheckedConfig;
-use crate::environment::{Clock, Environment};
+use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::options::Consistency;
@@ -93,10 +95,6 @@ impl Node {
         &self.name
     }
 
-    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.environment.clock)
-    }
-
     pub(crate) fn now(&self) -> Instant {
         self.environment.clock.now()
     }
@@ -147,6 +145,11 @@ impl Node {
             }
         }
         self.runtime.run(async move { core.read(consistency, min_revision, deadline).await }).await
+    }
+
+    /// Lends a view for a while; see [`Lent`].
+    pub(crate) fn lend(&self, view: Arc<View>, patience: Duration) -> Result<Lent> {
+        Ok(Lent::new(&self.core()?, self.runtime.handle()?, view, patience))
     }
 
     /// Waits until this node is ready, or will never be.
@@ -241,7 +244,7 @@ impl Core {
         self.life.advance(Stage::Closing);
         // Raft and the last checkpoint wait for the log, which on a full disk waits for room.
         self.log.hurry();
-        let stopped = self.raft.shutdown().await;
+        let stopped = tokio::time::timeout_at(deadline.into(), self.raft.shutdown()).await;
         if let Some(transport) = &self.transport {
             transport.close(deadline).await;
         }
@@ -252,7 +255,9 @@ impl Core {
             checkpointed
         })
         .await;
-        stopped.map_err(|error| Error::internal("raft did not stop").with_source(error))?;
+        stopped
+            .map_err(|_| Error::storage("raft did not stop in time: the disk does not answer"))?
+            .map_err(|error| Error::internal("raft did not stop").with_source(error))?;
         // A node that failed before has nothing more to lose, and has said so.
         if self.life.failure().is_some() { Ok(()) } else { closed }
     }

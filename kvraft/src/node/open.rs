@@ -84,7 +84,7 @@ async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
         lead: Lead::new(),
         own_rounds: Arc::default(),
         leader_rounds: Arc::default(),
-        proposals: Semaphore::new(MAX_PROPOSALS),
+        proposals: Semaphore::new(MAX_PROPOSALS as usize),
         life: Arc::new(Life::new()),
         contact: Contact::new(now),
         held_until: if hold { now + election_timeout_max(settings) } else { now },

@@ -57,11 +57,14 @@ impl Rounds {
         Ask: Fn() -> Answer + Send + 'static,
         Answer: Future<Output = Result<u64>> + Send + 'static,
     {
+        let mut asking = Asking { rounds: &self, ended: false };
         loop {
             let waiting = {
                 let mut queue = self.lock();
                 if queue.waiting.is_empty() {
+                    // Under the lock: who comes next starts the asking again.
                     queue.asking = false;
+                    asking.ended = true;
                     return;
                 }
                 std::mem::take(&mut queue.waiting)
@@ -76,6 +79,22 @@ impl Rounds {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The asking of one task. One that panics, or is dropped with its runtime, lets nobody wait for ever.
+struct Asking<'a> {
+    rounds: &'a Rounds,
+    ended: bool,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let mut queue = self.rounds.lock();
+            queue.asking = false;
+            queue.waiting.clear();
+        }
     }
 }
 

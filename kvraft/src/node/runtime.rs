@@ -76,7 +76,15 @@ impl Drop for Runtime {
     }
 }
 
-struct AbortOnDrop(AbortHandle);
+/// Ends a task when nobody waits for it any more.
+#[derive(Debug)]
+pub(super) struct AbortOnDrop(AbortHandle);
+
+impl AbortOnDrop {
+    pub(super) const fn new(task: AbortHandle) -> Self {
+        Self(task)
+    }
+}
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {

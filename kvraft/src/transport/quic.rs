@@ -121,7 +121,9 @@ pub(super) fn connection_error(error: ConnectionError) -> Error {
     };
     match (alert, &error) {
         (Some(NO_APPLICATION_PROTOCOL), _) => {
-            Error::refused("the peer speaks no kvraft protocol of this release").with_source(error)
+            // Not a refusal: whoever answers has not shown that he may speak for the cluster.
+            Error::unavailable("the peer speaks no kvraft protocol of this release")
+                .with_source(error)
         }
         (Some(alert), _) if ALERTS.contains(&alert) => Error::new(
             ErrorKind::Unauthorized,

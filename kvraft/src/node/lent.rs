@@ -1,0 +1,50 @@
+//! `Lent` is a view that is given back in time, whether its borrower goes on or not.
+//!
+//! A view keeps pages of the state file and some of its few reader slots. A scan that nobody reads
+//! on must not hold them for ever.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::core::Core;
+use super::runtime::AbortOnDrop;
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::View;
+
+/// A view on loan, or why it is gone.
+pub(crate) struct Lent {
+    view: Arc<Mutex<Result<Arc<View>>>>,
+    _return: AbortOnDrop,
+}
+
+impl Lent {
+    /// Lends `view` until `patience` is over or the node closes.
+    pub(super) fn new(
+        core: &Arc<Core>,
+        handle: &tokio::runtime::Handle,
+        view: Arc<View>,
+        patience: Duration,
+    ) -> Self {
+        let view = Arc::new(Mutex::new(Ok(view)));
+        let (held, life) = (Arc::clone(&view), Arc::clone(&core.life));
+        let task = handle.spawn(async move {
+            let why = tokio::select! {
+                () = tokio::time::sleep(patience) => Error::new(
+                    ErrorKind::Compacted,
+                    format!(
+                        "the scan took longer than {patience:?} and lost its moment; scan in pages, \
+                         or start again after the last key"
+                    ),
+                ),
+                why = life.ended() => why,
+            };
+            *held.lock().unwrap_or_else(PoisonError::into_inner) = Err(why);
+        });
+        Self { view, _return: AbortOnDrop::new(task.abort_handle()) }
+    }
+
+    /// Returns the view while it is on loan.
+    pub(crate) fn view(&self) -> Result<Arc<View>> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
