@@ -36,7 +36,9 @@ impl Rounds {
         if self.enter(sender)? {
             tokio::spawn(self.clone().drive(ask));
         }
-        receiver.await.unwrap_or_else(|_| Err(Error::closed("the map is closed; open it again")))
+        receiver.await.unwrap_or_else(|_| {
+            Err(Error::unavailable("the question of this read was lost; retry"))
+        })
     }
 
     /// Joins the queue; returns whether the caller has to start the asking.
@@ -105,6 +107,14 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_question_that_panics_fails_its_reads_and_no_later_one() {
+        let rounds = Arc::new(Rounds::default());
+        let failed = rounds.join(|| async { panic!("a bug") }).await;
+        assert_eq!(failed.expect_err("nobody answers").kind(), ErrorKind::Unavailable);
+        assert_eq!(rounds.join(|| std::future::ready(Ok(7))).await.unwrap(), 7);
+    }
 
     #[tokio::test]
     async fn a_read_that_comes_during_a_round_waits_for_the_next() {

@@ -75,6 +75,23 @@ async fn a_scan_sees_one_moment_in_order() {
     map.close().await.unwrap();
 }
 
+#[tokio::test]
+async fn a_scan_that_nobody_reads_on_does_not_hold_a_closed_map_up() {
+    let dir = TempDir::new().unwrap();
+    let map = open(&dir).await;
+    let writes = (0..600).map(|n| map.put(format!("k{n:03}"), "v"));
+    futures_util::future::try_join_all(writes).await.unwrap();
+    let mut scan = map.scan(KeyRange::all(), ScanOptions::new()).await.unwrap();
+    assert_eq!(scan.try_next().await.unwrap().unwrap().key, "k000");
+    map.close().await.unwrap();
+    drop(map);
+    let reopened = open(&dir).await;
+    // What was read ahead is still given, then the scan says why it ends.
+    let rest: Result<Vec<_>, _> = scan.try_collect().await;
+    assert_kind(rest, &[ErrorKind::Closed]);
+    reopened.close().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_is_told_at_once_however_often_raft_changes() {
     let dir = TempDir::new().unwrap();
