@@ -93,7 +93,7 @@ fn a_damaged_entry_that_has_to_be_replayed_stops_the_start_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_entry_that_a_follower_needs_stops_its_leader_and_no_other_node() {
+async fn an_entry_damaged_on_one_disk_reaches_a_follower_from_the_sound_one() {
     let mut cluster = Cluster::start(3).await;
     let value = "the value in an entry that one follower misses";
     let leader = cluster.leader().await;
