@@ -45,6 +45,7 @@ fn object(status: &Status) -> Value {
         "clusterID": status.cluster_id.as_deref().unwrap_or_default(),
         "role": status.role.name(),
         "term": status.term,
+        "firstLog": status.first_log,
         "lastLog": status.last_log,
         "committed": status.committed,
         "applied": status.applied,

@@ -16,6 +16,7 @@ pub(crate) fn to_dict<'py>(py: Python<'py>, status: &Status) -> PyResult<Bound<'
     dict.set_item("is_leader", status.is_leader())?;
     dict.set_item("role", status.role.name())?;
     dict.set_item("term", status.term)?;
+    dict.set_item("first_log", status.first_log)?;
     dict.set_item("last_log", status.last_log)?;
     dict.set_item("committed", status.committed)?;
     dict.set_item("applied", status.applied)?;

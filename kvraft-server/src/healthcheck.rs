@@ -18,6 +18,8 @@ pub(crate) fn run(url: Option<String>) -> Result<()> {
     let agent: Agent = Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(TIMEOUT))
+        // A node beside this process is not reached through the proxy of the environment.
+        .proxy(None)
         .build()
         .into();
     let status = agent.get(&url).call().with_context(|| format!("cannot ask {url}"))?.status();

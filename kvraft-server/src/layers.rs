@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use toml::{Table, Value};
 
 /// What precedes the name of a setting in the environment.
@@ -54,7 +54,12 @@ pub(crate) fn from_file(path: &Path, known: &[&str]) -> Result<Layer> {
 }
 
 fn from_toml(text: &str, known: &[&str]) -> Result<Layer> {
-    let table: Table = text.parse()?;
+    // What the parser shows of the file may be the line with the secret: only say where it is.
+    let wrong = |error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        anyhow!("line {}: {}", before.matches('\n').count() + 1, error.message())
+    };
+    let table: Table = text.parse().map_err(wrong)?;
     let mut layer = Layer::new();
     for (name, value) in table {
         if !known.contains(&name.as_str()) {
@@ -134,6 +139,15 @@ mod tests {
         assert_eq!(found["insecure"], ["true"]);
         assert_eq!(found["cluster_secret"], ["new", "old"]);
         assert_eq!(found["members"], ["a=h:1,b=h:2"]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_parsed_names_the_line_and_shows_no_secret() {
+        for line in ["cluster_secret = hunter2", "cluster_secret = \"hunter2"] {
+            let text = format!("name = \"a\"\n{line}\n");
+            let said = format!("{:#}", from_toml(&text, &["name"]).unwrap_err());
+            assert!(said.contains("line 2") && !said.contains("hunter2"), "{said}");
+        }
     }
 
     #[test]

@@ -41,6 +41,8 @@ class Status(TypedDict):
     """What this node does now."""
     term: int
     """The term of the newest leader or candidate it has seen."""
+    first_log: int
+    """Index of the first log entry that this node still has."""
     last_log: int
     """Index of the last log entry on this node; 0 if there is none."""
     committed: int

@@ -30,6 +30,8 @@ impl Default for Client {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(TIMEOUT))
+            // The nodes are on this machine, whatever proxy the environment names.
+            .proxy(None)
             .build();
         Self(config.into())
     }

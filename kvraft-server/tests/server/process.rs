@@ -243,6 +243,11 @@ fn a_healthcheck_exits_with_what_it_found() {
     let same =
         command(&["healthcheck"]).env("KVRAFT_LISTEN_HTTP", node.address()).status().unwrap();
     assert!(same.success());
+    let proxied = command(&["healthcheck", "--url", &node.url])
+        .envs([("http_proxy", "http://127.0.0.1:1"), ("ALL_PROXY", "http://127.0.0.1:1")])
+        .status()
+        .unwrap();
+    assert!(proxied.success(), "the node in the same container is not behind its proxy");
     let text = refusal(&["healthcheck", "--url", "http://127.0.0.1:1"]);
     assert!(text.contains("http://127.0.0.1:1/livez"), "{text}");
 }

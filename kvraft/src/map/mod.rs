@@ -193,7 +193,8 @@ impl ReplicatedMap {
     /// The stream reads on demand and holds little in memory. It keeps its moment for 30 s.
     ///
     /// # Errors
-    /// As [`get`](Self::get); the stream itself ends with `Compacted` after 30 s.
+    /// As [`get`](Self::get); the stream itself ends with `Compacted` after 30 s, and with `Closed`
+    /// when the node stops, as it does once its last handle is dropped.
     ///
     /// # Examples
     /// ```

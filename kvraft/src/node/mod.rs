@@ -194,7 +194,7 @@ impl Node {
             *lock(&last_status) = Some(core.status());
             lock(&tasks).abort_all();
             drop(core);
-            // A scan that is still being read keeps the files; it ends by its own time.
+            // A step of a scan or of a snapshot may still hold the files for a moment.
             let free = door::blocking(move || Ok(gone.wait(GONE_PATIENCE))).await;
             if !free.unwrap_or(false) {
                 tracing::info!("the data directory is free once the last scan of it is dropped");
