@@ -191,7 +191,7 @@ impl LogQueue {
             None => self.changed.wait_while(line, idle).unwrap_or_else(PoisonError::into_inner),
             Some(patience) => self.wait_at_most(patience, line, idle),
         };
-        let alone = |line: &mut Line| !line.is_awaited() && !line.closing;
+        let alone = |line: &mut Line| !line.is_awaited() && !line.closing && !line.hurried;
         let company = patience.map_or(COMPANY_PATIENCE, |patience| patience.min(COMPANY_PATIENCE));
         let mut line = self.wait_at_most(company, line, alone);
         if line.waiting.is_empty() {
