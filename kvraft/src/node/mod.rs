@@ -165,8 +165,10 @@ impl Node {
             None => {
                 let life = Arc::clone(&self.life);
                 let closed = async move {
-                    life.reached(Stage::Closed).await;
-                    Ok(())
+                    let patience = CLOSE_PATIENCE * 2 + GONE_PATIENCE;
+                    tokio::time::timeout(patience, life.reached(Stage::Closed)).await.map_err(
+                        |_| Error::storage("the node does not close: its disk does not answer"),
+                    )
                 };
                 self.runtime.finish(closed).await
             }
@@ -249,12 +251,18 @@ impl Core {
             transport.close(deadline).await;
         }
         let (log, state) = (self.log.clone(), self.state.clone());
-        let closed = door::blocking(move || {
+        let files = door::blocking(move || {
             let checkpointed = state.close();
             log.close();
             checkpointed
-        })
-        .await;
+        });
+        // A disk that hangs must not hang the host; what was acknowledged is on it already.
+        let patience = CLOSE_PATIENCE;
+        let closed = tokio::time::timeout(patience, files).await.unwrap_or_else(|_| {
+            Err(Error::storage(
+                "the last checkpoint was not written in time: the disk does not answer",
+            ))
+        });
         stopped
             .map_err(|_| Error::storage("raft did not stop in time: the disk does not answer"))?
             .map_err(|error| Error::internal("raft did not stop").with_source(error))?;
