@@ -257,8 +257,7 @@ impl Core {
             checkpointed
         });
         // A disk that hangs must not hang the host; what was acknowledged is on it already.
-        let patience = CLOSE_PATIENCE;
-        let closed = tokio::time::timeout(patience, files).await.unwrap_or_else(|_| {
+        let closed = tokio::time::timeout(CLOSE_PATIENCE, files).await.unwrap_or_else(|_| {
             Err(Error::storage(
                 "the last checkpoint was not written in time: the disk does not answer",
             ))
