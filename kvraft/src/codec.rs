@@ -73,6 +73,10 @@ impl Reader {
         Ok(u64::from_be_bytes(self.array()?))
     }
 
+    pub(crate) fn i64(&mut self) -> Decoded<i64> {
+        Ok(i64::from_be_bytes(self.array()?))
+    }
+
     pub(crate) fn u128(&mut self) -> Decoded<u128> {
         Ok(u128::from_be_bytes(self.array()?))
     }

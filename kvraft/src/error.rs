@@ -154,6 +154,25 @@ impl Error {
         Self::new(ErrorKind::Internal, message)
     }
 
+    pub(crate) fn full(message: impl Into<Arc<str>>) -> Self {
+        Self::new(ErrorKind::Full, message)
+    }
+
+    pub(crate) fn expired(message: impl Into<Arc<str>>) -> Self {
+        Self::new(ErrorKind::Expired, message)
+    }
+
+    pub(crate) fn overloaded(message: impl Into<Arc<str>>) -> Self {
+        Self::new(ErrorKind::Overloaded, message)
+    }
+
+    /// Names the revision that belongs to the error.
+    #[must_use]
+    pub(crate) const fn at_revision(mut self, revision: u64) -> Self {
+        self.revision = Some(revision);
+        self
+    }
+
     #[must_use]
     pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));
@@ -180,7 +199,8 @@ impl Error {
     }
 
     /// Returns the revision that belongs to the error: the current one of the key for
-    /// [`ErrorKind::Conflict`], the oldest available one for [`ErrorKind::Compacted`].
+    /// [`ErrorKind::Conflict`] (0 if the key has no value), the oldest available one for
+    /// [`ErrorKind::Compacted`] of a watch.
     #[must_use]
     pub const fn revision(&self) -> Option<u64> {
         self.revision

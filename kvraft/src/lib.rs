@@ -108,7 +108,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use map::ReplicatedMap;
 pub use metrics::Metrics;
 pub use options::{
-    Consistency, Deleted, Entry, KeyRange, Page, Put, ReadOptions, ScanOptions, WriteOptions,
+    Cmp, Compare, Consistency, Deleted, Entry, Incremented, KeyRange, LeaseId, LeaseInfo, Op,
+    OpResult, Page, Put, RangeDeleted, ReadOptions, ScanOptions, Txn, TxnResult, WriteOptions,
 };
 pub use status::{MemberStatus, Role, Status};
 

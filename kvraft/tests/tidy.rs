@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("record", &["codec", "command", "raft"]),
     ("identity", &["codec", "command", "raft", "record"]),
     ("metrics", &[]),
-    ("options", &["error"]),
+    ("options", &["command", "error"]),
     ("status", &["error"]),
     ("config", &["command", "environment", "error", "options"]),
     ("storage", GROUND),
@@ -74,7 +74,7 @@ const WORDS: &[(&str, &[&str], &str)] = &[
 
 /// Files that run alike on every replica, so that they must not see anything that differs there.
 const REPLICATED: &[&str] =
-    &["command.rs", "storage/apply.rs", "storage/buffer.rs", "storage/session.rs"];
+    &["command/", "storage/apply", "storage/buffer.rs", "storage/session.rs"];
 
 /// What differs from replica to replica.
 const SURPRISES: &[&str] =

@@ -38,13 +38,14 @@ fn read_page(
         keys_only: options.keys_only,
     };
     let read = view.page(&request)?;
-    let entries = read.items.into_iter().map(|(key, record)| Entry {
-        key,
-        value: record.value,
-        revision: record.revision,
-        created: record.created,
-    });
+    let entries = read.items.into_iter().map(|(key, record)| Entry::new(key, record.found()));
     Ok(Page { entries: entries.collect(), more: read.more, revision: view.revision() })
+}
+
+/// Counts the keys of `range` without reading a value.
+pub(super) fn count(lent: Lent, range: KeyRange) -> Result<u64> {
+    let mut scan = Scan::new(lent, range, ScanOptions::new().keys_only());
+    scan.try_fold(0, |count, entry| entry.map(|_| count + 1))
 }
 
 /// Walks one view in steps; an iterator, since nothing in it has to wait.

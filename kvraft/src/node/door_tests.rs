@@ -93,8 +93,7 @@ impl Scene {
     }
 
     async fn works(&self) {
-        let command =
-            Command::Put { key: Bytes::from_static(b"k"), value: Bytes::from_static(b"v") };
+        let command = Command::put(Bytes::from_static(b"k"), Bytes::from_static(b"v"));
         self.node.propose(command, self.node.now() + PATIENCE).await.unwrap();
     }
 }
@@ -156,7 +155,7 @@ async fn a_stranger_appends_nothing_on_a_stream() {
     let payload = crate::command::Payload::new(
         Stamp { cluster_ms: 0, wall_ms: 0 },
         None,
-        &Command::Delete { key: Bytes::from_static(b"k") }.encode(),
+        &Command::delete(Bytes::from_static(b"k")).encode(),
     );
     let last = scene.node.status().last_log;
     let request = AppendRequest {
@@ -182,7 +181,7 @@ async fn a_node_that_may_not_serve_has_no_part_in_consensus_and_appends_nothing(
     let scene = Scene::of(HelloRole::Client).await;
     let core = scene.node.core.load_full().unwrap();
     core.life.fail(Error::corrupt("a test says so"));
-    let answer = scene.propose(&Command::Delete { key: Bytes::from_static(b"k") }).await;
+    let answer = scene.propose(&Command::delete(Bytes::from_static(b"k"))).await;
     let Response::Failed(failure) = answer else { panic!("it answered {answer:?}") };
     assert_eq!(failure.reason, FailureReason::Kind(ErrorKind::Unavailable), "nothing is open");
     let deadline = tokio::time::Instant::now() + PATIENCE;

@@ -14,6 +14,7 @@ mod office;
 mod open;
 mod propose;
 mod read;
+mod rejected;
 mod rounds;
 mod runtime;
 mod session;
@@ -145,6 +146,14 @@ impl Node {
             }
         }
         self.runtime.run(async move { core.read(consistency, min_revision, deadline).await }).await
+    }
+
+    /// Runs what walks the disk where it holds no other task up.
+    pub(crate) async fn run_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.runtime.run(door::blocking(work)).await
     }
 
     /// Lends a view for a while; see [`Lent`].

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::backoff::Backoff;
 use super::core::{Core, Leader, peer};
+use super::rejected::rejected;
 use super::session::Ticket;
 use crate::command::{Command, Origin, Outcome, Rejection, SessionId};
 use crate::error::{Error, ErrorKind, Result};
@@ -55,10 +56,7 @@ impl Core {
                     self.renew_session(ticket.session())?;
                 }
                 Outcome::Rejected(rejection) => return Err(rejected(rejection)),
-                outcome @ (Outcome::Done
-                | Outcome::Put { .. }
-                | Outcome::Deleted { .. }
-                | Outcome::AppliedAt { .. }) => return Ok(outcome),
+                outcome => return Ok(outcome),
             }
         }
         Err(Error::unavailable(
@@ -104,9 +102,7 @@ impl Core {
         match opened.result {
             Ok(Outcome::Done) => self.session.registered(session),
             Ok(Outcome::Rejected(rejection)) => return Err(rejected(rejection)),
-            Ok(
-                other @ (Outcome::Put { .. } | Outcome::Deleted { .. } | Outcome::AppliedAt { .. }),
-            ) => {
+            Ok(other) => {
                 return Err(Error::internal(format!("opening a session came back with {other:?}")));
             }
             Err(error) if error.kind() == ErrorKind::Indeterminate => {
@@ -254,26 +250,6 @@ fn given_up(error: Error) -> Error {
         | ErrorKind::Corrupt
         | ErrorKind::Internal => {
             Error::unavailable(format!("no leader has taken the write in time: {error}"))
-        }
-    }
-}
-
-fn rejected(rejection: Rejection) -> Error {
-    match rejection {
-        Rejection::Full { used, limit } => Error::new(
-            ErrorKind::Full,
-            format!(
-                "the map holds {used} bytes of at most {limit} (storage_limit_bytes); delete, or raise the limit"
-            ),
-        ),
-        Rejection::ValueTooLarge { limit } => Error::invalid(format!(
-            "the value is larger than the cluster's max_value_bytes of {limit}"
-        )),
-        Rejection::TooManySessions => {
-            Error::new(ErrorKind::Overloaded, "the cluster has too many sessions; retry later")
-        }
-        Rejection::OutOfPlace | Rejection::SessionExpired | Rejection::Stale => {
-            Error::internal(format!("the cluster refused a command as {rejection:?}"))
         }
     }
 }

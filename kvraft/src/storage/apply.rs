@@ -10,7 +10,8 @@ use bytes::Bytes;
 use openraft::EntryPayload;
 
 use crate::command::{
-    Command, FORMAT_LEVEL, Origin, Outcome, Payload, Proposal, Rejection, SessionId, Settings,
+    Command, FORMAT_LEVEL, Found, Op, OpResult, Origin, Outcome, Payload, Proposal, Rejection,
+    SessionId, Settings,
 };
 use crate::error::{Error, Result};
 use crate::raft::{Entry, LogId, StoredMembership};
@@ -160,8 +161,7 @@ impl Replica {
         let now_ms = self.view.meta.cluster_ms;
         match command {
             Command::Found { .. } => return Ok(Outcome::Rejected(Rejection::OutOfPlace)),
-            Command::Put { key, value } => return self.put(change, key, value),
-            Command::Delete { key } => return self.delete(change, key),
+            Command::Write { op, .. } => return self.write(change, op),
             Command::OpenSession { session } => {
                 let outcome = self.view.sessions.open(session, now_ms);
                 self.changed.insert(session);
@@ -184,8 +184,17 @@ impl Replica {
                 let settings = Settings { format_level: level, ..settings };
                 self.view.meta.founding = Some(Founding { settings, ..change.founding });
             }
+            _ => return Ok(Outcome::Rejected(Rejection::OutOfPlace)),
         }
         Ok(Outcome::Done)
+    }
+
+    fn write(&mut self, change: Change, op: Op) -> Result<Outcome> {
+        match op {
+            Op::Put { key, value, .. } => self.put(change, key, value),
+            Op::Delete { key, .. } => self.delete(change, key),
+            _ => Ok(Outcome::Rejected(Rejection::OutOfPlace)),
+        }
     }
 
     fn put(&mut self, change: Change, key: Bytes, value: Bytes) -> Result<Outcome> {
@@ -204,14 +213,18 @@ impl Replica {
             return Ok(Outcome::Rejected(Rejection::Full { used, limit }));
         }
         let created = old.map_or(change.revision, |head| head.created);
-        let record = Record::new(&key, value, change.revision, created);
+        let record =
+            Record::new(&key, Found { value, revision: change.revision, created, lease: 0 });
         self.forget(&key, old);
         let meta = &mut self.view.meta;
         meta.len += 1;
         meta.bytes += new_bytes;
         meta.entries_hash = meta.entries_hash.wrapping_add(record.head().hash());
         self.view.layers.active.insert(key, Slot::Put(record));
-        Ok(Outcome::Put { revision: change.revision, replaced: old.is_some() })
+        Ok(Outcome::Written {
+            revision: change.revision,
+            result: OpResult::Put { replaced: old.is_some(), previous: None },
+        })
     }
 
     fn delete(&mut self, change: Change, key: Bytes) -> Result<Outcome> {
@@ -220,7 +233,10 @@ impl Replica {
             self.forget(&key, old);
             self.view.layers.active.insert(key, Slot::Tombstone);
         }
-        Ok(Outcome::Deleted { revision: change.revision, existed: old.is_some() })
+        Ok(Outcome::Written {
+            revision: change.revision,
+            result: OpResult::Deleted { existed: old.is_some(), previous: None },
+        })
     }
 
     /// Takes an entry that is about to go out of the counters.

@@ -1,10 +1,9 @@
 //! `Buffer` is the write buffer: the changes that are applied but not yet in the environment.
 
-use std::ops::Bound;
-
 use bytes::Bytes;
 use imbl::OrdMap;
 
+use crate::command::KeyRange;
 use crate::storage::state_record::Record;
 
 /// What one change left under a key.
@@ -14,9 +13,6 @@ pub(super) enum Slot {
     /// The key is gone, whatever lies below says.
     Tombstone,
 }
-
-/// A range of keys.
-pub(crate) type KeyRange = (Bound<Bytes>, Bound<Bytes>);
 
 /// A persistent ordered map of changes: a clone is one pointer and never changes again.
 #[derive(Debug, Clone, Default)]

@@ -185,6 +185,7 @@ fn hash_numbers(id: SessionId, numbers: &[u64]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::OpResult;
 
     const ID: SessionId = SessionId(7);
 
@@ -193,7 +194,7 @@ mod tests {
     }
 
     fn put(revision: u64) -> Outcome {
-        Outcome::Put { revision, replaced: false }
+        Outcome::Written { revision, result: OpResult::Put { replaced: false, previous: None } }
     }
 
     /// Admits and records like apply does.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::command::SessionId;
+use crate::command::{KeyRange, SessionId};
 use crate::error::Result;
 use crate::raft::StagedState;
-use crate::storage::buffer::{Buffer, KeyRange};
+use crate::storage::buffer::Buffer;
 use crate::storage::session::Sessions;
 use crate::storage::state_record::{Head, Meta, Record};
 

@@ -10,9 +10,9 @@ use heed::types::Bytes as Raw;
 use heed::{CommitOrAbort, Database, PutFlags, RoTxn, RwTxn, WithoutTls};
 
 use crate::codec::DecodeError;
-use crate::command::SessionId;
+use crate::command::{KeyRange, SessionId};
 use crate::error::{Error, Result};
-use crate::storage::buffer::{KeyRange, Slot};
+use crate::storage::buffer::Slot;
 use crate::storage::dir::DataDir;
 use crate::storage::env::{Durability, Env};
 use crate::storage::session::Sessions;

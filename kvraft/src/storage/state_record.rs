@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut, Bytes};
 
 use crate::codec::{DecodeError, Decoded, Reader, Writer};
-use crate::command::{Outcome, SessionId, Settings};
+use crate::command::{Found, Outcome, SessionId, Settings};
 use crate::error::{Error, Result};
 use crate::raft::{LogId, StoredMembership};
 use crate::record::{put_log_id, put_stored_membership, read_log_id, read_stored_membership};
@@ -48,10 +48,17 @@ pub(super) struct Head {
 }
 
 impl Record {
-    pub(super) fn new(key: &[u8], value: Bytes, revision: u64, created: u64) -> Self {
-        let mut record = Self { value, revision, created, lease: 0, crc: 0 };
+    pub(super) fn new(key: &[u8], found: Found) -> Self {
+        let Found { value, revision, created, lease } = found;
+        let mut record = Self { value, revision, created, lease, crc: 0 };
         record.crc = checksum(key, &[&record.numbers(), &record.value]);
         record
+    }
+
+    /// Returns what the record tells to those who asked for its key.
+    pub(crate) fn found(self) -> Found {
+        let Self { value, revision, created, lease, crc: _ } = self;
+        Found { value, revision, created, lease }
     }
 
     pub(super) const fn head(&self) -> Head {
@@ -286,6 +293,7 @@ fn unseal(key: &[u8], bytes: Bytes) -> Decoded<Reader> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::OpResult;
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -304,7 +312,10 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_data_record_are_golden() {
-        let record = Record::new(b"k", Bytes::from_static(b"vv"), 7, 5);
+        let record = Record::new(
+            b"k",
+            Found { value: Bytes::from_static(b"vv"), revision: 7, created: 5, lease: 0 },
+        );
         let mut out = Vec::new();
         record.encode(&mut out);
         assert_eq!(hex(&out), "01b1fd60f80000000000000007000000000000000500000000000000007676");
@@ -317,9 +328,15 @@ mod tests {
         let session = Session {
             last_ms: 3,
             done_below: 2,
-            outcomes: [(4_u64, Outcome::Put { revision: 9, replaced: false })]
-                .into_iter()
-                .collect(),
+            outcomes: [(
+                4_u64,
+                Outcome::Written {
+                    revision: 9,
+                    result: OpResult::Put { replaced: false, previous: None },
+                },
+            )]
+            .into_iter()
+            .collect(),
         };
         let out = encode_session(SessionId(1), &session);
         assert_eq!(
@@ -360,7 +377,11 @@ mod tests {
     #[test]
     fn every_flipped_bit_of_a_record_is_noticed() {
         let mut record = Vec::new();
-        Record::new(b"k", Bytes::from_static(b"value"), 7, 5).encode(&mut record);
+        Record::new(
+            b"k",
+            Found { value: Bytes::from_static(b"value"), revision: 7, created: 5, lease: 0 },
+        )
+        .encode(&mut record);
         let meta = Meta::default().encode();
         for bit in 0..record.len() * 8 {
             let mut flipped = record.clone();

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::command::{SessionId, Settings};
+use crate::command::{KeyRange, SessionId, Settings};
 use crate::error::Result;
 use crate::raft::{LogId, SnapshotMeta, StoredMembership};
-use crate::storage::buffer::{Buffer, KeyRange, Slot};
+use crate::storage::buffer::{Buffer, Slot};
 use crate::storage::session::Sessions;
 use crate::storage::state_disk::{Checkpoint, DiskView, Loaded, Order};
 use crate::storage::state_record::{Founding, Head, Meta, Record};
@@ -386,11 +386,11 @@ mod tests {
         fn step(&mut self, step: Step) {
             match step {
                 Step::Put(key, value) => {
-                    self.apply(&Command::Put { key: key.clone(), value: value.clone() });
+                    self.apply(&Command::put(key.clone(), value.clone()));
                     self.model.insert(key, value);
                 }
                 Step::Delete(key) => {
-                    self.apply(&Command::Delete { key: key.clone() });
+                    self.apply(&Command::delete(key.clone()));
                     self.model.remove(&key);
                 }
                 Step::Freeze => self.frozen = Some(self.replica.freeze()),

@@ -19,7 +19,7 @@ const CHUNK_BODY: usize = SNAPSHOT_CHUNK_BYTES + COMMAND_BODY;
 /// What a peer may send before it is known, whatever its kind.
 pub(super) const HELLO_LIMIT: usize = SMALL_BODY;
 /// What an answer may be, whatever its kind.
-pub(super) const RESPONSE_LIMIT: usize = MEMBERS_BODY;
+pub(super) const RESPONSE_LIMIT: usize = COMMAND_BODY;
 /// What a request or a part of a snapshot may be: as its kind says.
 pub(super) const REQUEST_LIMIT: usize = APPEND_BODY;
 
@@ -52,10 +52,11 @@ pub(super) const FAILED: u8 = 127;
 pub(super) const fn max_body_len(kind: u8) -> Option<usize> {
     match kind {
         HELLO | REFUSED | VOTE | PRE_VOTE | TRANSFER_LEADER | READ_INDEX | PEERS
-        | STREAM_APPEND | SNAPSHOT_END | APPENDED | VOTED | TRANSFERRED | PROPOSED
-        | READ_INDEX_IS | CLAIM_GRANTED | STREAM_APPENDED | SNAPSHOT_INSTALLED => Some(SMALL_BODY),
+        | STREAM_APPEND | SNAPSHOT_END | APPENDED | VOTED | TRANSFERRED | READ_INDEX_IS
+        | CLAIM_GRANTED | STREAM_APPENDED | SNAPSHOT_INSTALLED => Some(SMALL_BODY),
         CLAIM | SNAPSHOT | PEERS_ARE | FAILED => Some(MEMBERS_BODY),
-        PROPOSE => Some(COMMAND_BODY),
+        // What a transaction reads is bounded like what it writes.
+        PROPOSE | PROPOSED => Some(COMMAND_BODY),
         APPEND => Some(APPEND_BODY),
         SNAPSHOT_CHUNK => Some(CHUNK_BODY),
         _ => None,

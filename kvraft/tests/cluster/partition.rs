@@ -40,7 +40,7 @@ async fn logs_that_diverged_in_a_partition_are_healed() {
     // Entries that only the cut-off leader has: they must go.
     let short = WriteOptions::new().timeout(Duration::from_millis(100));
     for n in 0..20 {
-        let write = cluster.map(old).put_with(format!("lost{n}"), "x", short).await;
+        let write = cluster.map(old).put_with(format!("lost{n}"), "x", short.clone()).await;
         assert_kind(write, &[ErrorKind::Unavailable, ErrorKind::Indeterminate]);
     }
     let rest = cluster.others(old);

@@ -35,7 +35,7 @@ async fn retries_whose_first_answers_were_lost_are_applied_once() {
         cluster.network.heal();
     };
     let (deleted, revision, ()) =
-        tokio::join!(map.delete_with("old", long), map.put_with("new", "2", long), heal);
+        tokio::join!(map.delete_with("old", long.clone()), map.put_with("new", "2", long), heal);
     // A second delete would find nothing, and a second put would replace the first.
     assert!(deleted.unwrap().existed);
     let put = revision.unwrap();
@@ -65,7 +65,7 @@ async fn write(
         if *stop.borrow() {
             break;
         }
-        match map.put_with(&key, n.to_string(), options).await {
+        match map.put_with(&key, n.to_string(), options.clone()).await {
             Ok(put) => {
                 account.revisions.push(put.revision);
                 account.last = Some(n);

@@ -1,5 +1,6 @@
 //! Tests of `State` at its doors, on its real disk and on one that refuses.
 
+use crate::command::OpResult;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Condvar;
@@ -132,18 +133,18 @@ impl Node {
 
     fn put(&mut self, key: &str, value: &[u8]) -> Outcome {
         let (key, value) = (Bytes::copy_from_slice(key.as_bytes()), Bytes::copy_from_slice(value));
-        self.apply(None, &Command::Put { key, value })
+        self.apply(None, &Command::put(key, value))
     }
 
     fn delete(&mut self, key: &str) -> Outcome {
-        self.apply(None, &Command::Delete { key: Bytes::copy_from_slice(key.as_bytes()) })
+        self.apply(None, &Command::delete(Bytes::copy_from_slice(key.as_bytes())))
     }
 
     /// Puts under a sequence of the open session.
     fn put_once(&mut self, sequence: u64, key: &str, value: &str) -> Outcome {
         let origin = Origin { session: SESSION, sequence, done_below: 1 };
         let (key, value) = (Bytes::from(key.to_owned()), Bytes::from(value.to_owned()));
-        self.apply(Some(origin), &Command::Put { key, value })
+        self.apply(Some(origin), &Command::put(key, value))
     }
 
     fn value(&self, key: &str) -> Option<Bytes> {
@@ -223,11 +224,41 @@ fn crash_image(from: &Path, to: &Path) {
 fn what_was_applied_is_there_after_a_clean_restart() {
     let dir = tempfile::tempdir().unwrap();
     let mut node = Node::founded(dir.path());
-    assert_eq!(node.put("a", b"1"), Outcome::Put { revision: 103, replaced: false });
-    assert_eq!(node.put("a", b"2"), Outcome::Put { revision: 104, replaced: true });
-    assert_eq!(node.put("b", b"3"), Outcome::Put { revision: 105, replaced: false });
-    assert_eq!(node.delete("b"), Outcome::Deleted { revision: 106, existed: true });
-    assert_eq!(node.delete("b"), Outcome::Deleted { revision: 107, existed: false });
+    assert_eq!(
+        node.put("a", b"1"),
+        Outcome::Written {
+            revision: 103,
+            result: OpResult::Put { replaced: false, previous: None }
+        }
+    );
+    assert_eq!(
+        node.put("a", b"2"),
+        Outcome::Written {
+            revision: 104,
+            result: OpResult::Put { replaced: true, previous: None }
+        }
+    );
+    assert_eq!(
+        node.put("b", b"3"),
+        Outcome::Written {
+            revision: 105,
+            result: OpResult::Put { replaced: false, previous: None }
+        }
+    );
+    assert_eq!(
+        node.delete("b"),
+        Outcome::Written {
+            revision: 106,
+            result: OpResult::Deleted { existed: true, previous: None }
+        }
+    );
+    assert_eq!(
+        node.delete("b"),
+        Outcome::Written {
+            revision: 107,
+            result: OpResult::Deleted { existed: false, previous: None }
+        }
+    );
     let hash = node.state.view().state_hash();
     node.close();
 
@@ -292,7 +323,13 @@ fn settings_change_but_their_format_level_never_goes_down() {
     assert_eq!((now.max_value_bytes, now.format_level), (3, 1));
     let too_large = Outcome::Rejected(Rejection::ValueTooLarge { limit: 3 });
     assert_eq!(node.put("a", b"four"), too_large);
-    assert_eq!(node.put("a", b"abc"), Outcome::Put { revision: 105, replaced: false });
+    assert_eq!(
+        node.put("a", b"abc"),
+        Outcome::Written {
+            revision: 105,
+            result: OpResult::Put { replaced: false, previous: None }
+        }
+    );
 }
 
 #[test]
@@ -305,9 +342,18 @@ fn a_full_map_refuses_growth_takes_the_rest_and_has_room_again() {
     let full = Outcome::Rejected(Rejection::Full { used: 10, limit: 10 });
     assert_eq!(node.put("c", b""), full);
     assert_eq!(node.put("a", b"12345"), full);
-    assert!(matches!(node.put("a", b"4321"), Outcome::Put { replaced: true, .. }));
-    assert!(matches!(node.put("a", b"1"), Outcome::Put { replaced: true, .. }));
-    assert!(matches!(node.put("c", b"12"), Outcome::Put { replaced: false, .. }));
+    assert!(matches!(
+        node.put("a", b"4321"),
+        Outcome::Written { result: OpResult::Put { replaced: true, .. }, .. }
+    ));
+    assert!(matches!(
+        node.put("a", b"1"),
+        Outcome::Written { result: OpResult::Put { replaced: true, .. }, .. }
+    ));
+    assert!(matches!(
+        node.put("c", b"12"),
+        Outcome::Written { result: OpResult::Put { replaced: false, .. }, .. }
+    ));
     node.delete("b");
     assert_eq!(node.state.view().bytes(), 5);
 }
@@ -355,7 +401,10 @@ fn a_full_map_is_remembered_for_the_retry_that_asks_again() {
     assert!(matches!(full, Outcome::Rejected(Rejection::Full { .. })));
     node.apply(None, &Command::ChangeSettings { settings: SETTINGS });
     assert_eq!(node.put_once(1, "k", "too long"), full);
-    assert!(matches!(node.put_once(2, "k", "too long"), Outcome::Put { .. }));
+    assert!(matches!(
+        node.put_once(2, "k", "too long"),
+        Outcome::Written { result: OpResult::Put { .. }, .. }
+    ));
 }
 
 #[test]
@@ -625,7 +674,7 @@ fn a_flipped_byte_in_the_file_is_corrupt_and_not_a_value() {
     let error = node.state.view().get(b"needle-key").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(error.to_string().contains("10 bytes"), "{error}");
-    let delete = Command::Delete { key: Bytes::from_static(b"needle-key") };
+    let delete = Command::delete(Bytes::from_static(b"needle-key"));
     let payload = Payload::new(Stamp { cluster_ms: 0, wall_ms: 0 }, None, &delete.encode());
     let error = node.try_apply(EntryPayload::Normal(payload)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);

@@ -1,5 +1,6 @@
 //! Frames as bytes: what they are forever, and what garbage does to their readers.
 
+use crate::command::OpResult;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -102,7 +103,10 @@ fn responses() -> Vec<Response> {
             expected: Some(log_id(4)),
             actual: None,
         })),
-        Response::Proposed(Outcome::Put { revision: 5, replaced: true }),
+        Response::Proposed(Outcome::Written {
+            revision: 5,
+            result: OpResult::Put { replaced: true, previous: None },
+        }),
         Response::ReadIndex(6),
         Response::ClaimGranted,
         Response::Peers(Peers { cluster_id: Some(1), leader: Some(7), members: vec![peer] }),

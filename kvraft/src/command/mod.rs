@@ -1,0 +1,536 @@
+//! `Command` is what is replicated, `Outcome` what applying it says; both with their bytes.
+
+mod op;
+mod outcome;
+
+use std::fmt;
+use std::ops::Bound;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+pub(crate) use self::op::{Attach, Compare, LeaseNumber, Op, Relation, Test, Txn};
+use self::op::{read_key, read_lease, read_ttl};
+pub(crate) use self::outcome::{Found, OpResult, Outcome, Rejection};
+use crate::codec::{DecodeError, Decoded, Reader, Writer};
+
+/// Longest key in bytes: LMDB's default limit, and no prefix is added.
+pub(crate) const MAX_KEY_BYTES: usize = 511;
+/// Largest `max_value_bytes` anyone can set; decoders accept up to it, whatever is set now.
+pub(crate) const CEILING_VALUE_BYTES: u32 = 64 << 20;
+/// Largest `max_command_bytes` anyone can set: a maximal value and room for its neighbours.
+pub(crate) const CEILING_COMMAND_BYTES: u32 = 80 << 20;
+/// The newest format this binary can write. Nobody proposes above the level in the state.
+pub(crate) const FORMAT_LEVEL: u16 = 1;
+/// A session without a command for this long in cluster time ends (15 min, far beyond any
+/// deadline that a retry can have).
+pub(crate) const SESSION_TTL_MS: u64 = 15 * 60 * 1000;
+/// Unfinished commands that one session may have; the proposer waits beyond it.
+pub(crate) const MAX_UNFINISHED: usize = 4096;
+/// Sessions that the cluster holds at most: ten thousand processes and their restarts.
+pub(crate) const MAX_SESSIONS: u64 = 65_536;
+/// Largest outcome that a session keeps whole; a larger one replays as [`Outcome::AppliedAt`].
+pub(crate) const MAX_STORED_OUTCOME_BYTES: usize = 64 << 10;
+/// Comparisons and operations that one transaction has at most, all lists together.
+pub(crate) const MAX_TXN_OPS: usize = 1024;
+/// Shortest and longest time to live of a lease: a tenth of a second, about ten years.
+pub(crate) const MIN_TTL_MS: u64 = 100;
+pub(crate) const MAX_TTL_MS: u64 = 10 * 366 * 24 * 3600 * 1000;
+/// Leases at most, those of single keys included: they are held in memory.
+pub(crate) const MAX_LEASES: u64 = 1 << 20;
+/// Leases that one command keeps alive or ends.
+pub(crate) const MAX_LEASES_AT_ONCE: usize = 1024;
+/// Keys that one command takes away because their leases have ended: more would hold writes up.
+pub(crate) const MAX_KEYS_ENDED_AT_ONCE: usize = 1024;
+/// Locks held at a time, and leases that wait for one of them.
+pub(crate) const MAX_LOCKS: u64 = 1 << 18;
+pub(crate) const MAX_LOCK_WAITERS: u64 = 4096;
+/// Longest name of a lock, and longest request id, in bytes.
+pub(crate) const MAX_NAME_BYTES: usize = 255;
+/// Longest name of whoever a request id belongs to, in bytes.
+pub(crate) const MAX_PRINCIPAL_BYTES: usize = 127;
+/// How long an answered request is remembered in cluster time: longer than any client retries.
+pub(crate) const REQUEST_TTL_MS: u64 = 3600 * 1000;
+/// Requests that are remembered at most, and what their answers may take.
+pub(crate) const MAX_REQUESTS: u64 = 1 << 18;
+pub(crate) const MAX_REQUESTS_BYTES: u64 = 256 << 20;
+
+/// Names one start of one process: random, registered by [`Command::OpenSession`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SessionId(pub(crate) u128);
+
+/// Which command of which session this is, so that asking again never applies it twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) session: SessionId,
+    pub(crate) sequence: u64,
+    /// Every sequence below is finished: its outcome may be forgotten, and it never executes.
+    pub(crate) done_below: u64,
+}
+
+/// What the leader adds when it proposes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// Led time so far in milliseconds: the only clock that decides anything.
+    pub(crate) cluster_ms: u64,
+    /// Wall time in milliseconds since 1970, for people only.
+    pub(crate) wall_ms: u64,
+}
+
+/// The settings that all nodes share; flags only seed them when the cluster is founded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// Keys and values beyond this many bytes are refused as `Full`.
+    pub(crate) storage_limit_bytes: u64,
+    pub(crate) max_value_bytes: u32,
+    pub(crate) max_command_bytes: u32,
+    pub(crate) heartbeat_interval_ms: u32,
+    /// Elections wait between this and twice this.
+    pub(crate) election_timeout_ms: u32,
+    pub(crate) format_level: u16,
+}
+
+/// One change of the replicated state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// The first command of a cluster: who it is and by which settings it lives.
+    Found {
+        cluster_id: u128,
+        revision_base: u64,
+        settings: Settings,
+    },
+    /// One step, if the test holds of its key.
+    Write {
+        op: Op,
+        test: Option<Test>,
+    },
+    Txn(Txn),
+    /// Takes away every key in a range.
+    DeleteRange {
+        range: KeyRange,
+    },
+    OpenSession {
+        session: SessionId,
+    },
+    EndSession {
+        session: SessionId,
+    },
+    /// Ends sessions whose deadline has passed; apply checks each deadline again.
+    ExpireSessions {
+        sessions: Vec<(SessionId, u64)>,
+    },
+    /// Replaces the shared settings.
+    ChangeSettings {
+        settings: Settings,
+    },
+    GrantLease {
+        ttl_ms: u64,
+    },
+    /// Begins the time to live of each lease anew.
+    KeepAlive {
+        leases: Vec<LeaseNumber>,
+    },
+    RevokeLease {
+        lease: LeaseNumber,
+    },
+    /// Ends leases whose deadline has passed; apply checks each deadline again. An empty list
+    /// only moves the cluster time on.
+    ExpireLeases {
+        leases: Vec<(LeaseNumber, u64)>,
+    },
+    /// Takes a lock for a lease, or a place in its queue.
+    Lock {
+        name: Bytes,
+        lease: LeaseNumber,
+        wait: bool,
+    },
+    /// Gives a lock back, or a place in its queue.
+    Unlock {
+        name: Bytes,
+        lease: LeaseNumber,
+    },
+    /// A command that is applied once for each request id, whoever sends it and how often.
+    Once {
+        request: RequestId,
+        command: Box<Command>,
+    },
+}
+
+/// A range of keys.
+pub(crate) type KeyRange = (Bound<Bytes>, Bound<Bytes>);
+
+/// Names a request of someone outside: unique for its principal for as long as it is remembered.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RequestId {
+    /// Who asks, so that no one reads another's answers; empty for members.
+    pub(crate) principal: Bytes,
+    pub(crate) id: Bytes,
+}
+
+/// One log entry of ours: stamp, origin and command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Proposal {
+    pub(crate) stamp: Stamp,
+    pub(crate) origin: Option<Origin>,
+    pub(crate) command: Command,
+}
+
+/// The bytes of a [`Proposal`] as they stand in the log: encoded once, decoded in apply.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Payload(pub(crate) Bytes);
+
+impl Command {
+    /// Makes the plain write of a value.
+    pub(crate) const fn put(key: Bytes, value: Bytes) -> Self {
+        let op = Op::Put { key, value, attach: Attach::None, want_previous: false };
+        Self::Write { op, test: None }
+    }
+
+    /// Makes the plain removal of a key.
+    pub(crate) const fn delete(key: Bytes) -> Self {
+        Self::Write { op: Op::Delete { key, want_previous: false }, test: None }
+    }
+
+    pub(crate) fn encode(&self) -> Bytes {
+        let mut out = BytesMut::with_capacity(64 + self.data_len());
+        self.encode_into(&mut out);
+        out.freeze()
+    }
+
+    fn data_len(&self) -> usize {
+        match self {
+            Self::Write { op, test } => op.data_len() + test.as_ref().map_or(0, Test::data_len),
+            Self::Txn(txn) => txn.data_len(),
+            Self::ExpireSessions { sessions } => sessions.len() * 24,
+            Self::KeepAlive { leases } => leases.len() * 8,
+            Self::ExpireLeases { leases } => leases.len() * 16,
+            Self::Once { request, command } => {
+                request.principal.len() + request.id.len() + command.data_len()
+            }
+            // Numbers, names and keys: the room that every command has is enough, or nearly so.
+            Self::Found { .. }
+            | Self::DeleteRange { .. }
+            | Self::OpenSession { .. }
+            | Self::EndSession { .. }
+            | Self::ChangeSettings { .. }
+            | Self::GrantLease { .. }
+            | Self::RevokeLease { .. }
+            | Self::Lock { .. }
+            | Self::Unlock { .. } => 0,
+        }
+    }
+
+    /// Tags are append-only: a number is never used again for another meaning. Plain writes,
+    /// which most commands are, have a short form of their own.
+    fn encode_into(&self, out: &mut BytesMut) {
+        match self {
+            Self::Found { cluster_id, revision_base, settings } => {
+                out.put_u8(1);
+                out.put_u128(*cluster_id);
+                out.put_u64(*revision_base);
+                settings.encode(out);
+            }
+            Self::Write {
+                op: Op::Put { key, value, attach: Attach::None, want_previous: false },
+                test: None,
+            } => {
+                out.put_u8(2);
+                out.put_bytes_with_len(key);
+                out.put_bytes_with_len(value);
+            }
+            Self::Write { op: Op::Delete { key, want_previous: false }, test: None } => {
+                out.put_u8(3);
+                out.put_bytes_with_len(key);
+            }
+            Self::OpenSession { session } => {
+                out.put_u8(4);
+                out.put_u128(session.0);
+            }
+            Self::EndSession { session } => {
+                out.put_u8(5);
+                out.put_u128(session.0);
+            }
+            Self::ExpireSessions { sessions } => {
+                out.put_u8(6);
+                out.put_list(sessions.iter(), |out, (session, deadline)| {
+                    out.put_u128(session.0);
+                    out.put_u64(*deadline);
+                });
+            }
+            Self::ChangeSettings { settings } => {
+                out.put_u8(7);
+                settings.encode(out);
+            }
+            Self::Write { op, test } => {
+                out.put_u8(8);
+                op.encode(out);
+                out.put_option(test.as_ref(), |out, test| test.encode(out));
+            }
+            Self::Txn(txn) => {
+                out.put_u8(9);
+                txn.encode(out);
+            }
+            Self::DeleteRange { range: (start, end) } => {
+                out.put_u8(10);
+                put_bound(out, start);
+                put_bound(out, end);
+            }
+            Self::GrantLease { ttl_ms } => {
+                out.put_u8(11);
+                out.put_u64(*ttl_ms);
+            }
+            Self::KeepAlive { leases } => {
+                out.put_u8(12);
+                out.put_list(leases.iter(), |out, lease| out.put_u64(*lease));
+            }
+            Self::RevokeLease { lease } => {
+                out.put_u8(13);
+                out.put_u64(*lease);
+            }
+            Self::ExpireLeases { leases } => {
+                out.put_u8(14);
+                out.put_list(leases.iter(), |out, (lease, deadline)| {
+                    out.put_u64(*lease);
+                    out.put_u64(*deadline);
+                });
+            }
+            Self::Lock { name, lease, wait } => {
+                out.put_u8(15);
+                out.put_bytes_with_len(name);
+                out.put_u64(*lease);
+                out.put_bool(*wait);
+            }
+            Self::Unlock { name, lease } => {
+                out.put_u8(16);
+                out.put_bytes_with_len(name);
+                out.put_u64(*lease);
+            }
+            Self::Once { request, command } => {
+                out.put_u8(17);
+                out.put_bytes_with_len(&request.principal);
+                out.put_bytes_with_len(&request.id);
+                command.encode_into(out);
+            }
+        }
+    }
+
+    pub(crate) fn decode(bytes: Bytes) -> Decoded<Self> {
+        let mut reader = Reader::new(bytes);
+        let command = match reader.u8()? {
+            17 => {
+                let request = RequestId {
+                    principal: read_name(&mut reader, 0, MAX_PRINCIPAL_BYTES)?,
+                    id: read_name(&mut reader, 1, MAX_NAME_BYTES)?,
+                };
+                let tag = reader.u8()?;
+                let command = Self::decode_as(tag, &mut reader)?;
+                if !command.is_for_outsiders() {
+                    return Err(DecodeError::new(format!("command {tag} has no request id")));
+                }
+                Self::Once { request, command: Box::new(command) }
+            }
+            tag => Self::decode_as(tag, &mut reader)?,
+        };
+        reader.finish()?;
+        Ok(command)
+    }
+
+    /// Reads a command that holds no other one.
+    fn decode_as(tag: u8, reader: &mut Reader) -> Decoded<Self> {
+        Ok(match tag {
+            1 => Self::Found {
+                cluster_id: reader.u128()?,
+                revision_base: reader.u64()?,
+                settings: Settings::decode(reader)?,
+            },
+            2 => Self::put(read_key(reader)?, reader.bytes()?),
+            3 => Self::delete(read_key(reader)?),
+            4 => Self::OpenSession { session: SessionId(reader.u128()?) },
+            5 => Self::EndSession { session: SessionId(reader.u128()?) },
+            6 => Self::ExpireSessions {
+                sessions: reader.list(|r| Ok((SessionId(r.u128()?), r.u64()?)))?,
+            },
+            7 => Self::ChangeSettings { settings: Settings::decode(reader)? },
+            8 => Self::Write { op: Op::decode(reader)?, test: reader.option(Test::decode)? },
+            9 => Self::Txn(Txn::decode(reader)?),
+            10 => Self::DeleteRange { range: (read_bound(reader)?, read_bound(reader)?) },
+            11 => Self::GrantLease { ttl_ms: read_ttl(reader)? },
+            12 => Self::KeepAlive { leases: at_once(reader.list(Reader::u64)?)? },
+            13 => Self::RevokeLease { lease: read_lease(reader)? },
+            14 => {
+                Self::ExpireLeases { leases: at_once(reader.list(|r| Ok((r.u64()?, r.u64()?)))?)? }
+            }
+            15 => Self::Lock {
+                name: read_name(reader, 1, MAX_NAME_BYTES)?,
+                lease: read_lease(reader)?,
+                wait: reader.bool()?,
+            },
+            16 => Self::Unlock {
+                name: read_name(reader, 1, MAX_NAME_BYTES)?,
+                lease: read_lease(reader)?,
+            },
+            tag => {
+                return Err(DecodeError::new(format!(
+                    "command {tag} is unknown to format {FORMAT_LEVEL}"
+                )));
+            }
+        })
+    }
+
+    /// Returns whether the command may carry a request id: what users write, not what nodes do.
+    pub(crate) const fn is_for_outsiders(&self) -> bool {
+        match self {
+            Self::Write { .. }
+            | Self::Txn(_)
+            | Self::DeleteRange { .. }
+            | Self::GrantLease { .. }
+            | Self::RevokeLease { .. }
+            | Self::Lock { .. }
+            | Self::Unlock { .. } => true,
+            Self::Found { .. }
+            | Self::OpenSession { .. }
+            | Self::EndSession { .. }
+            | Self::ExpireSessions { .. }
+            | Self::ChangeSettings { .. }
+            | Self::KeepAlive { .. }
+            | Self::ExpireLeases { .. }
+            | Self::Once { .. } => false,
+        }
+    }
+
+    /// Returns whether only a leader proposes the command, by itself.
+    pub(crate) const fn is_for_leaders(&self) -> bool {
+        matches!(self, Self::Found { .. } | Self::ExpireSessions { .. } | Self::ExpireLeases { .. })
+    }
+
+    /// Returns whether the command may enter while the disk or the map is full: what frees space,
+    /// and what keeps those alive who free it.
+    pub(crate) fn frees_space(&self) -> bool {
+        match self {
+            Self::Write { op, .. } => !op.grows(),
+            Self::Txn(txn) => !txn.then.iter().chain(&txn.otherwise).any(Op::grows),
+            Self::Once { command, .. } => command.frees_space(),
+            Self::GrantLease { .. } | Self::Lock { .. } => false,
+            Self::Found { .. }
+            | Self::DeleteRange { .. }
+            | Self::OpenSession { .. }
+            | Self::EndSession { .. }
+            | Self::ExpireSessions { .. }
+            | Self::ChangeSettings { .. }
+            | Self::KeepAlive { .. }
+            | Self::RevokeLease { .. }
+            | Self::ExpireLeases { .. }
+            | Self::Unlock { .. } => true,
+        }
+    }
+}
+
+fn read_name(reader: &mut Reader, least: usize, most: usize) -> Decoded<Bytes> {
+    let name = reader.bytes()?;
+    if !(least..=most).contains(&name.len()) {
+        return Err(DecodeError::new(format!("a name of {} bytes", name.len())));
+    }
+    Ok(name)
+}
+
+fn at_once<T>(leases: Vec<T>) -> Decoded<Vec<T>> {
+    match leases.len() {
+        0..=MAX_LEASES_AT_ONCE => Ok(leases),
+        count => Err(DecodeError::new(format!("{count} leases at once"))),
+    }
+}
+
+fn put_bound<W: Writer>(out: &mut W, bound: &Bound<Bytes>) {
+    match bound {
+        Bound::Unbounded => out.put_u8(0),
+        Bound::Included(key) => {
+            out.put_u8(1);
+            out.put_bytes_with_len(key);
+        }
+        Bound::Excluded(key) => {
+            out.put_u8(2);
+            out.put_bytes_with_len(key);
+        }
+    }
+}
+
+/// Reads a bound; its key need not be one that could be in the map.
+fn read_bound(reader: &mut Reader) -> Decoded<Bound<Bytes>> {
+    Ok(match reader.u8()? {
+        0 => Bound::Unbounded,
+        1 => Bound::Included(reader.bytes()?),
+        2 => Bound::Excluded(reader.bytes()?),
+        tag => return Err(DecodeError::new(format!("bound {tag} is unknown"))),
+    })
+}
+
+impl Settings {
+    pub(crate) fn encode<W: Writer>(&self, out: &mut W) {
+        out.put_u64(self.storage_limit_bytes);
+        out.put_u32(self.max_value_bytes);
+        out.put_u32(self.max_command_bytes);
+        out.put_u32(self.heartbeat_interval_ms);
+        out.put_u32(self.election_timeout_ms);
+        out.put_u16(self.format_level);
+    }
+
+    pub(crate) fn decode(reader: &mut Reader) -> Decoded<Self> {
+        Ok(Self {
+            storage_limit_bytes: reader.u64()?,
+            max_value_bytes: reader.u32()?,
+            max_command_bytes: reader.u32()?,
+            heartbeat_interval_ms: reader.u32()?,
+            election_timeout_ms: reader.u32()?,
+            format_level: reader.u16()?,
+        })
+    }
+}
+
+impl Origin {
+    pub(crate) fn encode<W: Writer>(&self, out: &mut W) {
+        out.put_u128(self.session.0);
+        out.put_u64(self.sequence);
+        out.put_u64(self.done_below);
+    }
+
+    pub(crate) fn decode(reader: &mut Reader) -> Decoded<Self> {
+        Ok(Self {
+            session: SessionId(reader.u128()?),
+            sequence: reader.u64()?,
+            done_below: reader.u64()?,
+        })
+    }
+}
+
+impl Payload {
+    /// Builds the log bytes around a command that is already encoded.
+    pub(crate) fn new(stamp: Stamp, origin: Option<Origin>, command: &[u8]) -> Self {
+        let mut out = BytesMut::with_capacity(64 + command.len());
+        out.put_u64(stamp.cluster_ms);
+        out.put_u64(stamp.wall_ms);
+        out.put_option(origin, |out, origin| origin.encode(out));
+        out.put_slice(command);
+        Self(out.freeze())
+    }
+
+    pub(crate) fn proposal(&self) -> Decoded<Proposal> {
+        let mut reader = Reader::new(self.0.clone());
+        let stamp = Stamp { cluster_ms: reader.u64()?, wall_ms: reader.u64()? };
+        let origin = reader.option(Origin::decode)?;
+        Ok(Proposal { stamp, origin, command: Command::decode(reader.rest())? })
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl fmt::Display for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests;

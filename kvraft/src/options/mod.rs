@@ -1,0 +1,14 @@
+//! What one call may ask for beyond its key, and what it answers.
+
+mod lease;
+mod range;
+mod read;
+mod txn;
+mod write;
+
+pub use self::lease::{LeaseId, LeaseInfo};
+pub use self::range::{KeyRange, Page, ScanOptions};
+pub use self::read::{Consistency, Entry, ReadOptions};
+pub(crate) use self::txn::check_key;
+pub use self::txn::{Cmp, Compare, Op, OpResult, Txn, TxnResult};
+pub use self::write::{Deleted, Incremented, Put, RangeDeleted, WriteOptions};
