@@ -295,6 +295,17 @@ fn put_found<W: Writer>(out: &mut W, found: Option<&Found>) {
 }
 
 impl Rejection {
+    /// Returns whether the same command may succeed once something else has made room.
+    pub(crate) const fn is_for_want_of_room(&self) -> bool {
+        matches!(
+            self,
+            Self::Full { .. }
+                | Self::TooManyLeases { .. }
+                | Self::TooManyLocks { .. }
+                | Self::TooManyWaiters { .. }
+        )
+    }
+
     fn encode<W: Writer>(&self, out: &mut W) {
         match self {
             Self::SessionExpired => out.put_u8(1),

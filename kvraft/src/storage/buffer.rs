@@ -4,6 +4,7 @@ use bytes::Bytes;
 use imbl::OrdMap;
 
 use crate::command::KeyRange;
+use crate::storage::erased::Erased;
 use crate::storage::state_record::Record;
 
 /// What one change left under a key.
@@ -15,9 +16,12 @@ pub(super) enum Slot {
 }
 
 /// A persistent ordered map of changes: a clone is one pointer and never changes again.
+///
+/// What was erased lies below the slots: a key that is put after its range was erased is there.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Buffer {
     slots: OrdMap<Bytes, Slot>,
+    erased: Erased,
     bytes: usize,
 }
 
@@ -25,8 +29,18 @@ pub(super) struct Buffer {
 const SLOT_BYTES: usize = 128;
 
 impl Buffer {
+    /// Returns what the buffer says of a key, if it says anything.
     pub(super) fn get(&self, key: &[u8]) -> Option<&Slot> {
-        self.slots.get(key)
+        self.slots.get(key).or_else(|| self.erases(key).then_some(&Slot::Tombstone))
+    }
+
+    /// Returns whether the range of `key` was erased, its own slot aside.
+    pub(super) fn erases(&self, key: &[u8]) -> bool {
+        !self.erased.is_empty() && self.erased.covers(key)
+    }
+
+    pub(super) const fn erased(&self) -> &Erased {
+        &self.erased
     }
 
     pub(super) fn insert(&mut self, key: Bytes, slot: Slot) {
@@ -37,11 +51,25 @@ impl Buffer {
         }
     }
 
+    /// Takes every key of a range away that may hold one.
+    pub(super) fn erase(&mut self, range: &KeyRange) {
+        let inside: Vec<_> = self.slots.range(range.clone()).map(|(key, _)| key.clone()).collect();
+        for key in inside {
+            if let Some(old) = self.slots.remove(&key) {
+                self.bytes -= weight(key.len(), &old);
+            }
+        }
+        self.erased.add(range);
+    }
+
     /// Lays the changes of `newer` over these.
     pub(super) fn absorb(&mut self, newer: Self) {
-        if self.slots.is_empty() {
+        if self.slots.is_empty() && self.erased.is_empty() {
             *self = newer;
             return;
+        }
+        for range in newer.erased.ranges() {
+            self.erase(&range);
         }
         for (key, slot) in newer.slots {
             self.insert(key, slot);
@@ -61,8 +89,8 @@ impl Buffer {
     }
 
     /// Returns about how much memory the buffer holds.
-    pub(super) const fn bytes(&self) -> usize {
-        self.bytes
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes + self.erased.len() * SLOT_BYTES
     }
 }
 

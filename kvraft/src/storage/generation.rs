@@ -11,11 +11,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use crate::command::SessionId;
+use crate::command::LeaseNumber;
 use crate::error::{Error, Result};
 use crate::raft::StagedState;
 use crate::storage::dir::DataDir;
 use crate::storage::env::Durability;
+use crate::storage::row::RowId;
 use crate::storage::state_disk::{Checkpoint, DiskView, Loaded, Stage, StateDisk};
 use crate::storage::state_env::StateEnv;
 use crate::storage::state_record::Meta;
@@ -178,8 +179,12 @@ impl Stage for StagedEnv {
         self.env.append_entries(entries)
     }
 
-    fn put_sessions(&mut self, sessions: &[(SessionId, Bytes)]) -> Result<()> {
-        self.env.append_sessions(sessions)
+    fn put_lease_keys(&mut self, keys: &[(LeaseNumber, Bytes)]) -> Result<()> {
+        self.env.add_lease_keys(keys)
+    }
+
+    fn put_rows(&mut self, rows: &[(RowId, Bytes)]) -> Result<()> {
+        self.env.append_rows(rows)
     }
 
     fn finish(self: Box<Self>, meta: &Meta) -> Result<StagedState> {

@@ -2,10 +2,14 @@
 
 mod apply;
 mod buffer;
+mod change;
 mod checkpoint;
 mod dir;
 mod env;
+mod erased;
 mod generation;
+mod lease;
+mod lock;
 mod log;
 mod log_disk;
 mod log_lmdb;
@@ -15,6 +19,8 @@ mod log_tail;
 mod log_writer;
 mod pressure;
 mod registry;
+mod request;
+mod row;
 mod session;
 #[cfg(test)]
 mod sim_disk;
@@ -28,6 +34,7 @@ mod state_machine;
 mod state_record;
 #[cfg(test)]
 mod suite;
+mod tables;
 mod view;
 
 use std::path::PathBuf;
@@ -37,6 +44,7 @@ use std::time::Duration;
 pub(crate) use self::dir::Gone;
 use self::dir::{Ballast, DataDir};
 use self::generation::Generations;
+pub(crate) use self::lock::LockPlace;
 pub(crate) use self::log::LogStore;
 use self::log_lmdb::LmdbLog;
 use self::pressure::DiskPressure;
@@ -46,7 +54,7 @@ pub(crate) use self::state::State;
 use self::state::{StateHooks, StateOptions};
 pub(crate) use self::state_disk::Order;
 pub(crate) use self::state_machine::StateMachine;
-pub(crate) use self::view::{PageLimits, PageRequest, View};
+pub(crate) use self::view::{LeaseView, PageLimits, PageRequest, View};
 use crate::environment::Environment;
 use crate::error::Result;
 

@@ -1,7 +1,9 @@
 //! `Sessions` remember what was applied, so that asking again never applies it twice.
 
+use bytes::BufMut;
 use imbl::OrdMap;
 
+use crate::codec::{Decoded, Reader, Writer};
 use crate::command::{
     MAX_SESSIONS, MAX_STORED_OUTCOME_BYTES, MAX_UNFINISHED, Origin, Outcome, Rejection,
     SESSION_TTL_MS, SessionId,
@@ -19,6 +21,25 @@ pub(super) struct Session {
 }
 
 impl Session {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(64);
+        out.put_u64(self.last_ms);
+        out.put_u64(self.done_below);
+        out.put_list(self.outcomes.iter(), |out, (sequence, outcome)| {
+            out.put_u64(*sequence);
+            outcome.encode(out);
+        });
+        out
+    }
+
+    pub(super) fn decode(reader: &mut Reader) -> Decoded<Self> {
+        Ok(Self {
+            last_ms: reader.u64()?,
+            done_below: reader.u64()?,
+            outcomes: reader.list(|r| Ok((r.u64()?, Outcome::decode(r)?)))?.into_iter().collect(),
+        })
+    }
+
     const fn deadline(&self) -> u64 {
         self.last_ms.saturating_add(SESSION_TTL_MS)
     }
@@ -52,15 +73,10 @@ impl Sessions {
     }
 
     /// Returns the first session behind `after`, in the order of ids.
-    pub(super) fn next(&self, after: Option<SessionId>) -> Option<(SessionId, &Session)> {
+    pub(super) fn next(&self, after: Option<SessionId>) -> Option<SessionId> {
         use std::ops::Bound;
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let (id, session) = self.by_id.range((start, Bound::Unbounded)).next()?;
-        Some((*id, session))
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.by_id.len()
+        self.by_id.range((start, Bound::Unbounded)).next().map(|(id, _)| *id)
     }
 
     /// Puts a session that was read from a disk or a snapshot in its place.
@@ -277,7 +293,7 @@ mod tests {
         assert!(!sessions.expire(ID, SESSION_TTL_MS, SESSION_TTL_MS + 50));
         assert!(!sessions.expire(ID, SESSION_TTL_MS + 100, SESSION_TTL_MS + 99));
         assert!(sessions.expire(ID, SESSION_TTL_MS + 100, SESSION_TTL_MS + 100));
-        assert_eq!(sessions.count(), 0);
+        assert_eq!(sessions.next(None), None);
         assert_eq!(sessions.hash(), 0);
     }
 

@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::command::SessionId;
 use crate::raft::{SNAPSHOT_CHUNK_BYTES, SnapshotSource};
-use crate::storage::snapshot_item::{put_entry, put_header, put_session, put_trailer};
+use crate::storage::row::RowId;
+use crate::storage::snapshot_item::{put_entry, put_header, put_row, put_trailer};
 use crate::storage::state_disk::Order;
-use crate::storage::state_record::encode_session;
 use crate::storage::view::{PageLimits, PageRequest, View};
 
 /// Entries that are read under one hold of a read transaction.
@@ -21,7 +20,7 @@ pub(super) struct ViewSource {
     view: Arc<View>,
     next: Part,
     entries: u64,
-    sessions: u64,
+    rows: u64,
     crc: u32,
 }
 
@@ -30,15 +29,15 @@ enum Part {
     Header,
     /// Entries behind this key.
     Entries(Option<Bytes>),
-    /// Sessions behind this one.
-    Sessions(Option<SessionId>),
+    /// Rows behind this one.
+    Rows(Option<RowId>),
     Trailer,
     End,
 }
 
 impl ViewSource {
     pub(super) const fn new(view: Arc<View>) -> Self {
-        Self { view, next: Part::Header, entries: 0, sessions: 0, crc: 0 }
+        Self { view, next: Part::Header, entries: 0, rows: 0, crc: 0 }
     }
 
     fn put_next(&mut self, out: &mut BytesMut) -> io::Result<()> {
@@ -48,21 +47,23 @@ impl ViewSource {
                 Part::Entries(None)
             }
             Part::Entries(after) => self.put_entries(after, out)?,
-            Part::Sessions(after) => match self.view.sessions.next(after) {
-                Some((id, session)) => {
-                    put_session(out, id, &encode_session(id, session));
-                    self.sessions += 1;
-                    Part::Sessions(Some(id))
-                }
-                None => Part::Trailer,
-            },
+            Part::Rows(after) => self.put_row(after.as_ref(), out),
             Part::Trailer => {
-                put_trailer(out, self.entries, self.sessions, self.crc);
+                put_trailer(out, self.entries, self.rows, self.crc);
                 Part::End
             }
             Part::End => Part::End,
         };
         Ok(())
+    }
+
+    fn put_row(&mut self, after: Option<&RowId>, out: &mut BytesMut) -> Part {
+        let tables = &self.view.tables;
+        let next = tables.next(after).and_then(|id| tables.record(&id).map(|record| (id, record)));
+        let Some((id, record)) = next else { return Part::Trailer };
+        put_row(out, &id, &record);
+        self.rows += 1;
+        Part::Rows(Some(id))
     }
 
     fn put_entries(&mut self, after: Option<Bytes>, out: &mut BytesMut) -> io::Result<Part> {
@@ -80,7 +81,7 @@ impl ViewSource {
         self.entries += page.items.len() as u64;
         Ok(match page.items.last() {
             Some((last, _)) if page.more => Part::Entries(Some(last.clone())),
-            Some(_) | None => Part::Sessions(None),
+            Some(_) | None => Part::Rows(None),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! `Item`s are what a snapshot stream is made of, on its way in and out.
 //!
-//! The stream is a header, entries in order, sessions in order, and a trailer that seals them. It
+//! The stream is a header, entries in order, rows in order, and a trailer that seals them. It
 //! is logical, not pages: a receiver builds a compact environment from it, and every record brings
 //! its own checksum along.
 
@@ -8,36 +8,36 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::codec::{DecodeError, Decoded, Reader, Writer};
 use crate::command::{
-    CEILING_VALUE_BYTES, MAX_KEY_BYTES, MAX_STORED_OUTCOME_BYTES, MAX_UNFINISHED, SessionId,
+    CEILING_VALUE_BYTES, MAX_KEY_BYTES, MAX_STORED_OUTCOME_BYTES, MAX_UNFINISHED,
 };
+use crate::storage::row::RowId;
 use crate::storage::state_record::{Meta, RECORD_HEADER_BYTES, Record};
 
 /// The first bytes of every stream; the last one is its version.
 const MAGIC: &[u8; 8] = b"kvrsnap\x01";
 const TAG_ENTRY: u8 = 1;
-const TAG_SESSION: u8 = 2;
+const TAG_ROW: u8 = 2;
 const TAG_TRAILER: u8 = 3;
 
 /// Largest header: memberships with many labelled nodes are far below.
 const CEILING_META_BYTES: usize = 16 << 20;
 const CEILING_RECORD_BYTES: usize = RECORD_HEADER_BYTES + CEILING_VALUE_BYTES as usize;
-const CEILING_SESSION_BYTES: usize = 64 + MAX_UNFINISHED * (16 + MAX_STORED_OUTCOME_BYTES);
+/// A session has the largest rows.
+const CEILING_ROW_BYTES: usize = 64 + MAX_UNFINISHED * (16 + MAX_STORED_OUTCOME_BYTES);
 
 /// Version and length of the meta record.
 const HEADER_FRAME: usize = MAGIC.len() + 4;
-/// Tag, key length, record length.
+/// Tag, key length, record length: of an entry and of a row.
 const ENTRY_FRAME: usize = 1 + 2 + 4;
-/// Tag, id, record length.
-const SESSION_FRAME: usize = 1 + 16 + 4;
-/// Tag, count of entries, count of sessions, CRC32C of all before it.
+/// Tag, count of entries, count of rows, CRC32C of all before it.
 const TRAILER_FRAME: usize = 1 + 8 + 8 + 4;
 
 /// One part of a stream; records are raw and not verified yet.
 pub(super) enum Item {
     Header(Box<Meta>),
     Entry { key: Bytes, record: Bytes },
-    Session { id: SessionId, record: Bytes },
-    Trailer { entries: u64, sessions: u64 },
+    Row { id: RowId, record: Bytes },
+    Trailer { entries: u64, rows: u64 },
 }
 
 pub(super) fn put_header(out: &mut BytesMut, meta: &Meta) {
@@ -54,17 +54,21 @@ pub(super) fn put_entry(out: &mut BytesMut, key: &[u8], record: &Record) {
     record.encode(out);
 }
 
-pub(super) fn put_session(out: &mut BytesMut, id: SessionId, record: &[u8]) {
-    out.put_u8(TAG_SESSION);
-    out.put_u128(id.0);
-    out.put_bytes_with_len(record);
+pub(super) fn put_row(out: &mut BytesMut, id: &RowId, record: &[u8]) {
+    let key = id.key();
+    out.put_u8(TAG_ROW);
+    // Names are bounded far below.
+    out.put_u16(u16::try_from(key.len()).unwrap_or(u16::MAX));
+    out.put_u32(u32::try_from(record.len()).unwrap_or(u32::MAX));
+    out.put_slice(&key);
+    out.put_slice(record);
 }
 
 /// Writes the trailer behind all that `crc` and `out` cover.
-pub(super) fn put_trailer(out: &mut BytesMut, entries: u64, sessions: u64, crc: u32) {
+pub(super) fn put_trailer(out: &mut BytesMut, entries: u64, rows: u64, crc: u32) {
     out.put_u8(TAG_TRAILER);
     out.put_u64(entries);
-    out.put_u64(sessions);
+    out.put_u64(rows);
     let crc = crc32c::crc32c_append(crc, out);
     out.put_u32(crc);
 }
@@ -93,7 +97,7 @@ enum Place {
 enum Shape {
     Header,
     Entry,
-    Session,
+    Row,
     Trailer,
 }
 
@@ -119,7 +123,7 @@ impl ItemReader {
         self.crc = crc32c::crc32c_append(crc_before, &bytes);
         self.place = match shape {
             Shape::Trailer => Place::End,
-            Shape::Header | Shape::Entry | Shape::Session => Place::Middle,
+            Shape::Header | Shape::Entry | Shape::Row => Place::Middle,
         };
         shape.item(bytes, crc_before).map(Some)
     }
@@ -129,7 +133,7 @@ impl ItemReader {
         match (self.place, *first) {
             (Place::Start, _) => Ok(Some(Shape::Header)),
             (Place::Middle, TAG_ENTRY) => Ok(Some(Shape::Entry)),
-            (Place::Middle, TAG_SESSION) => Ok(Some(Shape::Session)),
+            (Place::Middle, TAG_ROW) => Ok(Some(Shape::Row)),
             (Place::Middle, TAG_TRAILER) => Ok(Some(Shape::Trailer)),
             (Place::Middle, tag) => Err(DecodeError::new(format!("item {tag} is unknown"))),
             (Place::End, _) => Err(DecodeError::new("there are bytes behind its end")),
@@ -144,7 +148,7 @@ impl Shape {
         let (frame, ceiling) = match self {
             Self::Header => (HEADER_FRAME, CEILING_META_BYTES),
             Self::Entry => (ENTRY_FRAME, CEILING_RECORD_BYTES),
-            Self::Session => (SESSION_FRAME, CEILING_SESSION_BYTES),
+            Self::Row => (ENTRY_FRAME, CEILING_ROW_BYTES),
             Self::Trailer => return Ok(Some(TRAILER_FRAME)),
         };
         if start.len() < frame {
@@ -155,14 +159,14 @@ impl Shape {
             Self::Header if !start.starts_with(MAGIC) => {
                 return Err(DecodeError::new("it is no snapshot, or one of a newer version"));
             }
-            Self::Entry => {
+            Self::Entry | Self::Row => {
                 start.advance(1);
                 key_bytes = usize::from(start.get_u16());
                 if key_bytes == 0 || key_bytes > MAX_KEY_BYTES {
                     return Err(DecodeError::new(format!("it has a key of {key_bytes} bytes")));
                 }
             }
-            Self::Header | Self::Session | Self::Trailer => start.advance(frame - 4),
+            Self::Header | Self::Trailer => start.advance(frame - 4),
         }
         let record_bytes = usize::try_from(start.get_u32()).unwrap_or(usize::MAX);
         if record_bytes > ceiling {
@@ -178,24 +182,22 @@ impl Shape {
                 let meta = Meta::decode(bytes.split_off(HEADER_FRAME))?;
                 Ok(Item::Header(Box::new(meta)))
             }
-            Self::Entry => {
-                let mut rest = bytes.split_off(ENTRY_FRAME);
-                let mut reader = Reader::new(bytes.slice(1..));
-                let record = rest.split_off(usize::from(reader.u16()?));
-                Ok(Item::Entry { key: rest, record })
-            }
-            Self::Session => {
-                let mut reader = Reader::new(bytes.slice(1..));
-                Ok(Item::Session { id: SessionId(reader.u128()?), record: reader.bytes()? })
+            Self::Entry | Self::Row => {
+                let mut key = bytes.split_off(ENTRY_FRAME);
+                let record = key.split_off(usize::from(Reader::new(bytes.slice(1..)).u16()?));
+                Ok(match self {
+                    Self::Row => Item::Row { id: RowId::of_key(key)?, record },
+                    Self::Header | Self::Entry | Self::Trailer => Item::Entry { key, record },
+                })
             }
             Self::Trailer => {
                 let sealed = crc32c::crc32c_append(crc_before, &bytes.slice(..TRAILER_FRAME - 4));
                 let mut reader = Reader::new(bytes.slice(1..));
-                let (entries, sessions) = (reader.u64()?, reader.u64()?);
+                let (entries, rows) = (reader.u64()?, reader.u64()?);
                 if reader.u32()? != sealed {
                     return Err(DecodeError::new("it does not match its checksum"));
                 }
-                Ok(Item::Trailer { entries, sessions })
+                Ok(Item::Trailer { entries, rows })
             }
         }
     }

@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use crate::codec::DecodeError;
-use crate::command::SessionId;
+use crate::command::LeaseNumber;
 use crate::error::{Error, Result};
 use crate::raft::{SnapshotMeta, StagedState};
-use crate::storage::session::Sessions;
+use crate::storage::lease::lease_key_hash;
+use crate::storage::row::RowId;
 use crate::storage::snapshot_item::{Item, ItemReader};
 use crate::storage::state_disk::Stage;
-use crate::storage::state_record::{Head, Meta, decode_session};
+use crate::storage::state_record::{Head, Meta};
+use crate::storage::tables::Tables;
 
 /// Received records that one transaction writes.
 const BATCH_BYTES: usize = 4 << 20;
@@ -25,7 +27,8 @@ pub(crate) struct SnapshotSink {
     meta: Option<Box<Meta>>,
     seen: Seen,
     entries: Vec<(Bytes, Bytes)>,
-    sessions: Vec<(SessionId, Bytes)>,
+    lease_keys: Vec<(LeaseNumber, Bytes)>,
+    rows: Vec<(RowId, Bytes)>,
     batch_bytes: usize,
     /// Which sink this is, and which one is the newest.
     number: u64,
@@ -36,11 +39,14 @@ pub(crate) struct SnapshotSink {
 #[derive(Default)]
 struct Seen {
     last_key: Bytes,
-    last_session: Option<SessionId>,
+    last_row: Option<RowId>,
     len: u64,
     bytes: u64,
+    rows: u64,
     entries_hash: u64,
-    sessions: Sessions,
+    /// What the keys of leases add to the hash of the tables.
+    lease_keys_hash: u64,
+    tables: Tables,
 }
 
 impl SnapshotSink {
@@ -57,7 +63,8 @@ impl SnapshotSink {
             meta: None,
             seen: Seen::default(),
             entries: Vec::new(),
-            sessions: Vec::new(),
+            lease_keys: Vec::new(),
+            rows: Vec::new(),
             batch_bytes: 0,
             number,
             newest,
@@ -99,8 +106,8 @@ impl SnapshotSink {
             match item {
                 Item::Header(meta) => self.take_header(meta)?,
                 Item::Entry { key, record } => self.take_entry(key, record)?,
-                Item::Session { id, record } => self.take_session(id, record)?,
-                Item::Trailer { entries, sessions } => self.check_sums(entries, sessions)?,
+                Item::Row { id, record } => self.take_row(id, record)?,
+                Item::Trailer { entries, rows } => self.check_sums(entries, rows)?,
             }
             if self.batch_bytes >= BATCH_BYTES {
                 self.flush()?;
@@ -126,7 +133,7 @@ impl SnapshotSink {
     }
 
     fn take_entry(&mut self, key: Bytes, record: Bytes) -> Result<()> {
-        if key <= self.seen.last_key || self.seen.last_session.is_some() {
+        if key <= self.seen.last_key || self.seen.last_row.is_some() {
             return Err(out_of_order());
         }
         let (head, _) = Head::decode(&key, &record)?;
@@ -134,32 +141,37 @@ impl SnapshotSink {
         self.seen.bytes += key.len() as u64 + head.value_bytes;
         self.seen.entries_hash = self.seen.entries_hash.wrapping_add(head.hash());
         self.seen.last_key = key.clone();
+        if head.lease != 0 {
+            let hash = lease_key_hash(head.lease, &key);
+            self.seen.lease_keys_hash = self.seen.lease_keys_hash.wrapping_add(hash);
+            self.lease_keys.push((head.lease, key.clone()));
+        }
         self.batch_bytes += key.len() + record.len();
         self.entries.push((key, record));
         Ok(())
     }
 
-    fn take_session(&mut self, id: SessionId, record: Bytes) -> Result<()> {
-        if self.seen.last_session.is_some_and(|last| id <= last) {
+    fn take_row(&mut self, id: RowId, record: Bytes) -> Result<()> {
+        if self.seen.last_row.as_ref().is_some_and(|last| id <= *last) {
             return Err(out_of_order());
         }
-        let session = decode_session(id, record.clone()).map_err(corrupt)?;
-        self.seen.sessions.insert(id, session);
-        self.seen.last_session = Some(id);
+        self.seen.tables.take(id.clone(), record.clone()).map_err(corrupt)?;
+        self.seen.rows += 1;
+        self.seen.last_row = Some(id.clone());
         self.batch_bytes += record.len();
-        self.sessions.push((id, record));
+        self.rows.push((id, record));
         Ok(())
     }
 
     /// Compares what came with what the sender counted, twice: in the stream and in its state.
-    fn check_sums(&self, entries: u64, sessions: u64) -> Result<()> {
+    fn check_sums(&self, entries: u64, rows: u64) -> Result<()> {
         let seen = &self.seen;
         let complete = self.meta.as_ref().is_some_and(|meta| {
             (meta.len, meta.bytes) == (seen.len, seen.bytes)
-                && (meta.entries_hash, meta.sessions_hash)
-                    == (seen.entries_hash, seen.sessions.hash())
+                && (meta.entries_hash, meta.tables_hash)
+                    == (seen.entries_hash, seen.tables.hash().wrapping_add(seen.lease_keys_hash))
         });
-        if complete && (entries, sessions) == (seen.len, seen.sessions.count() as u64) {
+        if complete && (entries, rows) == (seen.len, seen.rows) {
             return Ok(());
         }
         Err(corrupt(DecodeError::new("its records do not add up to its state")))
@@ -171,9 +183,13 @@ impl SnapshotSink {
             stage.put_entries(&self.entries)?;
             self.entries.clear();
         }
-        if !self.sessions.is_empty() {
-            stage.put_sessions(&self.sessions)?;
-            self.sessions.clear();
+        if !self.lease_keys.is_empty() {
+            stage.put_lease_keys(&self.lease_keys)?;
+            self.lease_keys.clear();
+        }
+        if !self.rows.is_empty() {
+            stage.put_rows(&self.rows)?;
+            self.rows.clear();
         }
         self.batch_bytes = 0;
         Ok(())

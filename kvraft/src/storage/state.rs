@@ -76,6 +76,8 @@ pub(super) struct Shared {
     replica: Mutex<Replica>,
     published: ArcSwap<View>,
     applied: watch::Sender<Option<u64>>,
+    /// Wakes when a lock has come to another holder.
+    lock_changes: watch::Sender<u64>,
     durable: watch::Sender<Durable>,
     disk: Box<dyn StateDisk>,
     /// Held by whoever writes the disk: a checkpoint or an install. Taken before `replica`.
@@ -123,6 +125,7 @@ impl State {
             replica: Mutex::new(replica),
             published: ArcSwap::new(view),
             applied: watch::Sender::new(applied),
+            lock_changes: watch::Sender::new(0),
             durable: watch::Sender::new(durable),
             disk,
             writer: Mutex::new(()),
@@ -153,6 +156,11 @@ impl State {
     /// Follows the applied index; [`State::view`] shows at least what it says.
     pub(crate) fn applied(&self) -> watch::Receiver<Option<u64>> {
         self.shared.applied.subscribe()
+    }
+
+    /// Wakes whenever a lock has come to another holder, or may have; [`State::view`] shows it.
+    pub(crate) fn lock_changes(&self) -> watch::Receiver<u64> {
+        self.shared.lock_changes.subscribe()
     }
 
     /// Returns the log id up to which the log may be purged: recovery starts behind it.
@@ -275,6 +283,8 @@ impl Shared {
         let view = Arc::new(replica.view());
         let applied = view.applied().map(|log_id| log_id.index);
         self.published.store(view);
+        let locks = replica.lock_changes();
+        self.lock_changes.send_if_modified(|last| std::mem::replace(last, locks) != locks);
         self.applied.send_if_modified(|index| std::mem::replace(index, applied) != applied);
     }
 
@@ -285,7 +295,10 @@ impl Shared {
         let outcomes: Result<Vec<_>> =
             entries.into_iter().map(|entry| replica.apply(entry)).collect();
         match outcomes {
-            Ok(_) => self.publish(&replica),
+            Ok(_) => {
+                self.publish(&replica);
+                drop(replica.take_changes());
+            }
             // Said before the lock is given back: nobody may write what is half applied.
             Err(ref error) => self.fail(error.clone()),
         }
@@ -376,7 +389,8 @@ impl Shared {
             return Err(Error::internal("a snapshot was installed under another log id"));
         }
         let mut replica = self.replica()?;
-        *replica = Replica::new(loaded);
+        let locks = replica.lock_changes();
+        *replica = Replica::following(loaded, locks + 1);
         let durable = Arc::new(replica.view());
         self.publish(&replica);
         drop(replica);

@@ -1,16 +1,18 @@
 //! `StateDisk` is the seam between the state and the disk that keeps its checkpoints.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::command::{KeyRange, SessionId};
+use crate::command::{KeyRange, LeaseNumber};
 use crate::error::Result;
 use crate::raft::StagedState;
 use crate::storage::buffer::Buffer;
-use crate::storage::session::Sessions;
-use crate::storage::state_record::{Head, Meta, Record};
+use crate::storage::row::RowId;
+use crate::storage::state_record::{Meta, Record};
+use crate::storage::tables::Tables;
 
 /// Keeps one state durably and replaces it atomically; a simulated disk may stand in for LMDB.
 ///
@@ -39,9 +41,6 @@ pub(super) trait StateDisk: Send + Sync + 'static {
 pub(super) trait DiskView: Send + Sync {
     fn record(&self, key: &[u8]) -> Result<Option<Record>>;
 
-    /// Returns what the record says without copying its value; the checksum is verified.
-    fn head(&self, key: &[u8]) -> Result<Option<Head>>;
-
     /// Shows keys with their raw records in order, until `visit` breaks.
     fn scan(&self, range: &KeyRange, order: Order, visit: &mut Visit<'_>) -> Result<()>;
 }
@@ -60,8 +59,10 @@ pub(crate) enum Order {
 pub(super) trait Stage: Send {
     /// Adds raw records, keys ascending over all calls.
     fn put_entries(&mut self, entries: &[(Bytes, Bytes)]) -> Result<()>;
-    /// Adds raw session records, ids ascending over all calls.
-    fn put_sessions(&mut self, sessions: &[(SessionId, Bytes)]) -> Result<()>;
+    /// Adds keys that belong to leases, in any order.
+    fn put_lease_keys(&mut self, keys: &[(LeaseNumber, Bytes)]) -> Result<()>;
+    /// Adds raw rows of the small tables, ids ascending over all calls.
+    fn put_rows(&mut self, rows: &[(RowId, Bytes)]) -> Result<()>;
     /// Completes the state durably.
     fn finish(self: Box<Self>, meta: &Meta) -> Result<StagedState>;
 }
@@ -69,15 +70,31 @@ pub(super) trait Stage: Send {
 /// The changes since the last checkpoint, and all of the small state as of its applied id.
 pub(super) struct Checkpoint {
     pub(super) entries: Buffer,
-    pub(super) sessions: Sessions,
-    /// Sessions that changed or ended.
-    pub(super) changed: Vec<SessionId>,
+    pub(super) tables: Tables,
+    pub(super) changed: Changed,
     pub(super) meta: Meta,
+}
+
+/// What of the small tables has changed since a checkpoint.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Changed {
+    /// Rows that were added, changed or removed.
+    pub(super) rows: BTreeSet<RowId>,
+    /// Keys that came to a lease (true) or left it.
+    pub(super) lease_keys: BTreeMap<(LeaseNumber, Bytes), bool>,
+}
+
+impl Changed {
+    /// Lays newer changes over these.
+    pub(super) fn absorb(&mut self, mut newer: Self) {
+        self.rows.append(&mut newer.rows);
+        self.lease_keys.append(&mut newer.lease_keys);
+    }
 }
 
 /// A state as it was found on the disk.
 pub(super) struct Loaded {
     pub(super) meta: Meta,
-    pub(super) sessions: Sessions,
+    pub(super) tables: Tables,
     pub(super) view: Arc<dyn DiskView>,
 }

@@ -7,20 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use heed::types::Bytes as Raw;
-use heed::{CommitOrAbort, Database, PutFlags, RoTxn, RwTxn, WithoutTls};
+use heed::{CommitOrAbort, Database, DatabaseFlags, PutFlags, RoTxn, RwTxn, WithoutTls};
 
 use crate::codec::DecodeError;
-use crate::command::{KeyRange, SessionId};
+use crate::command::{KeyRange, LeaseNumber};
 use crate::error::{Error, Result};
 use crate::storage::buffer::Slot;
 use crate::storage::dir::DataDir;
 use crate::storage::env::{Durability, Env};
-use crate::storage::session::Sessions;
+use crate::storage::row::RowId;
 use crate::storage::state_disk::{Checkpoint, DiskView, Loaded, Order, Visit};
-use crate::storage::state_record::{
-    Head, META_KEY, Meta, OWNER_KEY, Record, decode_owner, decode_session, encode_owner,
-    encode_session, session_key,
-};
+use crate::storage::state_record::{META_KEY, Meta, OWNER_KEY, Record, decode_owner, encode_owner};
+use crate::storage::tables::Tables;
 
 /// Read transactions of one view: readers of different threads rarely wait for each other.
 const READERS: usize = 4;
@@ -33,7 +31,10 @@ pub(super) struct StateEnv {
     env: Env,
     data: Table,
     meta: Table,
-    sessions: Table,
+    /// The small tables, one record a row.
+    rows: Table,
+    /// Lease numbers with their keys, which fill LMDB's longest key, as duplicate values.
+    lease_keys: Table,
 }
 
 impl StateEnv {
@@ -43,12 +44,15 @@ impl StateEnv {
         let tables = env.create_databases_and_commit(wtxn, |opener, wtxn| -> heed::Result<_> {
             let data = opener.create_database::<Raw, Raw>(wtxn, Some("data"))?;
             let meta = opener.create_database::<Raw, Raw>(wtxn, Some("meta"))?;
-            let sessions = opener.create_database::<Raw, Raw>(wtxn, Some("sessions"))?;
-            Ok(CommitOrAbort::<_, ()>::Commit([data, meta, sessions]))
+            let rows = opener.create_database::<Raw, Raw>(wtxn, Some("rows"))?;
+            let mut duplicates = opener.database_options().types::<Raw, Raw>();
+            duplicates.name("lease_keys").flags(DatabaseFlags::DUP_SORT);
+            let lease_keys = duplicates.create(wtxn)?;
+            Ok(CommitOrAbort::<_, ()>::Commit([data, meta, rows, lease_keys]))
         })?;
-        let [data, meta, sessions] =
+        let [data, meta, rows, lease_keys] =
             tables.commit().ok_or_else(|| Error::internal("the tables were not created"))?;
-        Ok(Self { env, data, meta, sessions })
+        Ok(Self { env, data, meta, rows, lease_keys })
     }
 
     /// Holds the data directory for as long as the environment or a view of it is open.
@@ -81,18 +85,9 @@ impl StateEnv {
     pub(super) fn load(&self) -> Result<Loaded> {
         let rtxn = self.env.read_txn()?;
         let meta = self.read_meta(&rtxn)?;
-        let mut sessions = Sessions::default();
-        for item in self.sessions.iter(&rtxn)? {
-            let (key, bytes) = item?;
-            let id = <[u8; 16]>::try_from(key)
-                .map(|id| SessionId(u128::from_be_bytes(id)))
-                .map_err(|_| damaged("session", DecodeError::new("a key of wrong length")))?;
-            let session = decode_session(id, Bytes::copy_from_slice(bytes))
-                .map_err(|e| damaged("session", e))?;
-            sessions.insert(id, session);
-        }
-        if sessions.hash() != meta.sessions_hash {
-            return Err(damaged("session", DecodeError::new("a record is missing")));
+        let tables = self.read_tables(&rtxn)?;
+        if tables.hash() != meta.tables_hash {
+            return Err(damaged("row", DecodeError::new("a record is missing")));
         }
         if self.data.len(&rtxn)? != meta.len {
             return Err(damaged(
@@ -100,7 +95,26 @@ impl StateEnv {
                 DecodeError::new("it counts other entries than there are"),
             ));
         }
-        Ok(Loaded { meta, sessions, view: self.view()? })
+        Ok(Loaded { meta, tables, view: self.view()? })
+    }
+
+    fn read_tables(&self, rtxn: &RoTxn<'_>) -> Result<Tables> {
+        let mut tables = Tables::default();
+        for item in self.rows.iter(rtxn)? {
+            let (key, bytes) = item?;
+            RowId::of_key(Bytes::copy_from_slice(key))
+                .and_then(|id| tables.take(id, Bytes::copy_from_slice(bytes)))
+                .map_err(|e| damaged("row", e))?;
+        }
+        for item in self.lease_keys.iter(rtxn)? {
+            let (lease, key) = item?;
+            let lease = <[u8; 8]>::try_from(lease).map(u64::from_be_bytes);
+            lease
+                .map_err(|_| DecodeError::new("a lease of wrong length"))
+                .and_then(|lease| tables.take_lease_key(lease, Bytes::copy_from_slice(key)))
+                .map_err(|e| damaged("lease", e))?;
+        }
+        Ok(tables)
     }
 
     /// Opens a view of the last commit; the caller sees to it that no writer runs meanwhile.
@@ -115,23 +129,37 @@ impl StateEnv {
     pub(super) fn commit(&self, checkpoint: &Checkpoint) -> Result<Arc<dyn DiskView>> {
         let mut wtxn = self.env.write_txn()?;
         self.write_entries(&mut wtxn, checkpoint)?;
-        for id in &checkpoint.changed {
-            let key = session_key(*id);
-            match checkpoint.sessions.get(*id) {
-                Some(session) => {
-                    self.sessions.put(&mut wtxn, &key, &encode_session(*id, session))?;
-                }
-                None => {
-                    self.sessions.delete(&mut wtxn, &key)?;
-                }
-            }
-        }
+        self.write_tables(&mut wtxn, checkpoint)?;
         self.meta.put(&mut wtxn, META_KEY, &checkpoint.meta.encode())?;
         wtxn.commit().map_err(|error| self.env.commit_error(error))?;
         self.view()
     }
 
+    fn write_tables(&self, wtxn: &mut RwTxn<'_>, checkpoint: &Checkpoint) -> Result<()> {
+        for id in &checkpoint.changed.rows {
+            match checkpoint.tables.record(id) {
+                Some(record) => self.rows.put(wtxn, &id.key(), &record)?,
+                None => {
+                    self.rows.delete(wtxn, &id.key())?;
+                }
+            }
+        }
+        for ((lease, key), tied) in &checkpoint.changed.lease_keys {
+            let lease = lease.to_be_bytes();
+            if *tied {
+                self.lease_keys.put(wtxn, &lease, key)?;
+            } else {
+                self.lease_keys.delete_one_duplicate(wtxn, &lease, key)?;
+            }
+        }
+        Ok(())
+    }
+
     fn write_entries(&self, wtxn: &mut RwTxn<'_>, checkpoint: &Checkpoint) -> Result<()> {
+        for range in checkpoint.entries.erased().ranges() {
+            let range = (borrowed(&range.0), borrowed(&range.1));
+            self.data.delete_range(wtxn, &range)?;
+        }
         let mut bytes = Vec::new();
         for (key, slot) in checkpoint.entries.iter() {
             match slot {
@@ -157,11 +185,20 @@ impl StateEnv {
         Ok(wtxn.commit()?)
     }
 
-    /// Adds raw sessions behind all that are there.
-    pub(super) fn append_sessions(&self, sessions: &[(SessionId, Bytes)]) -> Result<()> {
+    /// Adds raw rows behind all that are there.
+    pub(super) fn append_rows(&self, rows: &[(RowId, Bytes)]) -> Result<()> {
         let mut wtxn = self.env.write_txn()?;
-        for (id, record) in sessions {
-            self.sessions.put_with_flags(&mut wtxn, PutFlags::APPEND, &session_key(*id), record)?;
+        for (id, record) in rows {
+            self.rows.put_with_flags(&mut wtxn, PutFlags::APPEND, &id.key(), record)?;
+        }
+        Ok(wtxn.commit()?)
+    }
+
+    /// Ties keys to their leases.
+    pub(super) fn add_lease_keys(&self, keys: &[(LeaseNumber, Bytes)]) -> Result<()> {
+        let mut wtxn = self.env.write_txn()?;
+        for (lease, key) in keys {
+            self.lease_keys.put(&mut wtxn, &lease.to_be_bytes(), key)?;
         }
         Ok(wtxn.commit()?)
     }
@@ -188,7 +225,7 @@ impl StateEnv {
     pub(super) fn used_bytes(&self) -> Result<u64> {
         let rtxn = self.env.read_txn()?;
         let mut used = 0;
-        for table in [self.data, self.meta, self.sessions] {
+        for table in [self.data, self.meta, self.rows, self.lease_keys] {
             let stat = table.stat(&rtxn)?;
             let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
             used += pages as u64 * u64::from(stat.page_size);
@@ -225,12 +262,6 @@ impl DiskView for EnvView {
         let rtxn = self.reader();
         let Some(bytes) = self.data.get(&rtxn, key)? else { return Ok(None) };
         Record::decode(key, bytes).map(Some)
-    }
-
-    fn head(&self, key: &[u8]) -> Result<Option<Head>> {
-        let rtxn = self.reader();
-        let Some(bytes) = self.data.get(&rtxn, key)? else { return Ok(None) };
-        Head::decode(key, bytes).map(|(head, _)| Some(head))
     }
 
     fn scan(&self, range: &KeyRange, order: Order, visit: &mut Visit<'_>) -> Result<()> {

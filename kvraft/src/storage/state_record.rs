@@ -7,11 +7,10 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut, Bytes};
 
 use crate::codec::{DecodeError, Decoded, Reader, Writer};
-use crate::command::{Found, Outcome, SessionId, Settings};
+use crate::command::{Found, Settings};
 use crate::error::{Error, Result};
 use crate::raft::{LogId, StoredMembership};
 use crate::record::{put_log_id, put_stored_membership, read_log_id, read_stored_membership};
-use crate::storage::session::Session;
 
 /// The version byte that every record starts with.
 const VERSION: u8 = 1;
@@ -162,8 +161,10 @@ pub(super) struct Meta {
     pub(super) bytes: u64,
     /// The wrapping sum of [`Head::hash`] over all entries.
     pub(super) entries_hash: u64,
-    /// The same over all sessions and their outcomes.
-    pub(super) sessions_hash: u64,
+    /// The same over the small tables.
+    pub(super) tables_hash: u64,
+    /// The highest number that was given to a lease.
+    pub(super) last_lease: u64,
 }
 
 impl Meta {
@@ -178,7 +179,9 @@ impl Meta {
                 out.put_u64(founding.revision_base);
                 founding.settings.encode(out);
             });
-            for number in [self.len, self.bytes, self.entries_hash, self.sessions_hash] {
+            for number in
+                [self.len, self.bytes, self.entries_hash, self.tables_hash, self.last_lease]
+            {
                 out.put_u64(number);
             }
         })
@@ -201,7 +204,8 @@ impl Meta {
             len: reader.u64()?,
             bytes: reader.u64()?,
             entries_hash: reader.u64()?,
-            sessions_hash: reader.u64()?,
+            tables_hash: reader.u64()?,
+            last_lease: reader.u64()?,
         };
         reader.finish()?;
         Ok(meta)
@@ -213,34 +217,8 @@ impl Meta {
         // Its own seal is a checksum of all the rest, which holds both sums.
         mix64(u64::from(crc32c::crc32c(&encoded)))
             .wrapping_add(self.entries_hash)
-            .wrapping_add(self.sessions_hash)
+            .wrapping_add(self.tables_hash)
     }
-}
-
-pub(super) fn session_key(id: SessionId) -> [u8; 16] {
-    id.0.to_be_bytes()
-}
-
-pub(super) fn encode_session(id: SessionId, session: &Session) -> Vec<u8> {
-    seal(&session_key(id), |out| {
-        out.put_u64(session.last_ms);
-        out.put_u64(session.done_below);
-        out.put_list(session.outcomes.iter(), |out, (sequence, outcome)| {
-            out.put_u64(*sequence);
-            outcome.encode(out);
-        });
-    })
-}
-
-pub(super) fn decode_session(id: SessionId, bytes: Bytes) -> Decoded<Session> {
-    let mut reader = unseal(&session_key(id), bytes)?;
-    let session = Session {
-        last_ms: reader.u64()?,
-        done_below: reader.u64()?,
-        outcomes: reader.list(|r| Ok((r.u64()?, Outcome::decode(r)?)))?.into_iter().collect(),
-    };
-    reader.finish()?;
-    Ok(session)
 }
 
 pub(super) fn encode_owner(node_id: u64) -> Vec<u8> {
@@ -266,7 +244,7 @@ fn checksum(key: &[u8], parts: &[&[u8]]) -> u32 {
 }
 
 /// Writes a record: version, checksum over key and body, body.
-fn seal(key: &[u8], write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+pub(super) fn seal(key: &[u8], write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut body = Vec::new();
     write(&mut body);
     let mut out = Vec::with_capacity(SEAL_BYTES + body.len());
@@ -276,7 +254,7 @@ fn seal(key: &[u8], write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     out
 }
 
-fn unseal(key: &[u8], bytes: Bytes) -> Decoded<Reader> {
+pub(super) fn unseal(key: &[u8], bytes: Bytes) -> Decoded<Reader> {
     let mut reader = Reader::new(bytes);
     let version = reader.u8()?;
     if version != VERSION {
@@ -293,7 +271,6 @@ fn unseal(key: &[u8], bytes: Bytes) -> Decoded<Reader> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::OpResult;
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -324,30 +301,6 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_of_a_session_record_are_golden() {
-        let session = Session {
-            last_ms: 3,
-            done_below: 2,
-            outcomes: [(
-                4_u64,
-                Outcome::Written {
-                    revision: 9,
-                    result: OpResult::Put { replaced: false, previous: None },
-                },
-            )]
-            .into_iter()
-            .collect(),
-        };
-        let out = encode_session(SessionId(1), &session);
-        assert_eq!(
-            hex(&out),
-            "01169224b30000000000000003000000000000000200000001000000000000000402000000000000\
-         000900"
-        );
-        assert_eq!(decode_session(SessionId(1), out.into()).unwrap(), session);
-    }
-
-    #[test]
     fn the_bytes_of_the_meta_records_are_golden() {
         let meta = Meta {
             applied: Some(LogId::new_term_index(2, 6)),
@@ -358,15 +311,16 @@ mod tests {
             len: 1,
             bytes: 3,
             entries_hash: 11,
-            sessions_hash: 12,
+            tables_hash: 12,
+            last_lease: 13,
         };
         let out = meta.encode();
         assert_eq!(
             hex(&out),
-            "01c702a95d0100000000000000020000000000000006000000000000000000000000000000000800\
+            "01437e8ae80100000000000000020000000000000006000000000000000000000000000000000800\
          0000000000000901000000000000000000000000000000ab00000000000000050000000000000001\
          00000002000000030000000400000005000100000000000000010000000000000003000000000000\
-         000b000000000000000c"
+         000b000000000000000c000000000000000d"
         );
         assert_eq!(Meta::decode(out.into()).unwrap(), meta);
         let owner = encode_owner(0xab);

@@ -7,20 +7,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::command::{KeyRange, SessionId, Settings};
+use crate::command::{KeyRange, LeaseNumber, SessionId, Settings};
 use crate::error::Result;
 use crate::raft::{LogId, SnapshotMeta, StoredMembership};
 use crate::storage::buffer::{Buffer, Slot};
-use crate::storage::session::Sessions;
+use crate::storage::lock::LockPlace;
 use crate::storage::state_disk::{Checkpoint, DiskView, Loaded, Order};
 use crate::storage::state_record::{Founding, Head, Meta, Record};
+use crate::storage::tables::Tables;
 
 /// A consistent state that never changes. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct View {
     pub(super) layers: Layers,
     pub(super) meta: Meta,
-    pub(super) sessions: Sessions,
+    pub(super) tables: Tables,
 }
 
 /// The changes of the write buffer over the environment: what is above hides what is below.
@@ -30,6 +31,17 @@ pub(super) struct Layers {
     /// What the checkpoint thread is writing.
     pub(super) frozen: Option<Buffer>,
     pub(super) disk: Arc<dyn DiskView>,
+}
+
+/// What is known of a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LeaseView {
+    pub(crate) ttl_ms: u64,
+    /// In cluster time.
+    pub(crate) expire_at: u64,
+    /// Whether it is over, and only its keys are left to be taken away.
+    pub(crate) ended: bool,
+    pub(crate) keys: u64,
 }
 
 /// Which part of a range a caller wants.
@@ -60,15 +72,15 @@ pub(crate) struct PageRead {
 
 impl View {
     pub(super) fn new(loaded: Loaded) -> Self {
-        let Loaded { meta, sessions, view } = loaded;
+        let Loaded { meta, tables, view } = loaded;
         let layers = Layers { active: Buffer::default(), frozen: None, disk: view };
-        Self { layers, meta, sessions }
+        Self { layers, meta, tables }
     }
 
     /// Returns the state that a checkpoint left on the disk.
     pub(super) fn of_checkpoint(checkpoint: Checkpoint, disk: Arc<dyn DiskView>) -> Self {
-        let Checkpoint { sessions, meta, .. } = checkpoint;
-        Self::new(Loaded { meta, sessions, view: disk })
+        let Checkpoint { tables, meta, .. } = checkpoint;
+        Self::new(Loaded { meta, tables, view: disk })
     }
 
     /// Returns what a snapshot of this view covers.
@@ -81,39 +93,12 @@ impl View {
 
     /// Returns what is under a key.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Record>> {
-        match self.layers.slot(key) {
-            Some(Slot::Put(record)) => Ok(Some(record.clone())),
-            Some(Slot::Tombstone) => Ok(None),
-            None => self.layers.disk.record(key),
-        }
+        self.layers.record(key)
     }
 
     /// Reads one page of a range; the next one starts behind its last key.
     pub(crate) fn page(&self, request: &PageRequest) -> Result<PageRead> {
-        let Some(range) = proper(&request.range) else { return Ok(PageRead::default()) };
-        let order = request.order;
-        let mut page = PageWriter::new(request);
-        let mut overlay = self.layers.overlay(&range, order);
-        self.layers.disk.scan(&range, order, &mut |key, raw| {
-            while let Some((above, slot)) = overlay.next_up_to(key) {
-                let same = above == key;
-                if page.push_slot(above, slot).is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-                if same {
-                    return Ok(ControlFlow::Continue(()));
-                }
-            }
-            page.push_raw(key, raw)
-        })?;
-        while !page.read.more
-            && let Some((key, slot)) = overlay.next()
-        {
-            if page.push_slot(key, slot).is_break() {
-                break;
-            }
-        }
-        Ok(page.read)
+        self.layers.page(request)
     }
 
     /// Returns how many entries there are.
@@ -168,12 +153,48 @@ impl View {
     /// Returns whether a session is open.
     #[cfg(test)]
     pub(crate) fn has_session(&self, id: SessionId) -> bool {
-        self.sessions.get(id).is_some()
+        self.tables.sessions.get(id).is_some()
+    }
+
+    /// Returns what is known of a lease.
+    pub(crate) fn lease(&self, id: LeaseNumber) -> Option<LeaseView> {
+        self.tables.leases.get(id).map(|lease| LeaseView {
+            ttl_ms: lease.ttl_ms,
+            expire_at: lease.expire_at,
+            ended: lease.ended,
+            keys: lease.keys.len() as u64,
+        })
+    }
+
+    /// Returns the first keys of a lease in order.
+    pub(crate) fn lease_keys(&self, id: LeaseNumber, limit: usize) -> Vec<Bytes> {
+        let keys = self.tables.leases.get(id).map(|lease| lease.keys.iter().take(limit).cloned());
+        keys.map(Iterator::collect).unwrap_or_default()
+    }
+
+    /// Returns at most `limit` leases to end, each with the deadline that has passed; one that has
+    /// ended is among them for as long as it has keys.
+    pub(crate) fn expired_leases(&self, now_ms: u64, limit: usize) -> Vec<(LeaseNumber, u64)> {
+        self.tables.leases.expired(now_ms, limit)
+    }
+
+    pub(crate) fn has_leases(&self) -> bool {
+        self.tables.leases.count() > 0
+    }
+
+    /// Returns what a lease is to a lock.
+    pub(crate) fn lock_place(&self, name: &[u8], lease: LeaseNumber) -> LockPlace {
+        self.tables.locks.get(name).map_or(LockPlace::None, |lock| lock.place(lease))
+    }
+
+    /// Returns which lease holds a lock, and with which fencing token.
+    pub(crate) fn lock_holder(&self, name: &[u8]) -> Option<(LeaseNumber, u64)> {
+        self.tables.locks.get(name).map(|lock| (lock.holder, lock.token))
     }
 
     /// Returns at most `limit` sessions to end, each with the deadline that has passed.
     pub(crate) fn expired_sessions(&self, now_ms: u64, limit: usize) -> Vec<(SessionId, u64)> {
-        self.sessions.expired(now_ms, limit)
+        self.tables.sessions.expired(now_ms, limit)
     }
 }
 
@@ -182,13 +203,49 @@ impl Layers {
         self.active.get(key).or_else(|| self.frozen.as_ref()?.get(key))
     }
 
-    /// Returns what an entry says without its value, as apply needs it.
-    pub(super) fn head(&self, key: &[u8]) -> Result<Option<Head>> {
+    /// Returns what is under a key.
+    pub(super) fn record(&self, key: &[u8]) -> Result<Option<Record>> {
         match self.slot(key) {
-            Some(Slot::Put(record)) => Ok(Some(record.head())),
+            Some(Slot::Put(record)) => Ok(Some(record.clone())),
             Some(Slot::Tombstone) => Ok(None),
-            None => self.disk.head(key),
+            None => self.disk.record(key),
         }
+    }
+
+    /// Reads one page of a range.
+    pub(super) fn page(&self, request: &PageRequest) -> Result<PageRead> {
+        let Some(range) = proper(&request.range) else { return Ok(PageRead::default()) };
+        let order = request.order;
+        let mut page = PageWriter::new(request);
+        let mut overlay = self.overlay(&range, order);
+        self.disk.scan(&range, order, &mut |key, raw| {
+            while let Some((above, slot)) = overlay.next_up_to(key) {
+                let same = above == key;
+                if page.push_slot(above, slot).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                if same {
+                    return Ok(ControlFlow::Continue(()));
+                }
+            }
+            if self.hides(key) {
+                return Ok(ControlFlow::Continue(()));
+            }
+            page.push_raw(key, raw)
+        })?;
+        while !page.read.more
+            && let Some((key, slot)) = overlay.next()
+        {
+            if page.push_slot(key, slot).is_break() {
+                break;
+            }
+        }
+        Ok(page.read)
+    }
+
+    /// Returns whether a buffer hides a key of the disk that it has no slot for.
+    fn hides(&self, key: &[u8]) -> bool {
+        self.active.erases(key) || self.frozen.as_ref().is_some_and(|frozen| frozen.erases(key))
     }
 
     /// Returns about how much memory the buffers hold.
@@ -197,7 +254,11 @@ impl Layers {
     }
 
     fn overlay(&self, range: &KeyRange, order: Order) -> Overlay<'_> {
-        let frozen = self.frozen.as_ref().map(|buffer| slots(buffer, range, order));
+        let seen = |(key, _): &(&Bytes, &Slot)| !self.active.erases(key);
+        let frozen = self
+            .frozen
+            .as_ref()
+            .map(|buffer| Box::new(slots(buffer, range, order).filter(seen)) as Slots<'_>);
         Overlay {
             active: slots(&self.active, range, order).peekable(),
             frozen: frozen.unwrap_or_else(|| Box::new(std::iter::empty())).peekable(),
@@ -305,7 +366,7 @@ impl PageWriter {
 
 /// Returns the range with its empty keys written as what they mean, or `None` if no key can be
 /// in it; LMDB takes no empty key, and neither tree takes a range that ends before its start.
-fn proper(range: &KeyRange) -> Option<KeyRange> {
+pub(super) fn proper(range: &KeyRange) -> Option<KeyRange> {
     use Bound::{Excluded, Included, Unbounded};
     let start = match &range.0 {
         Included(key) | Excluded(key) if key.is_empty() => Unbounded,

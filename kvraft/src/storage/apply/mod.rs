@@ -3,35 +3,52 @@
 //! Nothing here reads a clock, chance, the environment or the order of a hash map. A refusal that
 //! all nodes share is an [`Outcome`]; an `Err` is this node's own damage and stops it.
 
-use std::collections::BTreeSet;
+mod lease;
+mod write;
+
 use std::sync::Arc;
 
-use bytes::Bytes;
 use openraft::EntryPayload;
 
 use crate::command::{
-    Command, FORMAT_LEVEL, Found, Op, OpResult, Origin, Outcome, Payload, Proposal, Rejection,
-    SessionId, Settings,
+    Command, FORMAT_LEVEL, Origin, Outcome, Payload, Proposal, Rejection, RequestId, Settings,
 };
 use crate::error::{Error, Result};
 use crate::raft::{Entry, LogId, StoredMembership};
-use crate::storage::buffer::Slot;
-use crate::storage::state_disk::{Checkpoint, DiskView, Loaded};
-use crate::storage::state_record::{Founding, Head, Record};
+use crate::storage::change::{Changes, Revision};
+use crate::storage::request::{Answered, fingerprint};
+use crate::storage::row::{RequestKey, RowId};
+use crate::storage::state_disk::{Changed, Checkpoint, DiskView, Loaded};
+use crate::storage::state_record::Founding;
 use crate::storage::view::View;
 
 /// The working state behind the published views.
 pub(super) struct Replica {
     view: View,
-    /// Sessions that changed since the last freeze.
-    changed: BTreeSet<SessionId>,
-    /// Sessions that the frozen part has yet to write.
-    frozen_changed: BTreeSet<SessionId>,
+    /// What of the small tables changed since the last freeze.
+    changed: Changed,
+    /// What of them the frozen part has yet to write.
+    frozen_changed: Changed,
+    /// What watchers are to be told.
+    changes: Changes,
+    /// How often a lock came to another holder, or was freed.
+    lock_changes: u64,
 }
 
 impl Replica {
     pub(super) fn new(loaded: Loaded) -> Self {
-        Self { view: View::new(loaded), changed: BTreeSet::new(), frozen_changed: BTreeSet::new() }
+        Self {
+            view: View::new(loaded),
+            changed: Changed::default(),
+            frozen_changed: Changed::default(),
+            changes: Changes::default(),
+            lock_changes: 0,
+        }
+    }
+
+    /// As [`new`](Self::new), in place of a replica in which locks have changed hands so often.
+    pub(super) fn following(loaded: Loaded, lock_changes: u64) -> Self {
+        Self { lock_changes, ..Self::new(loaded) }
     }
 
     /// Returns the state as it is now, never to change again.
@@ -64,11 +81,11 @@ impl Replica {
         let mut frozen = layers.frozen.take().unwrap_or_default();
         frozen.absorb(std::mem::take(&mut layers.active));
         layers.frozen = Some(frozen.clone());
-        self.frozen_changed.append(&mut self.changed);
+        self.frozen_changed.absorb(std::mem::take(&mut self.changed));
         Checkpoint {
             entries: frozen,
-            sessions: self.view.sessions.clone(),
-            changed: self.frozen_changed.iter().copied().collect(),
+            tables: self.view.tables.clone(),
+            changed: self.frozen_changed.clone(),
             meta: self.view.meta.clone(),
         }
     }
@@ -77,7 +94,17 @@ impl Replica {
     pub(super) fn thaw(&mut self, disk: Arc<dyn DiskView>) {
         self.view.layers.frozen = None;
         self.view.layers.disk = disk;
-        self.frozen_changed.clear();
+        self.frozen_changed = Changed::default();
+    }
+
+    /// Returns what has changed since the last call, for those who watch.
+    pub(super) fn take_changes(&mut self) -> Vec<Revision> {
+        self.changes.take()
+    }
+
+    /// Returns how often a lock has changed hands.
+    pub(super) const fn lock_changes(&self) -> u64 {
+        self.lock_changes
     }
 
     /// Applies one committed entry.
@@ -126,7 +153,8 @@ impl Replica {
             Some(origin) => self.execute_once(change, origin, command)?,
             None => self.execute(change, command)?,
         };
-        self.view.meta.sessions_hash = self.view.sessions.hash();
+        self.view.meta.tables_hash = self.view.tables.hash();
+        self.changes.seal(change.revision);
         Ok(outcome)
     }
 
@@ -145,36 +173,48 @@ impl Replica {
         origin: Origin,
         command: Command,
     ) -> Result<Outcome> {
-        let admitted = self.view.sessions.admit(&origin, self.view.meta.cluster_ms);
-        if self.view.sessions.get(origin.session).is_some() {
-            self.changed.insert(origin.session);
+        let sessions = &mut self.view.tables.sessions;
+        let admitted = sessions.admit(&origin, self.view.meta.cluster_ms);
+        if sessions.get(origin.session).is_some() {
+            self.touch(RowId::Session(origin.session));
         }
         if let Err(outcome) = admitted {
             return Ok(outcome);
         }
         let outcome = self.execute(change, command)?;
-        self.view.sessions.record(&origin, &outcome, change.revision);
+        self.view.tables.sessions.record(&origin, &outcome, change.revision);
         Ok(outcome)
     }
 
     fn execute(&mut self, change: Change, command: Command) -> Result<Outcome> {
         let now_ms = self.view.meta.cluster_ms;
         match command {
+            Command::Write { op, test } => return self.write(change, op, test.as_ref()),
+            Command::Txn(txn) => return self.txn(change, txn),
+            Command::DeleteRange { range } => return self.delete_range(change, &range),
+            Command::Once { request, command } => return self.once(change, &request, *command),
+            Command::GrantLease { ttl_ms } => return Ok(self.grant_lease(change, ttl_ms)),
+            Command::KeepAlive { leases } => return Ok(self.keep_alive(&leases)),
+            Command::RevokeLease { lease } => return self.revoke_lease(change, lease),
+            Command::ExpireLeases { leases } => self.expire_leases(change, &leases)?,
+            Command::Lock { name, lease, wait } => {
+                return Ok(self.lock(change, &name, lease, wait));
+            }
+            Command::Unlock { name, lease } => return Ok(self.unlock(change, &name, lease)),
             Command::Found { .. } => return Ok(Outcome::Rejected(Rejection::OutOfPlace)),
-            Command::Write { op, .. } => return self.write(change, op),
             Command::OpenSession { session } => {
-                let outcome = self.view.sessions.open(session, now_ms);
-                self.changed.insert(session);
+                let outcome = self.view.tables.sessions.open(session, now_ms);
+                self.touch(RowId::Session(session));
                 return Ok(outcome);
             }
             Command::EndSession { session } => {
-                self.view.sessions.end(session);
-                self.changed.insert(session);
+                self.view.tables.sessions.end(session);
+                self.touch(RowId::Session(session));
             }
             Command::ExpireSessions { sessions } => {
                 for (session, deadline) in sessions {
-                    if self.view.sessions.expire(session, deadline, now_ms) {
-                        self.changed.insert(session);
+                    if self.view.tables.sessions.expire(session, deadline, now_ms) {
+                        self.touch(RowId::Session(session));
                     }
                 }
             }
@@ -184,68 +224,40 @@ impl Replica {
                 let settings = Settings { format_level: level, ..settings };
                 self.view.meta.founding = Some(Founding { settings, ..change.founding });
             }
-            _ => return Ok(Outcome::Rejected(Rejection::OutOfPlace)),
         }
         Ok(Outcome::Done)
     }
 
-    fn write(&mut self, change: Change, op: Op) -> Result<Outcome> {
-        match op {
-            Op::Put { key, value, .. } => self.put(change, key, value),
-            Op::Delete { key, .. } => self.delete(change, key),
-            _ => Ok(Outcome::Rejected(Rejection::OutOfPlace)),
+    /// Applies a command unless its request was answered before; then gives that answer again.
+    fn once(&mut self, change: Change, request: &RequestId, command: Command) -> Result<Outcome> {
+        let now_ms = self.view.meta.cluster_ms;
+        for key in self.view.tables.requests.forget(now_ms) {
+            self.touch(RowId::Request(key));
         }
+        let key = RequestKey::new(request);
+        let fingerprint = fingerprint(&command.encode());
+        if let Some(known) = self.view.tables.requests.get(&key) {
+            if known.fingerprint != fingerprint {
+                return Ok(Outcome::Rejected(Rejection::RequestReused));
+            }
+            return Ok(known.outcome.clone());
+        }
+        if let Err(rejection) = self.view.tables.requests.check_room() {
+            return Ok(Outcome::Rejected(rejection));
+        }
+        let outcome = self.execute(change, command)?;
+        // What was refused for want of room may be asked for again when there is some.
+        if !matches!(outcome, Outcome::Rejected(rejection) if rejection.is_for_want_of_room()) {
+            let answered = Answered { fingerprint, outcome: outcome.clone(), at_ms: now_ms };
+            self.view.tables.requests.record(key.clone(), answered, change.revision);
+            self.touch(RowId::Request(key));
+        }
+        Ok(outcome)
     }
 
-    fn put(&mut self, change: Change, key: Bytes, value: Bytes) -> Result<Outcome> {
-        let Settings { storage_limit_bytes, max_value_bytes, .. } = change.founding.settings;
-        if value.len() as u64 > u64::from(max_value_bytes) {
-            let limit = max_value_bytes;
-            return Ok(Outcome::Rejected(Rejection::ValueTooLarge { limit }));
-        }
-        let old = self.view.layers.head(&key)?;
-        let used = self.view.meta.bytes;
-        let old_bytes = old.map_or(0, |head| entry_bytes(&key, head.value_bytes));
-        let new_bytes = entry_bytes(&key, value.len() as u64);
-        let used_then = used.wrapping_sub(old_bytes).wrapping_add(new_bytes);
-        if new_bytes > old_bytes && used_then > storage_limit_bytes {
-            let limit = storage_limit_bytes;
-            return Ok(Outcome::Rejected(Rejection::Full { used, limit }));
-        }
-        let created = old.map_or(change.revision, |head| head.created);
-        let record =
-            Record::new(&key, Found { value, revision: change.revision, created, lease: 0 });
-        self.forget(&key, old);
-        let meta = &mut self.view.meta;
-        meta.len += 1;
-        meta.bytes += new_bytes;
-        meta.entries_hash = meta.entries_hash.wrapping_add(record.head().hash());
-        self.view.layers.active.insert(key, Slot::Put(record));
-        Ok(Outcome::Written {
-            revision: change.revision,
-            result: OpResult::Put { replaced: old.is_some(), previous: None },
-        })
-    }
-
-    fn delete(&mut self, change: Change, key: Bytes) -> Result<Outcome> {
-        let old = self.view.layers.head(&key)?;
-        if old.is_some() {
-            self.forget(&key, old);
-            self.view.layers.active.insert(key, Slot::Tombstone);
-        }
-        Ok(Outcome::Written {
-            revision: change.revision,
-            result: OpResult::Deleted { existed: old.is_some(), previous: None },
-        })
-    }
-
-    /// Takes an entry that is about to go out of the counters.
-    fn forget(&mut self, key: &[u8], old: Option<Head>) {
-        let Some(head) = old else { return };
-        let meta = &mut self.view.meta;
-        meta.len = meta.len.wrapping_sub(1);
-        meta.bytes = meta.bytes.wrapping_sub(entry_bytes(key, head.value_bytes));
-        meta.entries_hash = meta.entries_hash.wrapping_sub(head.hash());
+    /// Notes that a row has to be written with the next checkpoint.
+    fn touch(&mut self, row: RowId) {
+        self.changed.rows.insert(row);
     }
 }
 
@@ -254,10 +266,6 @@ impl Replica {
 struct Change {
     founding: Founding,
     revision: u64,
-}
-
-const fn entry_bytes(key: &[u8], value_bytes: u64) -> u64 {
-    key.len() as u64 + value_bytes
 }
 
 /// Stops a node that is too old for what the cluster decided.
