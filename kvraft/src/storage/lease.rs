@@ -80,9 +80,10 @@ impl Leases {
         self.by_id.get(&id)
     }
 
-    /// Returns whether a lease can still take keys and locks, or be kept alive.
-    pub(super) fn is_live(&self, id: LeaseNumber) -> bool {
-        self.get(id).is_some_and(|lease| !lease.ended)
+    /// Returns whether a lease takes keys and locks: one of a single key goes with it, whoever
+    /// else had come to it meanwhile.
+    pub(super) fn takes_more(&self, id: LeaseNumber) -> bool {
+        self.get(id).is_some_and(|lease| !lease.ended && !lease.of_key)
     }
 
     /// Returns the first lease behind `after`.
@@ -123,7 +124,7 @@ impl Leases {
 
     /// Begins the time of a lease anew; returns whether it is still there.
     pub(super) fn keep_alive(&mut self, id: LeaseNumber, now_ms: u64) -> bool {
-        let live = self.is_live(id);
+        let live = self.get(id).is_some_and(|lease| !lease.ended);
         if live {
             self.change(id, |lease| {
                 lease.expire_at = lease.expire_at.max(now_ms.saturating_add(lease.ttl_ms));

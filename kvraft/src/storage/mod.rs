@@ -17,6 +17,8 @@ mod log_meter;
 mod log_queue;
 mod log_tail;
 mod log_writer;
+#[cfg(test)]
+mod model;
 mod pressure;
 mod registry;
 mod request;

@@ -149,7 +149,7 @@ impl Replica {
         wait: bool,
     ) -> Outcome {
         let tables = &mut self.view.tables;
-        if !tables.leases.is_live(lease) {
+        if !tables.leases.takes_more(lease) {
             return Outcome::Rejected(Rejection::LeaseNotFound { lease });
         }
         let revision = change.revision;

@@ -35,7 +35,10 @@ enum Effect {
 
 /// The lease of a value that is put.
 enum Lease {
-    Of(LeaseNumber),
+    /// None, or the one that the entry has already.
+    Kept(LeaseNumber),
+    /// One that was granted, and must still be there.
+    Granted(LeaseNumber),
     /// A new one, for this key alone.
     Own(u64),
 }
@@ -98,7 +101,7 @@ impl Replica {
                 Effect::Remove => self.replace(key, old, None),
                 Effect::Put { value, lease } => {
                     let lease = match lease {
-                        Lease::Of(lease) => lease,
+                        Lease::Kept(lease) | Lease::Granted(lease) => lease,
                         Lease::Own(ttl_ms) => self.new_lease(change, ttl_ms, true),
                     };
                     let created = old.as_ref().map_or(change.revision, |old| old.created);
@@ -137,16 +140,12 @@ impl Replica {
         let leases = &self.view.tables.leases;
         let mut own = 0;
         for plan in plans {
-            match (&plan.effect, &plan.old) {
-                (Effect::Put { lease: Lease::Own(_), .. }, _) => own += 1,
-                (Effect::Put { lease: Lease::Of(lease), .. }, old)
-                    if *lease != 0
-                        && old.as_ref().is_none_or(|old| old.lease != *lease)
-                        && !leases.is_live(*lease) =>
-                {
-                    return Err(Rejection::LeaseNotFound { lease: *lease });
+            match plan.effect {
+                Effect::Put { lease: Lease::Own(_), .. } => own += 1,
+                Effect::Put { lease: Lease::Granted(lease), .. } if !leases.takes_more(lease) => {
+                    return Err(Rejection::LeaseNotFound { lease });
                 }
-                (Effect::Put { .. } | Effect::Nothing | Effect::Remove, _) => {}
+                Effect::Put { .. } | Effect::Nothing | Effect::Remove => {}
             }
         }
         if own > 0 && leases.count() + own > MAX_LEASES {
@@ -234,8 +233,8 @@ fn plan(op: Op, old: Option<Record>, settings: Settings) -> Result<Plan, Rejecti
         Op::Put { key, value, attach, want_previous } => {
             check_value(&value, settings)?;
             let lease = match attach {
-                Attach::None => Lease::Of(0),
-                Attach::Lease(lease) => Lease::Of(lease),
+                Attach::None => Lease::Kept(0),
+                Attach::Lease(lease) => Lease::Granted(lease),
                 Attach::Ttl(ttl_ms) => Lease::Own(ttl_ms),
             };
             let previous = previous(want_previous);
@@ -248,7 +247,7 @@ fn plan(op: Op, old: Option<Record>, settings: Settings) -> Result<Plan, Rejecti
         Op::Increment { key, delta } => {
             let value = old.as_ref().map_or(Ok(0), |old| number(&old.value))?;
             let sum = value.checked_add(delta).ok_or(Rejection::Overflow { value })?;
-            let lease = Lease::Of(old.as_ref().map_or(0, |old| old.lease));
+            let lease = Lease::Kept(old.as_ref().map_or(0, |old| old.lease));
             let value = Bytes::from(sum.to_string());
             check_value(&value, settings)?;
             (key, Effect::Put { value, lease }, OpResult::Incremented(sum))
