@@ -151,7 +151,7 @@ pub(crate) enum Command {
     /// A command that is applied once for each request id, whoever sends it and how often.
     Once {
         request: RequestId,
-        command: Box<Command>,
+        command: Box<Self>,
     },
 }
 
@@ -219,8 +219,7 @@ impl Command {
         }
     }
 
-    /// Tags are append-only: a number is never used again for another meaning. Plain writes,
-    /// which most commands are, have a short form of their own.
+    /// Tags are append-only: a number is never used again for another meaning.
     fn encode_into(&self, out: &mut BytesMut) {
         match self {
             Self::Found { cluster_id, revision_base, settings } => {
@@ -229,81 +228,38 @@ impl Command {
                 out.put_u64(*revision_base);
                 settings.encode(out);
             }
-            Self::Write {
-                op: Op::Put { key, value, attach: Attach::None, want_previous: false },
-                test: None,
-            } => {
-                out.put_u8(2);
-                out.put_bytes_with_len(key);
-                out.put_bytes_with_len(value);
-            }
-            Self::Write { op: Op::Delete { key, want_previous: false }, test: None } => {
-                out.put_u8(3);
-                out.put_bytes_with_len(key);
-            }
-            Self::OpenSession { session } => {
-                out.put_u8(4);
-                out.put_u128(session.0);
-            }
-            Self::EndSession { session } => {
-                out.put_u8(5);
-                out.put_u128(session.0);
-            }
-            Self::ExpireSessions { sessions } => {
-                out.put_u8(6);
+            Self::Write { op, test } => put_write(out, op, test.as_ref()),
+            Self::OpenSession { session } => tagged(out, 4, |out| out.put_u128(session.0)),
+            Self::EndSession { session } => tagged(out, 5, |out| out.put_u128(session.0)),
+            Self::ExpireSessions { sessions } => tagged(out, 6, |out| {
                 out.put_list(sessions.iter(), |out, (session, deadline)| {
                     out.put_u128(session.0);
                     out.put_u64(*deadline);
                 });
-            }
-            Self::ChangeSettings { settings } => {
-                out.put_u8(7);
-                settings.encode(out);
-            }
-            Self::Write { op, test } => {
-                out.put_u8(8);
-                op.encode(out);
-                out.put_option(test.as_ref(), |out, test| test.encode(out));
-            }
-            Self::Txn(txn) => {
-                out.put_u8(9);
-                txn.encode(out);
-            }
+            }),
+            Self::ChangeSettings { settings } => tagged(out, 7, |out| settings.encode(out)),
+            Self::Txn(txn) => tagged(out, 9, |out| txn.encode(out)),
             Self::DeleteRange { range: (start, end) } => {
                 out.put_u8(10);
                 put_bound(out, start);
                 put_bound(out, end);
             }
-            Self::GrantLease { ttl_ms } => {
-                out.put_u8(11);
-                out.put_u64(*ttl_ms);
-            }
-            Self::KeepAlive { leases } => {
-                out.put_u8(12);
+            Self::GrantLease { ttl_ms } => tagged(out, 11, |out| out.put_u64(*ttl_ms)),
+            Self::KeepAlive { leases } => tagged(out, 12, |out| {
                 out.put_list(leases.iter(), |out, lease| out.put_u64(*lease));
-            }
-            Self::RevokeLease { lease } => {
-                out.put_u8(13);
-                out.put_u64(*lease);
-            }
-            Self::ExpireLeases { leases } => {
-                out.put_u8(14);
+            }),
+            Self::RevokeLease { lease } => tagged(out, 13, |out| out.put_u64(*lease)),
+            Self::ExpireLeases { leases } => tagged(out, 14, |out| {
                 out.put_list(leases.iter(), |out, (lease, deadline)| {
                     out.put_u64(*lease);
                     out.put_u64(*deadline);
                 });
-            }
+            }),
             Self::Lock { name, lease, wait } => {
-                out.put_u8(15);
-                out.put_bytes_with_len(name);
-                out.put_u64(*lease);
+                put_named(out, 15, name, *lease);
                 out.put_bool(*wait);
             }
-            Self::Unlock { name, lease } => {
-                out.put_u8(16);
-                out.put_bytes_with_len(name);
-                out.put_u64(*lease);
-            }
+            Self::Unlock { name, lease } => put_named(out, 16, name, *lease),
             Self::Once { request, command } => {
                 out.put_u8(17);
                 out.put_bytes_with_len(&request.principal);
@@ -420,6 +376,37 @@ impl Command {
             | Self::RevokeLease { .. }
             | Self::ExpireLeases { .. }
             | Self::Unlock { .. } => true,
+        }
+    }
+}
+
+fn tagged(out: &mut BytesMut, tag: u8, write: impl FnOnce(&mut BytesMut)) {
+    out.put_u8(tag);
+    write(out);
+}
+
+fn put_named(out: &mut BytesMut, tag: u8, name: &Bytes, lease: LeaseNumber) {
+    out.put_u8(tag);
+    out.put_bytes_with_len(name);
+    out.put_u64(lease);
+}
+
+/// Plain writes, which most commands are, have a short form of their own.
+fn put_write(out: &mut BytesMut, op: &Op, test: Option<&Test>) {
+    match (op, test) {
+        (Op::Put { key, value, attach: Attach::None, want_previous: false }, None) => {
+            out.put_u8(2);
+            out.put_bytes_with_len(key);
+            out.put_bytes_with_len(value);
+        }
+        (Op::Delete { key, want_previous: false }, None) => {
+            out.put_u8(3);
+            out.put_bytes_with_len(key);
+        }
+        (op, test) => {
+            out.put_u8(8);
+            op.encode(out);
+            out.put_option(test, |out, test| test.encode(out));
         }
     }
 }

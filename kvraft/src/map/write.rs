@@ -52,7 +52,7 @@ impl ReplicatedMap {
                 let previous = previous.map(|found| Entry::new(key, found));
                 Ok(Put { revision, replaced, previous })
             }
-            (_, other) => Err(unexpected(&other)),
+            (_, other) => Err(misfit(&other)),
         }
     }
 
@@ -88,7 +88,7 @@ impl ReplicatedMap {
                 let previous = previous.map(|found| Entry::new(key, found));
                 Ok(Deleted { revision, existed, previous })
             }
-            (_, other) => Err(unexpected(&other)),
+            (_, other) => Err(misfit(&other)),
         }
     }
 
@@ -136,7 +136,7 @@ impl ReplicatedMap {
             (revision, command::OpResult::Incremented(value)) => {
                 Ok(Incremented { revision, value })
             }
-            (_, other) => Err(unexpected(&other)),
+            (_, other) => Err(misfit(&other)),
         }
     }
 
@@ -169,10 +169,11 @@ impl ReplicatedMap {
     ) -> Result<RangeDeleted> {
         options.check_plain()?;
         let command = Command::DeleteRange { range: (range.start, range.end) };
-        match self.propose(command, options).await? {
-            Outcome::RangeDeleted { revision, deleted } => Ok(RangeDeleted { revision, deleted }),
-            outcome => Err(unexpected_outcome(&outcome)),
-        }
+        let outcome = self.propose(command, options).await?;
+        let Outcome::RangeDeleted { revision, deleted } = outcome else {
+            return Err(unexpected(&outcome));
+        };
+        Ok(RangeDeleted { revision, deleted })
     }
 
     /// Applies a transaction: all of it at once, or nothing.
@@ -200,15 +201,13 @@ impl ReplicatedMap {
         options.check_plain()?;
         let [then, otherwise] = txn.keys();
         let command = Command::Txn(txn.checked(self.node.max_value_bytes()?)?);
-        match self.propose(command, options).await? {
-            Outcome::Txn { revision, succeeded, results } => {
-                let keys = if succeeded { then } else { otherwise };
-                let results =
-                    keys.into_iter().zip(results).map(|(key, result)| OpResult::new(key, result));
-                Ok(TxnResult { revision, succeeded, results: results.collect() })
-            }
-            outcome => Err(unexpected_outcome(&outcome)),
-        }
+        let outcome = self.propose(command, options).await?;
+        let Outcome::Txn { revision, succeeded, results } = outcome else {
+            return Err(unexpected(&outcome));
+        };
+        let keys = if succeeded { then } else { otherwise };
+        let results = keys.into_iter().zip(results).map(|(key, result)| OpResult::new(key, result));
+        Ok(TxnResult { revision, succeeded, results: results.collect() })
     }
 
     /// Applies several operations at once: a [`Txn`] without comparisons.
@@ -240,10 +239,11 @@ impl ReplicatedMap {
         options: WriteOptions,
     ) -> Result<(u64, command::OpResult)> {
         let command = Command::Write { op, test: options.test.clone() };
-        match self.propose(command, options).await? {
-            Outcome::Written { revision, result } => Ok((revision, result)),
-            outcome => Err(unexpected_outcome(&outcome)),
-        }
+        let outcome = self.propose(command, options).await?;
+        let Outcome::Written { revision, result } = outcome else {
+            return Err(unexpected(&outcome));
+        };
+        Ok((revision, result))
     }
 
     /// Has a command applied once: within this process always, and for its request id if it has
@@ -273,16 +273,16 @@ fn checked_key(key: &[u8]) -> Result<Bytes> {
     Ok(Bytes::copy_from_slice(key))
 }
 
-fn unexpected(result: &command::OpResult) -> Error {
+fn misfit(result: &command::OpResult) -> Error {
     Error::internal(format!("a write came back with the result {result:?}"))
 }
 
 /// An outcome that its command cannot have, or one too large to have been kept for a retry.
-pub(super) fn unexpected_outcome(outcome: &Outcome) -> Error {
-    match outcome {
-        Outcome::AppliedAt { revision } => Error::indeterminate(format!(
+pub(super) fn unexpected(outcome: &Outcome) -> Error {
+    if let Outcome::AppliedAt { revision } = outcome {
+        return Error::indeterminate(format!(
             "applied at revision {revision}, but its answer was lost; read it back"
-        )),
-        other => Error::internal(format!("a command came back with the outcome {other:?}")),
+        ));
     }
+    Error::internal(format!("a command came back with the outcome {outcome:?}"))
 }

@@ -1,21 +1,26 @@
 //! `Lead` is what only a leader has: the cluster time that it stamps on commands.
 //!
 //! Cluster time counts led time only. A leader may stamp once everything of earlier leaders is
-//! applied here, since only then it knows where their time ended.
+//! applied here, since only then it knows where their time ended. It counts in steps, so that a
+//! process that was stopped for an hour has led for one step longer, not for an hour: a pause may
+//! lengthen what has a time to live, never shorten it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use crate::command::Stamp;
 use crate::environment::Clock;
 
-/// From when and from what this leader counts.
+/// The longest step that counts whole: a leader that is alive stamps or ticks far more often.
+const LONGEST_STEP: Duration = Duration::from_millis(500);
+
+/// How far this leader has counted, and when it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Office {
     term: u64,
-    base_ms: u64,
-    since: Instant,
+    led: Duration,
+    at: Instant,
 }
 
 /// The office of a leader; empty on every other node.
@@ -29,9 +34,10 @@ impl Lead {
         Self { office: watch::Sender::new(None) }
     }
 
-    /// Takes office in `term`: cluster time stood at `base_ms` at the instant `since`.
-    pub(super) fn take(&self, term: u64, base_ms: u64, since: Instant) {
-        self.office.send_replace(Some(Office { term, base_ms, since }));
+    /// Takes office in `term`: cluster time stood at `base_ms` at the instant `at`.
+    pub(super) fn take(&self, term: u64, base_ms: u64, at: Instant) {
+        let led = Duration::from_millis(base_ms);
+        self.office.send_replace(Some(Office { term, led, at }));
     }
 
     pub(super) fn leave(&self) {
@@ -45,15 +51,28 @@ impl Lead {
 
     /// Returns the stamp of a command that is proposed now, or `None` if this node may not stamp.
     pub(super) fn stamp(&self, clock: &dyn Clock) -> Option<Stamp> {
-        let office = (*self.office.borrow())?;
-        let led = clock.now().saturating_duration_since(office.since);
-        let led_ms = u64::try_from(led.as_millis()).unwrap_or(u64::MAX);
-        Some(Stamp { cluster_ms: office.base_ms.saturating_add(led_ms), wall_ms: clock.wall_ms() })
+        let now = clock.now();
+        let mut cluster_ms = None;
+        // Whoever waits for a change of office is not woken: the office stays.
+        self.office.send_if_modified(|office| {
+            cluster_ms = office.as_mut().map(|office| office.count(now));
+            false
+        });
+        Some(Stamp { cluster_ms: cluster_ms?, wall_ms: clock.wall_ms() })
     }
 
     /// Returns a receiver that wakes when the office changes.
     pub(super) fn changes(&self) -> watch::Receiver<Option<impl Sized + use<>>> {
         self.office.subscribe()
+    }
+}
+
+impl Office {
+    /// Counts up to `now`, and returns the cluster time in milliseconds.
+    fn count(&mut self, now: Instant) -> u64 {
+        self.led += now.saturating_duration_since(self.at).min(LONGEST_STEP);
+        self.at = self.at.max(now);
+        u64::try_from(self.led.as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -74,6 +93,24 @@ mod tests {
         fn wall_ms(&self) -> u64 {
             5
         }
+    }
+
+    #[test]
+    fn a_leader_that_was_stopped_has_not_led_meanwhile() {
+        let start = Instant::now();
+        let (lead, clock) = (Lead::new(), Stepped(Mutex::new(start)));
+        lead.take(2, 0, start);
+        let step = |by: u64| *clock.0.lock().unwrap() += Duration::from_millis(by);
+        let now_ms = || lead.stamp(&clock).unwrap().cluster_ms;
+        for _ in 0..10 {
+            step(100);
+            now_ms();
+        }
+        assert_eq!(now_ms(), 1000);
+        step(3_600_000);
+        assert_eq!(now_ms(), 1500);
+        step(100);
+        assert_eq!(now_ms(), 1600);
     }
 
     #[test]

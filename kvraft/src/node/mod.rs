@@ -6,6 +6,7 @@ mod bootstrap;
 mod contact;
 mod core;
 mod door;
+mod expire;
 mod handover;
 mod lead;
 mod lent;

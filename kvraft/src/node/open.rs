@@ -112,6 +112,7 @@ fn start_tasks(core: &Arc<Core>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(Arc::clone(core).keep_office());
     tasks.spawn(Arc::clone(core).look_after());
+    tasks.spawn(Arc::clone(core).expire());
     tasks.spawn(Arc::clone(core).find_cluster());
     tasks.spawn(Arc::clone(core).recover());
     tasks.spawn(Arc::clone(core).watch_state());

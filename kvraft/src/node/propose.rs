@@ -44,20 +44,17 @@ impl Core {
         for _ in 0..MAX_RENEWALS {
             let ticket = self.ticket(deadline).await?;
             let delivery = self.deliver(|| Some(ticket.origin()), &bytes, deadline).await;
-            match delivery.result? {
-                Outcome::Rejected(Rejection::SessionExpired | Rejection::Stale)
-                    if delivery.ambiguous =>
-                {
-                    return Err(Error::indeterminate(
-                        "the session ended while the write was under way; read back whether it was applied",
-                    ));
-                }
-                Outcome::Rejected(Rejection::SessionExpired | Rejection::Stale) => {
-                    self.renew_session(ticket.session())?;
-                }
-                Outcome::Rejected(rejection) => return Err(rejected(rejection)),
-                outcome => return Ok(outcome),
+            let outcome = delivery.result?;
+            let Outcome::Rejected(rejection) = outcome else { return Ok(outcome) };
+            if !matches!(rejection, Rejection::SessionExpired | Rejection::Stale) {
+                return Err(rejected(rejection));
             }
+            if delivery.ambiguous {
+                return Err(Error::indeterminate(
+                    "the session ended while the write was under way; read back whether it was applied",
+                ));
+            }
+            self.renew_session(ticket.session())?;
         }
         Err(Error::unavailable(
             "the cluster ended every session that was opened for this write; retry",

@@ -3,20 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
 
 use super::core::Core;
 use super::life::Stage;
-use super::propose::Attempt;
-use crate::command::Command;
 use crate::error::{Error, Result};
 use crate::raft::StoreFailure;
 
 /// How often a node looks after itself.
 const INTERVAL: Duration = Duration::from_millis(250);
-/// Sessions that one command ends: bounded, so that it holds no write up.
-const SESSIONS_AT_ONCE: usize = 256;
 /// How long the members have to recognise this node before it may become ready.
 const FIRST_GREETING: Duration = Duration::from_millis(500);
 /// Log bytes below which no snapshot is worth its work.
@@ -42,8 +37,7 @@ impl Core {
     async fn look_once(&self) -> Result<()> {
         self.watch_raft();
         self.settle_cluster().await?;
-        self.shorten_log().await?;
-        self.end_sessions().await
+        self.shorten_log().await
     }
 
     /// Stops serving once raft has stopped: it does so only after a failure of the disk.
@@ -94,25 +88,6 @@ impl Core {
             }
         }
         self.raft.trigger().snapshot().await.map_err(stopped)
-    }
-
-    /// As the leader, ends the sessions that nobody has used for their time to live.
-    async fn end_sessions(&self) -> Result<()> {
-        let Some(stamp) = self.lead.stamp(self.config.environment.clock.as_ref()) else {
-            return Ok(());
-        };
-        let sessions = self.view().expired_sessions(stamp.cluster_ms, SESSIONS_AT_ONCE);
-        if sessions.is_empty() {
-            return Ok(());
-        }
-        let command: Bytes = Command::ExpireSessions { sessions }.encode();
-        let deadline = self.now() + self.config.request_timeout;
-        match self.propose_here(None, &command, deadline).await {
-            Attempt::Answered(_) | Attempt::Elsewhere(_) => Ok(()),
-            Attempt::Refused(error) | Attempt::NotYet(error) | Attempt::Unknown(error) => {
-                Err(error)
-            }
-        }
     }
 
     /// Stops serving once the state has failed: its next apply would only find it out later.

@@ -22,10 +22,7 @@ impl Erased {
 
     /// Returns whether `key` lies in one of the ranges.
     pub(super) fn covers(&self, key: &[u8]) -> bool {
-        let (_, end) = match self.0.get_prev(key) {
-            Some(found) => found,
-            None => return false,
-        };
+        let Some((_, end)) = self.0.get_prev(key) else { return false };
         end.as_ref().is_none_or(|end| key < end.as_ref())
     }
 

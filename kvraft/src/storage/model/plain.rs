@@ -96,7 +96,11 @@ impl Model {
                 }
             }
             Command::Once { request, command } => Ok(self.once(revision, request, command)),
-            other => panic!("{other:?} is not for the model"),
+            Command::Found { .. }
+            | Command::OpenSession { .. }
+            | Command::EndSession { .. }
+            | Command::ExpireSessions { .. }
+            | Command::ChangeSettings { .. } => panic!("{command:?} is not for the model"),
         };
         // A lease of one key goes with it.
         let used: BTreeSet<_> = self.entries.values().map(|found| found.lease).collect();
@@ -165,7 +169,7 @@ impl Model {
                     OpResult::Put { replaced: existed, previous: old.filter(|_| *want_previous) }
                 }
                 Op::Increment { key, delta } => {
-                    let text = old.as_ref().map_or("0".into(), |old| old.value.clone());
+                    let text = old.as_ref().map_or_else(|| "0".into(), |old| old.value.clone());
                     let value: i64 = String::from_utf8(text.to_vec())
                         .ok()
                         .and_then(|text| text.parse().ok())

@@ -47,7 +47,9 @@ fn with_leases(command: Command, model: &Model) -> Command {
         Op::Put { key, value, attach: Attach::Lease(place), want_previous } => {
             Op::Put { key, value, attach: Attach::Lease(real(place)), want_previous }
         }
-        other => other,
+        other @ (Op::Get { .. } | Op::Put { .. } | Op::Delete { .. } | Op::Increment { .. }) => {
+            other
+        }
     };
     let steps = |ops: Vec<Op>| ops.into_iter().map(step).collect();
     match command {
@@ -64,7 +66,14 @@ fn with_leases(command: Command, model: &Model) -> Command {
         Command::Once { request, command } => {
             Command::Once { request, command: Box::new(with_leases(*command, model)) }
         }
-        other => other,
+        other @ (Command::Found { .. }
+        | Command::DeleteRange { .. }
+        | Command::OpenSession { .. }
+        | Command::EndSession { .. }
+        | Command::ExpireSessions { .. }
+        | Command::ChangeSettings { .. }
+        | Command::GrantLease { .. }
+        | Command::ExpireLeases { .. }) => other,
     }
 }
 
