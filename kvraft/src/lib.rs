@@ -105,7 +105,7 @@ pub use bytes::Bytes;
 
 pub use config::{Config, Insecure};
 pub use error::{Error, ErrorKind, Result};
-pub use map::ReplicatedMap;
+pub use map::{Lease, Lock, ReplicatedMap};
 pub use metrics::Metrics;
 pub use options::{
     Cmp, Compare, Consistency, Deleted, Entry, Incremented, KeyRange, LeaseId, LeaseInfo, Op,

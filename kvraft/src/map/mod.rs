@@ -1,5 +1,8 @@
 //! `ReplicatedMap` is the map that users hold: it decides what is meant, the node decides where.
 
+mod keeper;
+mod lease;
+mod lock;
 mod read;
 mod scan;
 mod write;
@@ -7,6 +10,9 @@ mod write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::keeper::Keeper;
+pub use self::lease::Lease;
+pub use self::lock::Lock;
 use crate::config::Config;
 use crate::error::Result;
 use crate::metrics::Metrics;
@@ -37,6 +43,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 #[derive(Clone)]
 pub struct ReplicatedMap {
     node: Arc<Node>,
+    keeper: Arc<Keeper>,
 }
 
 impl std::fmt::Debug for ReplicatedMap {
@@ -59,7 +66,7 @@ impl ReplicatedMap {
     /// # Cancel safety
     /// Dropping the future stops the node that was being opened.
     pub async fn open(config: Config) -> Result<Self> {
-        Ok(Self { node: Node::open(config.check()?).await? })
+        Ok(Self { node: Node::open(config.check()?).await?, keeper: Arc::default() })
     }
 
     /// Says what this node knows of itself and its cluster, without asking anyone.

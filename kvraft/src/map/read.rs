@@ -120,7 +120,7 @@ impl ReplicatedMap {
         self.node.run_blocking(move || scan::count(lent, range)).await
     }
 
-    async fn read_view(&self, options: ReadOptions) -> Result<Arc<View>> {
+    pub(super) async fn read_view(&self, options: ReadOptions) -> Result<Arc<View>> {
         let consistency = options.consistency.unwrap_or_else(|| self.node.consistency());
         self.node.read(consistency, options.min_revision, self.deadline(options.timeout)).await
     }

@@ -11,6 +11,7 @@ mod handover;
 mod lead;
 mod lent;
 mod life;
+mod lock;
 mod office;
 mod open;
 mod propose;
@@ -26,6 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use self::core::Core;
@@ -37,7 +39,7 @@ use crate::config::CheckedConfig;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use crate::options::Consistency;
+use crate::options::{Consistency, LeaseId};
 use crate::status::Status;
 use crate::storage::Gone;
 // What a read gives is storage's; the map takes it from here, not through the wall.
@@ -147,6 +149,36 @@ impl Node {
             }
         }
         self.runtime.run(async move { core.read(consistency, min_revision, deadline).await }).await
+    }
+
+    /// Runs `work` on the threads of the node; it ends by itself, or with them.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        // A node without threads is closed: nothing is left to be done on it.
+        if let Ok(handle) = self.runtime.handle() {
+            handle.spawn(work);
+        }
+    }
+
+    /// Runs `work` on the threads of the node, to its end even if the caller goes away.
+    pub(crate) async fn finish<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.core()?;
+        self.runtime.finish(work).await
+    }
+
+    /// Waits until a lease holds a lock, and returns its fencing token; see `await_lock` below.
+    pub(crate) async fn await_lock(
+        &self,
+        name: Bytes,
+        lease: LeaseId,
+        revision: u64,
+        deadline: Instant,
+    ) -> Result<u64> {
+        let core = self.core()?;
+        let waiting = async move { core.await_lock(&name, lease, revision, deadline).await };
+        self.runtime.run(waiting).await
     }
 
     /// Runs what walks the disk where it holds no other task up.

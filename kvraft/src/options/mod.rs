@@ -11,4 +11,5 @@ pub use self::range::{KeyRange, Page, ScanOptions};
 pub use self::read::{Consistency, Entry, ReadOptions};
 pub(crate) use self::txn::check_key;
 pub use self::txn::{Cmp, Compare, Op, OpResult, Txn, TxnResult};
+pub(crate) use self::write::checked_ttl;
 pub use self::write::{Deleted, Incremented, Put, RangeDeleted, WriteOptions};

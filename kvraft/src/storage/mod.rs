@@ -56,7 +56,7 @@ pub(crate) use self::state::State;
 use self::state::{StateHooks, StateOptions};
 pub(crate) use self::state_disk::Order;
 pub(crate) use self::state_machine::StateMachine;
-pub(crate) use self::view::{LeaseView, PageLimits, PageRequest, View};
+pub(crate) use self::view::{PageLimits, PageRequest, View};
 use crate::environment::Environment;
 use crate::error::Result;
 

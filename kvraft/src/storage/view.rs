@@ -41,7 +41,6 @@ pub(crate) struct LeaseView {
     pub(crate) expire_at: u64,
     /// Whether it is over, and only its keys are left to be taken away.
     pub(crate) ended: bool,
-    pub(crate) keys: u64,
 }
 
 /// Which part of a range a caller wants.
@@ -162,13 +161,12 @@ impl View {
             ttl_ms: lease.ttl_ms,
             expire_at: lease.expire_at,
             ended: lease.ended,
-            keys: lease.keys.len() as u64,
         })
     }
 
-    /// Returns the first keys of a lease in order.
-    pub(crate) fn lease_keys(&self, id: LeaseNumber, limit: usize) -> Vec<Bytes> {
-        let keys = self.tables.leases.get(id).map(|lease| lease.keys.iter().take(limit).cloned());
+    /// Returns the keys of a lease in order.
+    pub(crate) fn lease_keys(&self, id: LeaseNumber) -> Vec<Bytes> {
+        let keys = self.tables.leases.get(id).map(|lease| lease.keys.iter().cloned());
         keys.map(Iterator::collect).unwrap_or_default()
     }
 
@@ -188,6 +186,7 @@ impl View {
     }
 
     /// Returns which lease holds a lock, and with which fencing token.
+    #[cfg(test)]
     pub(crate) fn lock_holder(&self, name: &[u8]) -> Option<(LeaseNumber, u64)> {
         self.tables.locks.get(name).map(|lock| (lock.holder, lock.token))
     }

@@ -12,8 +12,11 @@ mod bootstrap;
 mod election;
 #[path = "../common/harness.rs"]
 mod harness;
+mod lease;
+mod lock;
 #[path = "../common/network.rs"]
 mod network;
 mod partition;
 mod replication;
 mod single;
+mod write;

@@ -176,7 +176,7 @@ impl World {
             for (id, lease) in &self.model.leases {
                 let found = view.lease(*id).unwrap();
                 assert_eq!((found.ttl_ms, found.expire_at), (lease.ttl_ms, lease.expire_at));
-                assert_eq!(view.lease_keys(*id, usize::MAX), self.model.keys_of(*id));
+                assert_eq!(view.lease_keys(*id), self.model.keys_of(*id));
             }
             for (name, (token, leases)) in &self.model.locks {
                 assert_eq!(view.lock_holder(name), Some((leases[0], *token)));

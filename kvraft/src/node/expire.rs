@@ -1,0 +1,72 @@
+//! Expiry: the leader ends what has outlived its time, in steps that let other writes between.
+//!
+//! A lease never ends before its time to live is over in led time, and at most a second after it.
+//! A change of leader adds the time without one, and at most a second that the old leader had
+//! counted and nobody had applied.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::core::Core;
+use super::propose::Attempt;
+use crate::command::{Command, MAX_LEASES_AT_ONCE};
+use crate::error::Result;
+
+/// How often the leader looks for leases that are over, and counts its time.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// How far the state may be behind the leader's time while there are leases: what its successor
+/// does not know of, leases live longer.
+const LONGEST_SILENCE_MS: u64 = 1000;
+/// Sessions that one command ends: bounded, so that it holds no write up.
+const SESSIONS_AT_ONCE: usize = 256;
+
+impl Core {
+    /// Ends leases and sessions in time for as long as this node leads, until it ends.
+    pub(super) async fn expire(self: Arc<Self>) {
+        loop {
+            match self.expire_once().await {
+                // A full step: more may be due.
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => tracing::debug!(%error, "expiry has to try again"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                _ = self.life.ended() => return,
+            }
+        }
+    }
+
+    /// Returns whether there was something to end.
+    async fn expire_once(&self) -> Result<bool> {
+        let Some(stamp) = self.lead.stamp(self.config.environment.clock.as_ref()) else {
+            return Ok(false);
+        };
+        let view = self.view();
+        let sessions = view.expired_sessions(stamp.cluster_ms, SESSIONS_AT_ONCE);
+        if !sessions.is_empty() {
+            self.propose_own(&Command::ExpireSessions { sessions }).await?;
+        }
+        let leases = view.expired_leases(stamp.cluster_ms, MAX_LEASES_AT_ONCE);
+        let due = !leases.is_empty();
+        let silent = stamp.cluster_ms.saturating_sub(view.cluster_ms()) > LONGEST_SILENCE_MS;
+        if due || (silent && view.has_leases()) {
+            self.propose_own(&Command::ExpireLeases { leases }).await?;
+        }
+        Ok(due)
+    }
+
+    /// Proposes what only a leader proposes.
+    async fn propose_own(&self, command: &Command) -> Result<()> {
+        let command: Bytes = command.encode();
+        let deadline = self.now() + self.config.request_timeout;
+        match self.propose_here(None, &command, deadline).await {
+            Attempt::Answered(_) | Attempt::Elsewhere(_) => Ok(()),
+            Attempt::Refused(error) | Attempt::NotYet(error) | Attempt::Unknown(error) => {
+                Err(error)
+            }
+        }
+    }
+}
