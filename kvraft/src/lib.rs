@@ -105,11 +105,12 @@ pub use bytes::Bytes;
 
 pub use config::{Config, Insecure};
 pub use error::{Error, ErrorKind, Result};
-pub use map::{Lease, Lock, ReplicatedMap};
+pub use map::{Lease, Lock, ReplicatedMap, Watch};
 pub use metrics::Metrics;
 pub use options::{
-    Cmp, Compare, Consistency, Deleted, Entry, Incremented, KeyRange, LeaseId, LeaseInfo, Op,
-    OpResult, Page, Put, RangeDeleted, ReadOptions, ScanOptions, Txn, TxnResult, WriteOptions,
+    Change, Cmp, Compare, Consistency, Deleted, Entry, Incremented, KeyRange, LeaseId, LeaseInfo,
+    Op, OpResult, Page, Put, RangeDeleted, ReadOptions, ScanOptions, Txn, TxnResult, WatchEvent,
+    WatchOptions, WriteOptions,
 };
 pub use status::{MemberStatus, Role, Status};
 

@@ -5,6 +5,7 @@ mod lease;
 mod lock;
 mod read;
 mod scan;
+mod watch;
 mod write;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use self::keeper::Keeper;
 pub use self::lease::Lease;
 pub use self::lock::Lock;
+pub use self::watch::Watch;
 use crate::config::Config;
 use crate::error::Result;
 use crate::metrics::Metrics;

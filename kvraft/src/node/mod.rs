@@ -22,6 +22,7 @@ mod runtime;
 mod session;
 mod status;
 mod upkeep;
+mod watch;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -34,7 +35,8 @@ use self::core::Core;
 pub(crate) use self::lent::Lent;
 use self::life::{Life, Stage};
 use self::runtime::Runtime;
-use crate::command::{Command, Outcome};
+pub(crate) use self::watch::Follower;
+use crate::command::{Command, KeyRange, Outcome};
 use crate::config::CheckedConfig;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
@@ -43,7 +45,7 @@ use crate::options::{Consistency, LeaseId};
 use crate::status::Status;
 use crate::storage::Gone;
 // What a read gives is storage's; the map takes it from here, not through the wall.
-pub(crate) use crate::storage::{Order, PageLimits, PageRequest, View};
+pub(crate) use crate::storage::{Batch, Order, PageLimits, PageRequest, Record, View};
 
 /// How long a clean end may take: a handover, the last commands, the last checkpoint.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
@@ -166,6 +168,11 @@ impl Node {
     ) -> Result<T> {
         self.core()?;
         self.runtime.finish(work).await
+    }
+
+    /// Follows the changes of a range; see [`Follower`].
+    pub(crate) fn follow(&self, range: KeyRange, from: Option<u64>) -> Result<Follower> {
+        Follower::new(&self.core()?, self.runtime.handle()?, range, from)
     }
 
     /// Waits until a lease holds a lock, and returns its fencing token; see `await_lock` below.

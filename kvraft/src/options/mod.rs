@@ -4,6 +4,7 @@ mod lease;
 mod range;
 mod read;
 mod txn;
+mod watch;
 mod write;
 
 pub use self::lease::{LeaseId, LeaseInfo};
@@ -11,5 +12,6 @@ pub use self::range::{KeyRange, Page, ScanOptions};
 pub use self::read::{Consistency, Entry, ReadOptions};
 pub(crate) use self::txn::check_key;
 pub use self::txn::{Cmp, Compare, Op, OpResult, Txn, TxnResult};
+pub use self::watch::{Change, WatchEvent, WatchOptions};
 pub(crate) use self::write::checked_ttl;
 pub use self::write::{Deleted, Incremented, Put, RangeDeleted, WriteOptions};

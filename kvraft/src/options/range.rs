@@ -40,6 +40,13 @@ impl KeyRange {
         Self { start: Bound::Unbounded, end: Bound::Unbounded }
     }
 
+    /// One key alone.
+    #[must_use]
+    pub fn key(key: impl AsRef<[u8]>) -> Self {
+        let key = Bytes::copy_from_slice(key.as_ref());
+        Self { start: Bound::Included(key.clone()), end: Bound::Included(key) }
+    }
+
     /// The keys that begin with `prefix`.
     #[must_use]
     pub fn prefix(prefix: impl AsRef<[u8]>) -> Self {

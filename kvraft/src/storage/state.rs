@@ -7,13 +7,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use crate::command::Outcome;
+use crate::command::{KeyRange, Outcome};
 use crate::error::{Error, Result};
 use crate::raft::{Entry, SnapshotData, SnapshotMeta, SnapshotSource, StagedState};
 use crate::storage::LogBarrier;
 use crate::storage::apply::Replica;
 use crate::storage::checkpoint::{Checkpointer, Signal};
 use crate::storage::generation::Generations;
+use crate::storage::history::{History, Watcher};
 use crate::storage::pressure::{DiskPressure, PressureSide};
 use crate::storage::snapshot_sink::SnapshotSink;
 use crate::storage::state_disk::StateDisk;
@@ -76,6 +77,7 @@ pub(super) struct Shared {
     replica: Mutex<Replica>,
     published: ArcSwap<View>,
     applied: watch::Sender<Option<u64>>,
+    history: Arc<History>,
     /// Wakes when a lock has come to another holder.
     lock_changes: watch::Sender<u64>,
     durable: watch::Sender<Durable>,
@@ -121,10 +123,12 @@ impl State {
         let view = Arc::new(replica.view());
         let applied = view.applied().map(|log_id| log_id.index);
         let durable = Durable { view: Arc::clone(&view), ticket: 0, failure: None };
+        let history = History::new(view.revision());
         let shared = Arc::new(Shared {
             replica: Mutex::new(replica),
             published: ArcSwap::new(view),
             applied: watch::Sender::new(applied),
+            history,
             lock_changes: watch::Sender::new(0),
             durable: watch::Sender::new(durable),
             disk,
@@ -156,6 +160,11 @@ impl State {
     /// Follows the applied index; [`State::view`] shows at least what it says.
     pub(crate) fn applied(&self) -> watch::Receiver<Option<u64>> {
         self.shared.applied.subscribe()
+    }
+
+    /// Follows the changes of a range from a revision on, or from what comes next.
+    pub(crate) fn watch(&self, range: KeyRange, from: Option<u64>) -> Result<Watcher> {
+        self.shared.history.watch(range, from)
     }
 
     /// Wakes whenever a lock has come to another holder, or may have; [`State::view`] shows it.
@@ -297,7 +306,7 @@ impl Shared {
         match outcomes {
             Ok(_) => {
                 self.publish(&replica);
-                drop(replica.take_changes());
+                self.history.publish(replica.take_changes(), replica.view().revision());
             }
             // Said before the lock is given back: nobody may write what is half applied.
             Err(ref error) => self.fail(error.clone()),
@@ -393,6 +402,7 @@ impl Shared {
         *replica = Replica::following(loaded, locks + 1);
         let durable = Arc::new(replica.view());
         self.publish(&replica);
+        self.history.reset(durable.revision());
         drop(replica);
         self.durable.send_modify(|last| last.view = durable);
         self.pressure.clear(PressureSide::State);

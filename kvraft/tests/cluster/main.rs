@@ -19,4 +19,5 @@ mod network;
 mod partition;
 mod replication;
 mod single;
+mod watch;
 mod write;

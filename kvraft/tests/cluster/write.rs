@@ -132,13 +132,18 @@ async fn ten_thousand_increments_with_request_ids_count_their_ids_whatever_happe
         .map(|client| {
             let maps: Vec<_> = (0..3).map(|n| cluster.map((client + n) % 3).clone()).collect();
             tokio::spawn(async move {
-                for n in 0..EACH {
-                    let id = format!("{client}/{n}");
-                    increment_once(&maps, &id).await;
-                    if n % 10 == 0 {
-                        // One who is not sure asks again, even long after the answer.
-                        increment_once(&maps[1..], &id).await;
-                    }
+                for ids in (0..EACH).collect::<Vec<_>>().chunks(5) {
+                    let asked = ids.iter().map(|n| {
+                        let (maps, id) = (&maps, format!("{client}/{n}"));
+                        async move {
+                            increment_once(maps, &id).await;
+                            if n % 10 == 0 {
+                                // One who is not sure asks again, even long after the answer.
+                                increment_once(&maps[1..], &id).await;
+                            }
+                        }
+                    });
+                    futures_util::future::join_all(asked).await;
                 }
             })
         })

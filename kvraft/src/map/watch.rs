@@ -1,0 +1,167 @@
+//! Watches: what happens to the keys of a range, revision by revision.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::Stream;
+use futures_util::stream::{self, BoxStream, StreamExt};
+
+use super::ReplicatedMap;
+use super::scan::{SCAN_TIMEOUT, Scan};
+use crate::error::{ErrorKind, Result};
+use crate::node::{Batch, Follower, Record};
+use crate::options::{Change, Entry, KeyRange, ScanOptions, WatchEvent, WatchOptions};
+
+impl ReplicatedMap {
+    /// Watches the keys in `range` on this node: every change that is applied here is told, in the
+    /// order of revisions, none lost and none twice.
+    ///
+    /// # Errors
+    /// `Compacted` if the revision to begin from is not held any more (the error carries the oldest
+    /// that is), `Overloaded` if 65,536 watch on this node, `Closed`. The stream itself ends with
+    /// `Compacted` when its consumer was too slow, or the node got a snapshot instead of the changes,
+    /// unless it was asked to [`resync`](WatchOptions::resync); and with the error of a node that
+    /// stops, as it does once its last handle is dropped.
+    ///
+    /// # Examples
+    /// ```
+    /// # futures_executor::block_on(async {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let map = kvraft::ReplicatedMap::open(kvraft::Config::new(dir.path())).await?;
+    /// use futures_util::TryStreamExt;
+    /// use kvraft::{KeyRange, WatchEvent, WatchOptions};
+    ///
+    /// let mut watch = map.watch(KeyRange::prefix("config/"), WatchOptions::new())?;
+    /// let revision = map.put("config/color", "blue").await?;
+    /// let Some(WatchEvent::Changes { revision: told, changes }) = watch.try_next().await? else {
+    ///     panic!("changes come first");
+    /// };
+    /// assert_eq!(told, revision);
+    /// assert_eq!(changes[0].entry.as_ref().unwrap().value, "blue");
+    /// # Ok::<(), kvraft::Error>(()) }).unwrap();
+    /// ```
+    pub fn watch(&self, range: KeyRange, options: WatchOptions) -> Result<Watch> {
+        let from = if options.resync { None } else { options.from };
+        let follower = self.node.follow((range.start.clone(), range.end.clone()), from)?;
+        let phase = if options.resync { Phase::Begin } else { Phase::Follow };
+        let work = Work { follower, range, options, phase, ready: VecDeque::new() };
+        let events = stream::unfold(Some(work), |work| async {
+            let mut work = work?;
+            match work.next().await {
+                Ok(event) => Some((Ok(event), Some(work))),
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        Ok(Watch { events: events.boxed() })
+    }
+}
+
+/// A stream of [`WatchEvent`]s; see [`ReplicatedMap::watch`]. It holds one batch of changes in
+/// memory, of about 1 MiB, and does not keep the map open.
+pub struct Watch {
+    events: BoxStream<'static, Result<WatchEvent>>,
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
+
+impl Stream for Watch {
+    type Item = Result<WatchEvent>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.events.poll_next_unpin(context)
+    }
+}
+
+/// What a watch does between two events.
+struct Work {
+    follower: Follower,
+    range: KeyRange,
+    options: WatchOptions,
+    phase: Phase,
+    ready: VecDeque<WatchEvent>,
+}
+
+enum Phase {
+    /// A snapshot is due.
+    Begin,
+    /// A snapshot is under way.
+    Snapshot {
+        scan: Box<Scan>,
+        revision: u64,
+    },
+    Follow,
+}
+
+/// Entries that one event of a snapshot tells at most.
+const ENTRIES_AT_ONCE: usize = 256;
+
+impl Work {
+    async fn next(&mut self) -> Result<WatchEvent> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Ok(event);
+            }
+            match self.step().await {
+                Ok(()) => {}
+                // A consumer that was too slow begins again, if it said that it can.
+                Err(error) if self.options.resync && error.kind() == ErrorKind::Compacted => {
+                    self.phase = Phase::Begin;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<()> {
+        match &mut self.phase {
+            Phase::Begin => {
+                let (view, revision) = self.follower.begin_again(SCAN_TIMEOUT)?;
+                let scan = Box::new(Scan::new(view, self.range.clone(), ScanOptions::new()));
+                self.ready.push_back(WatchEvent::SnapshotBegin { revision });
+                self.phase = Phase::Snapshot { scan, revision };
+            }
+            Phase::Snapshot { scan, revision } => {
+                let entries: Vec<Entry> =
+                    scan.by_ref().take(ENTRIES_AT_ONCE).collect::<Result<_>>()?;
+                if entries.is_empty() {
+                    self.ready.push_back(WatchEvent::SnapshotEnd { revision: *revision });
+                    self.phase = Phase::Follow;
+                } else {
+                    self.ready.push_back(WatchEvent::SnapshotEntries(entries));
+                }
+            }
+            Phase::Follow => {
+                let batch = self.follower.next().await?;
+                let previous = self.options.previous;
+                self.ready.extend(events(batch, previous));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn events(batch: Batch, previous: bool) -> impl Iterator<Item = WatchEvent> {
+    batch.revisions.into_iter().map(move |(revision, changes)| WatchEvent::Changes {
+        revision,
+        changes: changes
+            .into_iter()
+            .map(|change| {
+                let key = change.key;
+                let entry = |record: Option<Record>| {
+                    record.map(|record| Entry::new(key.clone(), record.found()))
+                };
+                Change {
+                    key: key.clone(),
+                    entry: entry(change.now),
+                    previous: entry(change.before.filter(|_| previous)),
+                }
+            })
+            .collect(),
+    })
+}

@@ -1,0 +1,80 @@
+//! `WatchOptions` is what a watch may ask for, `WatchEvent` what it tells.
+
+use bytes::Bytes;
+
+use super::Entry;
+
+/// What a watch may ask for. The default tells what happens from now on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WatchOptions {
+    pub(crate) from: Option<u64>,
+    pub(crate) previous: bool,
+    pub(crate) resync: bool,
+}
+
+impl WatchOptions {
+    /// Makes the default options.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Tells changes from this revision on, itself included; one that has not come yet is waited
+    /// for. A node holds its last 65,536 revisions with changes, or 64 MiB of them.
+    #[must_use]
+    pub const fn from(mut self, revision: u64) -> Self {
+        self.from = Some(revision);
+        self
+    }
+
+    /// Tells with each change the entry as it was before.
+    #[must_use]
+    pub const fn previous(mut self) -> Self {
+        self.previous = true;
+        self
+    }
+
+    /// Begins with all entries as they are, and goes on for ever: when changes were missed, it
+    /// begins again with all entries, instead of ending as `Compacted`.
+    #[must_use]
+    pub const fn resync(mut self) -> Self {
+        self.resync = true;
+        self
+    }
+}
+
+/// What a watch tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WatchEvent {
+    /// All changes of one revision in the watched range.
+    Changes {
+        /// The revision, larger than that of any event before.
+        revision: u64,
+        /// Each key at most once.
+        changes: Vec<Change>,
+    },
+    /// All entries follow as they stood at this revision: forget what was told before.
+    SnapshotBegin {
+        /// The revision of the snapshot.
+        revision: u64,
+    },
+    /// Some entries of the snapshot, in the order of their keys over all events.
+    SnapshotEntries(Vec<Entry>),
+    /// The snapshot is complete; changes after its revision follow.
+    SnapshotEnd {
+        /// The revision of the snapshot.
+        revision: u64,
+    },
+}
+
+/// What became of one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// 1 to 511 bytes.
+    pub key: Bytes,
+    /// The entry now; `None` if the key was deleted, or ended with its lease.
+    pub entry: Option<Entry>,
+    /// The entry before, if it was asked for and there was one.
+    pub previous: Option<Entry>,
+}

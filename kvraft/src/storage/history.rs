@@ -1,0 +1,407 @@
+//! `History` is the last changes of this node, and those who follow them.
+//!
+//! A watcher keeps no queue of its own: it notes where it has to read on, and reads from the one
+//! bounded ring. So memory does not grow with slow watchers, and one that has nothing to read is
+//! never too far behind, however long it waits.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::{Bound, RangeBounds as _};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::command::KeyRange;
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::change::{Change, Revision};
+use crate::storage::lock;
+
+/// Keys and values that the ring holds, those of before the changes among them.
+const MAX_BYTES: usize = 64 << 20;
+/// Revisions that the ring holds.
+const MAX_REVISIONS: usize = 65_536;
+/// Watchers of one node at most.
+const MAX_WATCHERS: usize = 65_536;
+/// Revisions that one read looks through, so that it does not hold the ring for long.
+const LOOK_AT_ONCE: usize = 4096;
+/// Revisions and bytes that one read gives; the first revision is there in any case.
+const READ_AT_ONCE: usize = 256;
+const READ_BYTES: usize = 1 << 20;
+
+/// The ring and its watchers.
+#[derive(Debug)]
+pub(crate) struct History {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    ring: VecDeque<Revision>,
+    bytes: usize,
+    /// Up to here changes are not in the ring any more.
+    floor: u64,
+    /// The last revision that was published, with or without changes.
+    latest: u64,
+    last_id: u64,
+    watchers: BTreeMap<u64, State>,
+    /// Who watches exactly one key.
+    by_key: HashMap<Bytes, BTreeSet<u64>>,
+    /// Who watches a range.
+    by_range: BTreeSet<u64>,
+}
+
+/// What the history knows of one watcher.
+#[derive(Debug)]
+struct State {
+    range: KeyRange,
+    /// Changes before are not for it.
+    from: u64,
+    /// The first revision that may hold something that it has not read.
+    pending: Option<u64>,
+    /// Whether it has missed something for good.
+    lost: bool,
+    wake: Arc<Notify>,
+}
+
+/// One who follows the changes of a range; dropping it ends that.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    history: Arc<History>,
+    id: u64,
+    wake: Arc<Notify>,
+}
+
+/// What a watcher reads at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Batch {
+    /// Each revision with all of its changes in the range.
+    pub(crate) revisions: Vec<(u64, Vec<Change>)>,
+    /// Up to here there is nothing more for the watcher.
+    pub(crate) upto: u64,
+    /// Whether there may be more to read at once, even if nothing was found in this part.
+    pub(crate) more: bool,
+}
+
+impl History {
+    /// Begins behind `floor`, before which nothing is known.
+    pub(super) fn new(floor: u64) -> Arc<Self> {
+        let inner = Inner {
+            ring: VecDeque::new(),
+            bytes: 0,
+            floor,
+            latest: floor,
+            last_id: 0,
+            watchers: BTreeMap::new(),
+            by_key: HashMap::new(),
+            by_range: BTreeSet::new(),
+        };
+        Arc::new(Self { inner: Mutex::new(inner) })
+    }
+
+    /// Adds what was applied, up to the revision `latest`, and wakes whom it concerns.
+    pub(super) fn publish(&self, revisions: Vec<Revision>, latest: u64) {
+        let mut inner = lock(&self.inner);
+        for revision in revisions {
+            inner.add(revision);
+        }
+        inner.latest = inner.latest.max(latest);
+    }
+
+    /// Begins anew behind `floor`: the state was replaced, and what lies between is not known.
+    pub(super) fn reset(&self, floor: u64) {
+        lock(&self.inner).lose_all(floor);
+    }
+
+    /// Follows a range from a revision on, or from what comes next.
+    ///
+    /// # Errors
+    /// `Compacted` if that revision is not in the ring any more, `Overloaded` if too many watch.
+    pub(crate) fn watch(self: &Arc<Self>, range: KeyRange, from: Option<u64>) -> Result<Watcher> {
+        let mut inner = lock(&self.inner);
+        if inner.watchers.len() >= MAX_WATCHERS {
+            return Err(Error::overloaded(format!(
+                "this node has {MAX_WATCHERS} watches already; end some, or watch on another node"
+            )));
+        }
+        let from = from.unwrap_or(inner.latest + 1);
+        if from <= inner.floor {
+            return Err(inner.compacted());
+        }
+        inner.last_id += 1;
+        let id = inner.last_id;
+        let wake = Arc::new(Notify::new());
+        if let Some(key) = only_key(&range) {
+            inner.by_key.entry(key).or_default().insert(id);
+        } else {
+            inner.by_range.insert(id);
+        }
+        let pending = (from <= inner.latest).then_some(from);
+        let state = State { range, from, pending, lost: false, wake: Arc::clone(&wake) };
+        inner.watchers.insert(id, state);
+        Ok(Watcher { history: Arc::clone(self), id, wake })
+    }
+}
+
+impl Inner {
+    fn add(&mut self, revision: Revision) {
+        self.latest = self.latest.max(revision.revision);
+        if !revision.complete {
+            return self.lose_all(revision.revision);
+        }
+        for change in revision.changes.iter() {
+            let by_key = self.by_key.get(&change.key).into_iter().flatten();
+            for id in by_key.chain(&self.by_range) {
+                let Some(state) = self.watchers.get_mut(id) else { continue };
+                if revision.revision >= state.from && state.range.contains(&change.key) {
+                    state.pending.get_or_insert(revision.revision);
+                    state.wake.notify_one();
+                }
+            }
+        }
+        self.bytes += size(&revision);
+        self.ring.push_back(revision);
+        while self.bytes > MAX_BYTES || self.ring.len() > MAX_REVISIONS {
+            let Some(oldest) = self.ring.pop_front() else { break };
+            self.bytes -= size(&oldest);
+            self.floor = oldest.revision;
+        }
+    }
+
+    /// Forgets everything up to `floor`; who wanted to see it has lost it.
+    fn lose_all(&mut self, floor: u64) {
+        self.ring.clear();
+        self.bytes = 0;
+        self.floor = floor;
+        self.latest = self.latest.max(floor);
+        for state in self.watchers.values_mut().filter(|state| state.from <= floor) {
+            state.lost = true;
+            state.wake.notify_one();
+        }
+    }
+
+    fn compacted(&self) -> Error {
+        Error::new(
+            ErrorKind::Compacted,
+            format!(
+                "the changes before revision {} are not held any more; read the keys and watch from there",
+                self.floor + 1
+            ),
+        )
+        .at_revision(self.floor + 1)
+    }
+
+    fn read(&mut self, id: u64) -> Result<Batch> {
+        let nothing = Batch { revisions: Vec::new(), upto: self.latest, more: false };
+        let Some(state) = self.watchers.get(&id) else { return Ok(nothing) };
+        let Some(pending) = state.pending.filter(|_| !state.lost) else {
+            return if state.lost { Err(self.compacted()) } else { Ok(nothing) };
+        };
+        if pending <= self.floor {
+            return Err(self.compacted());
+        }
+        let start = self.ring.partition_point(|revision| revision.revision < pending);
+        let (mut revisions, mut bytes, mut next) = (Vec::new(), 0, None);
+        for (looked, revision) in self.ring.iter().skip(start).enumerate() {
+            if looked == LOOK_AT_ONCE || revisions.len() == READ_AT_ONCE || bytes >= READ_BYTES {
+                next = Some(revision.revision);
+                break;
+            }
+            let inside = |change: &&Change| state.range.contains(&change.key);
+            let changes: Vec<_> = revision.changes.iter().filter(inside).cloned().collect();
+            if !changes.is_empty() {
+                bytes += changes.iter().map(Change::bytes).sum::<usize>();
+                revisions.push((revision.revision, changes));
+            }
+        }
+        let upto = next.map_or(self.latest, |next| next - 1);
+        if let Some(state) = self.watchers.get_mut(&id) {
+            state.pending = next;
+        }
+        Ok(Batch { revisions, upto, more: next.is_some() })
+    }
+
+    fn end(&mut self, id: u64) {
+        let Some(state) = self.watchers.remove(&id) else { return };
+        self.by_range.remove(&id);
+        if let Some(key) = only_key(&state.range)
+            && let Some(ids) = self.by_key.get_mut(&key)
+        {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_key.remove(&key);
+            }
+        }
+    }
+}
+
+impl Watcher {
+    /// Reads what has come since the last time, if anything has.
+    ///
+    /// # Errors
+    /// `Compacted` if something was missed for good; it carries the oldest revision there is.
+    pub(crate) fn read(&self) -> Result<Batch> {
+        lock(&self.history.inner).read(self.id)
+    }
+
+    /// Leaves out what came before `from`: the caller has seen it elsewhere.
+    pub(crate) fn skip_to(&self, from: u64) {
+        if let Some(state) = lock(&self.history.inner).watchers.get_mut(&self.id) {
+            state.from = state.from.max(from);
+            state.pending = state.pending.map(|pending| pending.max(from));
+        }
+    }
+
+    /// Returns when there may be something to read; a wake-up before the call counts.
+    pub(crate) async fn changed(&self) {
+        self.wake.notified().await;
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        lock(&self.history.inner).end(self.id);
+    }
+}
+
+fn size(revision: &Revision) -> usize {
+    revision.changes.iter().map(|change| change.bytes() + size_of::<Change>()).sum()
+}
+
+/// Returns the key of a range that can hold no other.
+fn only_key(range: &KeyRange) -> Option<Bytes> {
+    match range {
+        (Bound::Included(start), Bound::Included(end)) if start == end => Some(start.clone()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    const ALL: KeyRange = (Bound::Unbounded, Bound::Unbounded);
+
+    fn revision(revision: u64, keys: &[&'static str]) -> Revision {
+        let change = |key: &&'static str| Change { key: (*key).into(), now: None, before: None };
+        Revision { revision, changes: keys.iter().map(change).collect(), complete: true }
+    }
+
+    fn key(key: &'static str) -> KeyRange {
+        (Bound::Included(key.into()), Bound::Included(key.into()))
+    }
+
+    fn read(watcher: &Watcher) -> (Vec<(u64, usize)>, u64) {
+        let batch = watcher.read().unwrap();
+        let revisions =
+            batch.revisions.iter().map(|(revision, changes)| (*revision, changes.len()));
+        (revisions.collect(), batch.upto)
+    }
+
+    #[test]
+    fn a_watcher_reads_each_revision_of_its_keys_once_and_whole() {
+        let history = History::new(10);
+        let (all, one) =
+            (history.watch(ALL, None).unwrap(), history.watch(key("a"), None).unwrap());
+        history.publish(vec![revision(11, &["a", "b"]), revision(13, &["b"])], 14);
+        assert_eq!(read(&all), (vec![(11, 2), (13, 1)], 14));
+        assert_eq!(read(&one), (vec![(11, 1)], 14));
+        assert_eq!(read(&all), (vec![], 14));
+        history.publish(vec![revision(15, &["a"])], 15);
+        assert_eq!((read(&all).0, read(&one).0), (vec![(15, 1)], vec![(15, 1)]));
+    }
+
+    #[test]
+    fn a_watcher_is_woken_only_by_its_own_keys_and_once_before_it_waits() {
+        let history = History::new(0);
+        let one = history.watch(key("a"), None).unwrap();
+        history.publish(vec![revision(1, &["b"])], 1);
+        assert!(one.changed().now_or_never().is_none());
+        history.publish(vec![revision(2, &["a"])], 2);
+        assert!(one.changed().now_or_never().is_some());
+    }
+
+    #[test]
+    fn the_past_is_told_from_any_revision_that_is_still_held() {
+        let history = History::new(5);
+        history.publish((6..10).map(|n| revision(n, &["a"])).collect(), 9);
+        let watcher = history.watch(ALL, Some(8)).unwrap();
+        assert_eq!(read(&watcher), (vec![(8, 1), (9, 1)], 9));
+        let error = history.watch(ALL, Some(5)).unwrap_err();
+        assert_eq!((error.kind(), error.revision()), (ErrorKind::Compacted, Some(6)));
+        let ahead = history.watch(ALL, Some(12)).unwrap();
+        history.publish((10..14).map(|n| revision(n, &["a"])).collect(), 13);
+        assert_eq!(read(&ahead).0, [(12, 1), (13, 1)]);
+    }
+
+    #[test]
+    fn a_slow_watcher_loses_its_place_and_an_idle_one_does_not() {
+        let history = History::new(0);
+        let (slow, idle) =
+            (history.watch(ALL, None).unwrap(), history.watch(key("x"), None).unwrap());
+        let many = u64::try_from(MAX_REVISIONS).unwrap() + 10;
+        history.publish((1..=many).map(|n| revision(n, &["a"])).collect(), many);
+        assert_eq!(slow.read().unwrap_err().kind(), ErrorKind::Compacted);
+        assert_eq!(read(&idle), (vec![], many));
+        history.publish(vec![revision(many + 1, &["x"])], many + 1);
+        assert_eq!(read(&idle).0, [(many + 1, 1)]);
+    }
+
+    #[test]
+    fn what_cannot_be_told_in_full_is_lost_to_all_who_wanted_to_see_it() {
+        let history = History::new(0);
+        let (now, later) =
+            (history.watch(ALL, None).unwrap(), history.watch(ALL, Some(9)).unwrap());
+        history.publish(vec![Revision { complete: false, ..revision(3, &[]) }], 3);
+        let error = now.read().unwrap_err();
+        assert_eq!((error.kind(), error.revision()), (ErrorKind::Compacted, Some(4)));
+        assert_eq!(read(&later), (vec![], 3));
+        history.reset(20);
+        assert!(later.read().is_err());
+    }
+
+    #[test]
+    fn a_long_backlog_is_read_in_bounded_batches_without_gap_or_double() {
+        let history = History::new(0);
+        let watcher = history.watch(ALL, None).unwrap();
+        history.publish((1..=1000).map(|n| revision(n, &["a"])).collect(), 1000);
+        let mut seen = Vec::new();
+        loop {
+            let (revisions, upto) = read(&watcher);
+            assert!(revisions.len() <= READ_AT_ONCE);
+            assert_eq!(revisions.last().map_or(1000, |(last, _)| *last), upto);
+            if revisions.is_empty() {
+                break;
+            }
+            seen.extend(revisions.into_iter().map(|(revision, _)| revision));
+        }
+        assert_eq!(seen, (1..=1000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_is_not_for_a_watcher_does_not_end_its_reading() {
+        let history = History::new(0);
+        let watcher = history.watch(key("a"), None).unwrap();
+        let last = u64::try_from(3 * LOOK_AT_ONCE).unwrap();
+        let of = |n| if n == 1 || n == last { "a" } else { "b" };
+        history.publish((1..=last).map(|n| revision(n, &[of(n)])).collect(), last);
+        let mut found = Vec::new();
+        loop {
+            let batch = watcher.read().unwrap();
+            found.extend(batch.revisions.iter().map(|(revision, _)| *revision));
+            if !batch.more {
+                break;
+            }
+        }
+        assert_eq!(found, [1, last]);
+    }
+
+    #[test]
+    fn a_watcher_that_is_dropped_leaves_nothing_behind() {
+        let history = History::new(0);
+        drop((history.watch(ALL, None).unwrap(), history.watch(key("a"), None).unwrap()));
+        let inner = lock(&history.inner);
+        assert!(inner.watchers.is_empty() && inner.by_key.is_empty() && inner.by_range.is_empty());
+    }
+}
