@@ -114,12 +114,22 @@ pub struct Error {
     kind: ErrorKind,
     message: Arc<str>,
     revision: Option<u64>,
+    request: Option<RequestTrouble>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// What is wrong with a request id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RequestTrouble {
+    /// It was used for another request.
+    Reused,
+    /// As many are remembered as there can be.
+    TooMany,
 }
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<Arc<str>>) -> Self {
-        Self { kind, message: message.into(), revision: None, source: None }
+        Self { kind, message: message.into(), revision: None, request: None, source: None }
     }
 
     pub(crate) fn invalid(message: impl Into<Arc<str>>) -> Self {
@@ -166,6 +176,13 @@ impl Error {
         Self::new(ErrorKind::Overloaded, message)
     }
 
+    /// Says that it is the request id that is at fault.
+    #[must_use]
+    pub(crate) const fn of_request(mut self, trouble: RequestTrouble) -> Self {
+        self.request = Some(trouble);
+        self
+    }
+
     /// Names the revision that belongs to the error.
     #[must_use]
     pub(crate) const fn at_revision(mut self, revision: u64) -> Self {
@@ -204,6 +221,19 @@ impl Error {
     #[must_use]
     pub const fn revision(&self) -> Option<u64> {
         self.revision
+    }
+
+    /// Returns whether the request id was used for another request before.
+    #[must_use]
+    pub const fn is_request_reused(&self) -> bool {
+        matches!(self.request, Some(RequestTrouble::Reused))
+    }
+
+    /// Returns whether the cluster remembers as many request ids as it can: the same write would
+    /// be taken without one, or later.
+    #[must_use]
+    pub const fn is_request_table_full(&self) -> bool {
+        matches!(self.request, Some(RequestTrouble::TooMany))
     }
 
     /// Returns whether the same call may succeed later without any change by the caller, and

@@ -1,7 +1,7 @@
 //! What a command that every node refused alike is told, in kinds and words.
 
 use crate::command::Rejection;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, RequestTrouble};
 
 pub(super) fn rejected(rejection: Rejection) -> Error {
     match rejection {
@@ -52,11 +52,13 @@ pub(super) fn rejected(rejection: Rejection) -> Error {
         )),
         Rejection::RequestReused => Error::invalid(
             "the request id was used for another request; take a new one for each request",
-        ),
+        )
+        .of_request(RequestTrouble::Reused),
         Rejection::TooManyRequests { limit } => Error::overloaded(format!(
             "the cluster remembers its limit of {limit} requests or their bytes, each for an hour; \
              retry later, or write without a request id"
-        )),
+        ))
+        .of_request(RequestTrouble::TooMany),
         Rejection::OutOfPlace | Rejection::SessionExpired | Rejection::Stale => {
             Error::internal(format!("the cluster refused a command as {rejection:?}"))
         }

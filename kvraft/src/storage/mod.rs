@@ -34,6 +34,7 @@ mod state;
 mod state_disk;
 mod state_env;
 mod state_machine;
+mod state_options;
 mod state_record;
 #[cfg(test)]
 mod suite;

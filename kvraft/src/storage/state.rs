@@ -19,51 +19,8 @@ use crate::storage::pressure::{DiskPressure, PressureSide};
 use crate::storage::snapshot_sink::SnapshotSink;
 use crate::storage::state_disk::StateDisk;
 use crate::storage::state_machine::StateMachine;
+pub(crate) use crate::storage::state_options::{StateHooks, StateOptions, StateStats};
 use crate::storage::view::View;
-
-/// When the state is written to its disk.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct StateOptions {
-    /// A checkpoint is written at least this often if there is something to write.
-    pub(crate) checkpoint_interval: Duration,
-    /// A write buffer of this size does not wait for the interval.
-    pub(crate) checkpoint_bytes: usize,
-    /// Beyond this size of the write buffer apply waits for the checkpoint being written.
-    pub(crate) buffer_cap_bytes: usize,
-}
-
-impl Default for StateOptions {
-    fn default() -> Self {
-        Self {
-            // A restart replays about this much of the log.
-            checkpoint_interval: Duration::from_secs(1),
-            checkpoint_bytes: 64 << 20,
-            buffer_cap_bytes: 256 << 20,
-        }
-    }
-}
-
-impl StateOptions {
-    /// Address space costs nothing, a full map stops all writes: so the default is large.
-    pub(crate) const DEFAULT_MAP_BYTES: usize = 1 << 40;
-}
-
-/// What the state needs from the rest of the storage.
-#[derive(Clone)]
-pub(crate) struct StateHooks {
-    pub(crate) barrier: Arc<dyn LogBarrier>,
-    pub(crate) pressure: DiskPressure,
-    /// Gives the disk the room that was kept for this case. Called again at every retry.
-    pub(crate) release_ballast: Arc<dyn Fn() + Send + Sync>,
-}
-
-/// What the state takes of this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StateStats {
-    pub(crate) buffer_bytes: u64,
-    pub(crate) disk_bytes: u64,
-    pub(crate) checkpoints: u64,
-}
 
 /// The handle to the state; it ends its checkpoint thread when the last clone is dropped.
 #[derive(Clone)]
