@@ -48,6 +48,13 @@ pub(crate) fn insert(fields: &mut Map<String, Value>, name: &str, bytes: &[u8]) 
     };
 }
 
+/// Bytes alone in JSON: a string if they are text, else an object with their base64.
+pub(crate) fn text_or_object(name: &str, bytes: &[u8]) -> Value {
+    let mut fields = Map::new();
+    insert(&mut fields, name, bytes);
+    fields.remove(name).unwrap_or(Value::Object(fields))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

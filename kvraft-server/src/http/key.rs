@@ -1,6 +1,7 @@
 //! `/key/{id}`: one entry, put, read or deleted.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -10,29 +11,28 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use kvraft::Entry;
+use futures_util::StreamExt as _;
+use kvraft::{Entry, KeyRange, ReadOptions, ReplicatedMap, WatchOptions};
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use super::problem::Problem;
 use super::query::Query;
-use super::{App, accept, body, etag, id, json};
+use super::{App, accept, body, condition, etag, id, json};
 
 /// The revision of a change that leaves no entry to carry it as an ETag.
 const REVISION: HeaderName = HeaderName::from_static("kvraft-revision");
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// What would change the meaning of a write, and is not there yet.
-const LATER_ON_WRITES: [HeaderName; 3] = [IF_MATCH, IF_NONE_MATCH, IDEMPOTENCY_KEY];
 
-/// Gives a key the body as its value: 201 if it is new, 200 if it replaces one.
+/// Gives a key the body as its value: 201 if it is new, 200 if it replaces one. `ttl` or `lease`
+/// limit its life; `If-Match`, `If-None-Match: *` and `Idempotency-Key` are obeyed.
 pub(crate) async fn put(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, payload) = request.into_parts();
-    refuse_later(&head.headers, &LATER_ON_WRITES)?;
     refuse_partial(&head.headers)?;
-    let query = Query::parse(head.uri.query(), &["timeout"], &["ttl", "lease"])?;
-    let options = query.write_options()?;
+    let query = Query::parse(head.uri.query(), &["timeout", "ttl", "lease"], &[])?;
+    let options = query.life(condition::conditional(&head.headers, query.write_options()?)?)?;
     let key = id::key_of(head.uri.path())?;
     let map = app.map()?;
     let value = body::read(payload, map.max_value_bytes()?, &app.body_kib).await?;
@@ -48,22 +48,33 @@ pub(crate) async fn put(
     Ok(response)
 }
 
-/// Reads a key: its value with its revisions, or with `?raw` the value alone.
+/// Reads a key: its value with its revisions, or with `?raw` the value alone. With `wait` and
+/// `revision` it answers once the key is not at that revision any more; 304 if the time is over.
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let headers = request.headers();
     refuse_later(headers, &[IF_MATCH])?;
-    let query = Query::of_read(request.uri().query(), &["raw"], &["wait", "revision"])?;
+    let query = Query::of_read(request.uri().query(), &["raw", "wait", "revision"], &[])?;
     let raw = query.switch("raw")? || accept::prefers_bytes(headers);
     let unchanged = IfNoneMatch::of(headers);
     let key = id::key_of(request.uri().path())?;
-    let entry = app.map()?.get_with(&key, query.read_options()?).await?;
+    let known = query.number("revision")?;
+    let entry = match (query.wait()?, known) {
+        (Some(wait), Some(known)) => {
+            changed(app.map()?, &key, known, wait, query.read_options()?).await?
+        }
+        (None, None) => app.map()?.get_with(&key, query.read_options()?).await?,
+        (Some(_), None) | (None, Some(_)) => {
+            return Err(Problem::invalid("wait and revision go together: wait for a later one"));
+        }
+    };
     let mut response = match entry {
         None => Problem::absent().into_response(),
         Some(entry) => {
-            let mut response = if unchanged.holds(entry.revision) {
+            let still = known == Some(entry.revision) || unchanged.holds(entry.revision);
+            let mut response = if still {
                 StatusCode::NOT_MODIFIED.into_response()
             } else if raw {
                 bytes(entry.value)
@@ -81,15 +92,37 @@ pub(crate) async fn get(
     Ok(response)
 }
 
+/// Reads a key once its revision is not `known` any more (0: once it has a value), or `wait` is
+/// over.
+async fn changed(
+    map: &ReplicatedMap,
+    key: &[u8],
+    known: u64,
+    wait: Duration,
+    options: ReadOptions,
+) -> Result<Option<Entry>, Problem> {
+    // Before the read, so that no change falls between.
+    let mut watch = map.watch(KeyRange::key(key), WatchOptions::new())?;
+    let entry = map.get_with(key, options).await?;
+    if entry.as_ref().map_or(0, |entry| entry.revision) != known {
+        return Ok(entry);
+    }
+    match timeout(wait, watch.next()).await {
+        Err(_) => Ok(entry),
+        // A watch that ends was missed by changes: they are read like any other.
+        Ok(_) => Ok(map.get_with(key, options).await?),
+    }
+}
+
 /// Takes a key away: 204, or 404 if it had no value.
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    refuse_later(request.headers(), &LATER_ON_WRITES)?;
     let query = Query::parse(request.uri().query(), &["timeout"], &[])?;
+    let options = condition::conditional(request.headers(), query.write_options()?)?;
     let key = id::key_of(request.uri().path())?;
-    let deleted = app.map()?.delete_with(&key, query.write_options()?).await?;
+    let deleted = app.map()?.delete_with(&key, options).await?;
     if !deleted.existed {
         return Err(Problem::absent());
     }
@@ -100,12 +133,20 @@ pub(crate) async fn delete(
 
 /// An entry as JSON.
 pub(crate) fn document(entry: &Entry) -> Value {
+    Value::Object(fields(entry))
+}
+
+/// The fields of an entry in JSON.
+pub(crate) fn fields(entry: &Entry) -> Map<String, Value> {
     let mut fields = Map::new();
     id::insert(&mut fields, "key", &entry.key);
     id::insert(&mut fields, "body", &entry.value);
     fields.insert("revision".to_owned(), entry.revision.into());
     fields.insert("created".to_owned(), entry.created.into());
-    Value::Object(fields)
+    if let Some(lease) = entry.lease {
+        fields.insert("lease".to_owned(), lease.to_string().into());
+    }
+    fields
 }
 
 fn bytes(value: axum::body::Bytes) -> Response {

@@ -4,24 +4,28 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use kvraft::{Entry, KeyRange, ScanOptions};
-use serde_json::{Map, Value, json};
+use kvraft::{Entry, ScanOptions};
+use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::query::Query;
-use super::{App, id, json as json_response, key};
+use super::{App, condition, id, json as json_response, key};
 
 /// Keys on a page whose size was not asked for.
 const DEFAULT_LIMIT: usize = 1000;
 
-/// Lists a page of keys, with `?values` their entries. A page is consistent in itself; its cursor
+/// Lists a page of keys, with `?values` their entries, with `?count` only how many there are. A page is consistent in itself; its cursor
 /// is the last key in base64url, and works on every node.
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let known = ["prefix", "start", "end", "limit", "cursor", "values"];
+    let known = ["prefix", "start", "end", "limit", "cursor", "values", "count"];
     let query = Query::of_read(request.uri().query(), &known, &[])?;
+    if query.switch("count")? {
+        let count = app.map()?.count(query.range()?, query.read_options()?).await?;
+        return Ok(json_response(&json!({ "count": count })));
+    }
     let limit = query.number("limit")?.unwrap_or(DEFAULT_LIMIT);
     if limit == 0 {
         return Err(Problem::invalid("limit is 0; take at least 1"));
@@ -29,29 +33,31 @@ pub(crate) async fn list(
     let values = query.switch("values")?;
     let options = ScanOptions::new().read(query.read_options()?).limit(limit);
     let options = if values { options } else { options.keys_only() };
-    let page = app.map()?.page(range(&query)?, options).await?;
+    let page = app.map()?.page(query.range()?, options).await?;
     let cursor = page.entries.last().filter(|_| page.more).map(|last| id::cursor(&last.key));
     let keys: Vec<_> = page.entries.iter().map(if values { key::document } else { bare }).collect();
     Ok(json_response(&json!({ "keys": keys, "cursor": cursor, "revision": page.revision })))
 }
 
-fn range(query: &Query) -> Result<KeyRange, Problem> {
-    let mut range = query.bytes("prefix").map_or_else(KeyRange::all, KeyRange::prefix);
-    if let Some(start) = query.bytes("start") {
-        range = range.from(start);
+/// Takes every key with a `prefix`, from `start` and up to `end` away, at once; the whole map only
+/// if `all` says so.
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    condition::refuse_conditions(request.headers())?;
+    let query =
+        Query::parse(request.uri().query(), &["prefix", "start", "end", "all", "timeout"], &[])?;
+    let bounded = ["prefix", "start", "end"].iter().any(|name| query.bytes(name).is_some());
+    if bounded == query.switch("all")? {
+        return Err(Problem::invalid("give a prefix, start or end, or all for the whole map"));
     }
-    if let Some(end) = query.bytes("end") {
-        range = range.until(end);
-    }
-    if let Some(cursor) = query.bytes("cursor") {
-        range = range.after(id::key_of_cursor(cursor)?);
-    }
-    Ok(range)
+    let options = condition::idempotent(request.headers(), query.write_options()?)?;
+    let gone = app.map()?.delete_range(query.range()?, options).await?;
+    Ok(json_response(&json!({ "deleted": gone.deleted, "revision": gone.revision })))
 }
 
 /// A key alone: a string if it is text.
 fn bare(entry: &Entry) -> Value {
-    let mut fields = Map::new();
-    id::insert(&mut fields, "key", &entry.key);
-    fields.remove("key").unwrap_or(Value::Object(fields))
+    id::text_or_object("key", &entry.key)
 }

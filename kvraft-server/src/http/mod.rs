@@ -2,15 +2,21 @@
 
 mod accept;
 mod body;
+mod condition;
+mod counter;
 mod id;
 mod key;
 mod keys;
+mod leases;
 mod listener;
+mod locks;
 mod probes;
 mod problem;
 mod query;
 mod routes;
 mod status;
+mod txn;
+mod watch;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};

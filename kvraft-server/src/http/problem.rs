@@ -117,7 +117,13 @@ fn class(kind: ErrorKind) -> (StatusCode, &'static str) {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let kind = error.kind();
-        let (status, title) = class(kind);
+        let (status, title) = match class(kind) {
+            // RFC 9110 has a word for it: well formed, but not what came with this key before.
+            (_, title) if error.is_request_reused() => (StatusCode::UNPROCESSABLE_ENTITY, title),
+            // The client is not too fast; the cluster remembers all that it can.
+            (_, title) if error.is_request_table_full() => (StatusCode::SERVICE_UNAVAILABLE, title),
+            class => class,
+        };
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(%kind, %error, "a request failed");
         }

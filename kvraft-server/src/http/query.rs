@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use kvraft::{Consistency, ReadOptions, WriteOptions};
+use kvraft::{Consistency, KeyRange, LeaseId, ReadOptions, WriteOptions};
 
 use super::id;
 use super::problem::Problem;
@@ -95,6 +95,54 @@ impl Query {
         Ok(self
             .timeout()?
             .map_or_else(WriteOptions::new, |timeout| WriteOptions::new().timeout(timeout)))
+    }
+
+    /// What limits the life of a value that is put.
+    pub(crate) fn life(&self, options: WriteOptions) -> Result<WriteOptions, Problem> {
+        Ok(match (self.duration("ttl")?, self.lease()?) {
+            (None, None) => options,
+            (Some(ttl), None) => options.ttl(ttl),
+            (None, Some(lease)) => options.lease(lease),
+            (Some(_), Some(_)) => {
+                return Err(Problem::invalid("ttl and lease exclude each other; give one"));
+            }
+        })
+    }
+
+    /// The id of a lease.
+    pub(crate) fn lease(&self) -> Result<Option<LeaseId>, Problem> {
+        Ok(self.text("lease")?.map(str::parse).transpose()?)
+    }
+
+    /// A span of time, such as 10s; the map knows which are possible.
+    pub(crate) fn duration(&self, name: &str) -> Result<Option<Duration>, Problem> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        humantime::parse_duration(text).map(Some).map_err(|_| {
+            Problem::invalid(format!("{name} {text:?} is not a duration, such as 10s"))
+        })
+    }
+
+    /// How long to wait at most, up to ten minutes.
+    pub(crate) fn wait(&self) -> Result<Option<Duration>, Problem> {
+        match self.duration("wait")? {
+            Some(wait) if wait > MAX_TIMEOUT => Err(Problem::invalid("wait is at most 10min")),
+            wait => Ok(wait),
+        }
+    }
+
+    /// The keys with a prefix, from a start and up to an end, after a cursor.
+    pub(crate) fn range(&self) -> Result<KeyRange, Problem> {
+        let mut range = self.bytes("prefix").map_or_else(KeyRange::all, KeyRange::prefix);
+        if let Some(start) = self.bytes("start") {
+            range = range.from(start);
+        }
+        if let Some(end) = self.bytes("end") {
+            range = range.until(end);
+        }
+        if let Some(cursor) = self.bytes("cursor") {
+            range = range.after(id::key_of_cursor(cursor)?);
+        }
+        Ok(range)
     }
 
     fn timeout(&self) -> Result<Option<Duration>, Problem> {

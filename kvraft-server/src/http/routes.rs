@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::routing;
 
 use super::problem::Problem;
-use super::{App, key, keys, probes, status};
+use super::{App, counter, key, keys, leases, locks, probes, status, txn, watch};
 
 /// The whole interface.
 pub(crate) fn routes(app: Arc<App>) -> Router {
@@ -20,7 +20,14 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         // An empty key is refused as a key, not as a path.
         .route("/key/", key.clone())
         .route("/key", key)
-        .route("/keys", routing::get(keys::list))
+        .route("/key/{id}/increment", routing::post(counter::increment))
+        .route("/keys", routing::get(keys::list).delete(keys::delete))
+        .route("/txn", routing::post(txn::txn))
+        .route("/watch", routing::get(watch::watch))
+        .route("/leases", routing::post(leases::grant))
+        .route("/leases/{id}", routing::get(leases::info).delete(leases::revoke))
+        .route("/leases/{id}/keep-alive", routing::post(leases::keep_alive))
+        .route("/locks/{name}", routing::post(locks::lock).delete(locks::unlock))
         .route("/status", routing::get(status::status))
         .merge(probe_routes())
         .fallback(no_such_path)
@@ -49,7 +56,9 @@ async fn no_such_path(request: Request) -> Problem {
     if path.starts_with("/key/") {
         return Problem::no_such_path(format!("{path}: a slash inside a key is written %2F"));
     }
-    Problem::no_such_path(format!("{path}: take /key/{{id}}, /keys, /status, /livez or /readyz"))
+    Problem::no_such_path(format!(
+        "{path}: take /key/{{id}}, /keys, /txn, /watch, /leases, /locks/{{name}}, /status, /livez or /readyz"
+    ))
 }
 
 async fn method_not_allowed(request: Request) -> Problem {

@@ -175,24 +175,6 @@ fn a_value_over_the_limit_is_refused_however_it_is_sent() {
 }
 
 #[test]
-fn what_comes_later_is_refused_rather_than_ignored() {
-    let servers = Servers::start(1, &[]);
-    let url = servers.url("/key/k");
-    for (name, value) in [("if-match", "\"1\""), ("if-none-match", "*"), ("idempotency-key", "x")] {
-        for (method, body) in [("PUT", Some(&b"v"[..])), ("DELETE", None)] {
-            let refused = call(method, &url, &[(name, value)], body);
-            assert_eq!(refused.status, 501, "{method} {name}");
-            assert!(refused.detail().contains(name), "{refused:?}");
-        }
-    }
-    for query in ["?ttl=1s", "?lease=1"] {
-        assert_eq!(servers.put(&format!("/key/k{query}"), b"v").status, 501, "{query}");
-    }
-    assert_eq!(servers.get("/key/k?wait=1s&revision=1").status, 501);
-    assert_eq!(servers.get("/key/k").status, 404, "nothing was done");
-}
-
-#[test]
 fn a_coded_body_is_refused_since_it_would_be_stored_as_it_is() {
     let servers = Servers::start(1, &[]);
     let coded = call("PUT", &servers.url("/key/k"), &[("content-encoding", "gzip")], Some(b"v"));

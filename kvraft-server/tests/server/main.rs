@@ -6,3 +6,5 @@ mod common;
 mod http;
 #[cfg(test)]
 mod process;
+#[cfg(test)]
+mod whole;

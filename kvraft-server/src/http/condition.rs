@@ -1,0 +1,96 @@
+//! What the headers of a write ask for: conditions (RFC 9110) and a request id.
+
+use axum::http::HeaderMap;
+use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
+use kvraft::WriteOptions;
+
+use super::problem::Problem;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Adds to a write of one key what its headers ask for: `If-Match` with one revision or `*`,
+/// `If-None-Match: *`, `Idempotency-Key`.
+pub(crate) fn conditional(
+    headers: &HeaderMap,
+    options: WriteOptions,
+) -> Result<WriteOptions, Problem> {
+    let options = match (one(headers, &IF_MATCH)?, one(headers, &IF_NONE_MATCH)?) {
+        (None, None) => options,
+        (Some("*"), None) => options.if_present(),
+        (Some(tag), None) => options.if_revision(revision(tag)?),
+        (None, Some("*")) => options.if_absent(),
+        (None, Some(_)) => {
+            return Err(Problem::invalid("if-none-match of a write is *: only if there is none"));
+        }
+        (Some(_), Some(_)) => {
+            return Err(Problem::invalid("if-match and if-none-match exclude each other"));
+        }
+    };
+    idempotent(headers, options)
+}
+
+/// Adds the request id alone, for writes that have conditions of their own.
+pub(crate) fn idempotent(
+    headers: &HeaderMap,
+    options: WriteOptions,
+) -> Result<WriteOptions, Problem> {
+    Ok(match one(headers, &IDEMPOTENCY_KEY)? {
+        // Some clients send it as a quoted string, as a draft of the header has it.
+        Some(id) => options.request_id(id.trim_matches('"')),
+        None => options,
+    })
+}
+
+/// Refuses conditions on what has none.
+pub(crate) fn refuse_conditions(headers: &HeaderMap) -> Result<(), Problem> {
+    match [IF_MATCH, IF_NONE_MATCH].iter().find(|name| headers.contains_key(*name)) {
+        Some(name) => Err(Problem::invalid(format!("{name} is not for this request"))),
+        None => Ok(()),
+    }
+}
+
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.get_all(name).into_iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::invalid(format!("{name} is given twice")));
+    }
+    let text = value.to_str().map_err(|_| Problem::invalid(format!("{name} is not text")))?;
+    Ok(Some(text.trim()))
+}
+
+fn revision(tag: &str) -> Result<u64, Problem> {
+    tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')?.parse().ok()).ok_or_else(|| {
+        Problem::invalid(format!(
+            "if-match {tag:?} is not one strong ETag of this interface, such as \"17\", or *"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn one_condition_is_taken_and_anything_else_refused() {
+        let cases: [(&[(HeaderName, &str)], bool); 9] = [
+            (&[], true),
+            (&[(IF_MATCH, "\"17\"")], true),
+            (&[(IF_MATCH, "*")], true),
+            (&[(IF_NONE_MATCH, "*")], true),
+            (&[(IF_MATCH, "\"17\", \"18\"")], false),
+            (&[(IF_MATCH, "W/\"17\"")], false),
+            (&[(IF_MATCH, "17")], false),
+            (&[(IF_NONE_MATCH, "\"17\"")], false),
+            (&[(IF_MATCH, "*"), (IF_NONE_MATCH, "*")], false),
+        ];
+        for (pairs, taken) in cases {
+            let options = conditional(&headers(pairs), WriteOptions::new());
+            assert_eq!(options.is_ok(), taken, "{pairs:?}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Conditions, request ids, counters, transactions, leases, locks and watches over HTTP.
+
+use std::io::{BufRead as _, BufReader};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::common::{Answer, Servers, call};
+
+fn post(servers: &Servers, path: &str, body: &Value) -> Answer {
+    call("POST", &servers.url(path), &[], Some(body.to_string().as_bytes()))
+}
+
+#[test]
+fn a_condition_that_does_not_hold_is_412_with_the_current_revision() {
+    let servers = Servers::start(1, &[]);
+    let url = servers.url("/key/k");
+    let only_new = [("if-none-match", "*")];
+    assert_eq!(call("PUT", &url, &only_new, Some(b"1")).status, 201);
+    let taken = call("PUT", &url, &only_new, Some(b"2"));
+    assert_eq!(taken.status, 412);
+    let revision = taken.problem()["revision"].as_u64().unwrap();
+    let tag = format!("\"{revision}\"");
+    assert_eq!(call("PUT", &url, &[("if-match", &tag)], Some(b"2")).status, 200);
+    assert_eq!(call("DELETE", &url, &[("if-match", &tag)], None).status, 412);
+    assert_eq!(call("PUT", &url, &[("if-match", "17")], Some(b"3")).status, 400);
+    assert_eq!(servers.get("/key/k?raw").body, b"2");
+    assert_eq!(call("DELETE", &url, &[("if-match", "*")], None).status, 204);
+    assert_eq!(call("PUT", &url, &[("if-match", "*")], Some(b"3")).status, 412);
+}
+
+#[test]
+fn an_idempotency_key_applies_a_request_once_on_any_node_and_is_no_other_requests() {
+    let servers = Servers::start(3, &[]);
+    let key = [("idempotency-key", "0b7a")];
+    let answers: Vec<_> = (0..3)
+        .map(|node| call("POST", &servers.url_of(node, "/key/n/increment?delta=5"), &key, None))
+        .collect();
+    for answer in &answers {
+        assert_eq!((answer.status, &answer.json()["value"]), (200, &json!(5)), "{answer:?}");
+        assert_eq!(answer.json(), answers[0].json());
+    }
+    let other = call("POST", &servers.url("/key/n/increment?delta=6"), &key, None);
+    assert_eq!(other.status, 422);
+    other.problem();
+    assert_eq!(post(&servers, "/key/n/increment", &Value::Null).json()["value"], 6);
+}
+
+#[test]
+fn a_counter_that_is_none_or_would_overflow_is_refused() {
+    let servers = Servers::start(1, &[]);
+    servers.put("/key/text", b"x");
+    servers.put("/key/most", i64::MAX.to_string().as_bytes());
+    for path in ["/key/text/increment", "/key/most/increment", "/key/n/increment?delta=1e3"] {
+        assert_eq!(post(&servers, path, &Value::Null).status, 400, "{path}");
+    }
+}
+
+#[test]
+fn a_transaction_answers_what_each_operation_did() {
+    let servers = Servers::start(1, &[]);
+    servers.put("/key/a", b"10");
+    let txn = json!({
+        "compares": [{"key": "a", "target": "value", "value": "10"}],
+        "then": [{"op": "increment", "key": "a", "delta": -7}, {"op": "put", "key": "b", "body": "x"}],
+        "else": [{"op": "get", "key": "a"}],
+    });
+    let done = post(&servers, "/txn", &txn).json();
+    assert_eq!(done["succeeded"], true);
+    assert_eq!(done["results"], json!([{"value": 3}, {"replaced": false}]));
+    let other = post(&servers, "/txn", &txn).json();
+    assert_eq!(other["succeeded"], false);
+    assert_eq!(other["results"][0]["entry"]["body"], "3");
+    let twice = json!({"then": [{"op": "get", "key": "a"}, {"op": "delete", "key": "a"}]});
+    for wrong in [twice, json!({"then": [{"op": "jump", "key": "a"}]}), json!([])] {
+        let refused = post(&servers, "/txn", &wrong);
+        assert_eq!(refused.status, 400, "{wrong}");
+        refused.problem();
+    }
+    assert_eq!(servers.get("/key/a?raw").body, b"3");
+}
+
+#[test]
+fn a_range_is_deleted_only_when_it_is_named() {
+    let servers = Servers::start(1, &[]);
+    for key in ["a1", "a2", "b1"] {
+        servers.put(&format!("/key/{key}"), b"x");
+    }
+    assert_eq!(servers.delete("/keys").status, 400);
+    assert_eq!(servers.delete("/keys?prefix=a&all").status, 400);
+    assert_eq!(servers.delete("/keys?prefix=a").json()["deleted"], 2);
+    assert_eq!(servers.get("/keys?count").json(), json!({"count": 1}));
+    assert_eq!(servers.delete("/keys?all").json()["deleted"], 1);
+}
+
+#[test]
+fn what_has_a_time_to_live_or_a_lease_ends_with_it() {
+    let servers = Servers::start(1, &[]);
+    let begin = Instant::now();
+    assert_eq!(servers.put("/key/short?ttl=300ms", b"x").status, 201);
+    while servers.get("/key/short").status == 200 {
+        assert!(begin.elapsed() < Duration::from_secs(20));
+    }
+    assert!(begin.elapsed() >= Duration::from_millis(300));
+    let granted = post(&servers, "/leases?ttl=60s", &Value::Null);
+    assert_eq!(granted.status, 201);
+    let lease = granted.json()["lease"].as_str().unwrap().to_owned();
+    assert_eq!(servers.put(&format!("/key/k?lease={lease}"), b"x").status, 201);
+    assert_eq!(servers.get("/key/k").json()["lease"], lease);
+    let path = format!("/leases/{lease}");
+    let info = servers.get(&path).json();
+    assert_eq!((&info["keys"], &info["ttl_ms"]), (&json!(["k"]), &json!(60_000)));
+    assert_eq!(post(&servers, &format!("{path}/keep-alive"), &Value::Null).status, 204);
+    assert_eq!(servers.delete(&path).status, 204);
+    assert_eq!(servers.get("/key/k").status, 404);
+    let gone = servers.get(&path);
+    assert_eq!((gone.status, &gone.problem()["type"]), (404, &json!("urn:kvraft:expired")));
+    for wrong in ["/leases", "/leases?ttl=-1s", "/leases?ttl=1ms", "/leases?ttl=9999y"] {
+        assert_eq!(post(&servers, wrong, &Value::Null).status, 400, "{wrong}");
+    }
+}
+
+#[test]
+fn a_lock_is_held_by_one_lease_and_its_tokens_grow() {
+    let servers = Servers::start(1, &[]);
+    let first = post(&servers, "/locks/l?ttl=60s", &Value::Null).json();
+    assert_eq!(post(&servers, "/locks/l?ttl=60s", &Value::Null).status, 409);
+    assert_eq!(post(&servers, "/locks/l?ttl=60s&wait=50ms", &Value::Null).status, 409);
+    let lease = first["lease"].as_str().unwrap();
+    let again = post(&servers, &format!("/locks/l?lease={lease}"), &Value::Null).json();
+    assert_eq!(again["token"], first["token"]);
+    assert_eq!(servers.delete(&format!("/locks/l?lease={lease}")).status, 204);
+    assert_eq!(servers.delete(&format!("/locks/l?lease={lease}")).status, 404);
+    let second = post(&servers, "/locks/l?ttl=60s", &Value::Null).json();
+    assert!(second["token"].as_u64() > first["token"].as_u64());
+    assert_eq!(post(&servers, "/locks/l", &Value::Null).status, 400);
+}
+
+/// The next event of a stream: its id, its name and its data.
+fn event(lines: &mut impl Iterator<Item = std::io::Result<String>>) -> (String, String, Value) {
+    let (mut id, mut name, mut data) = (String::new(), String::new(), Value::Null);
+    for line in lines {
+        let line = line.unwrap();
+        match line.split_once(": ") {
+            Some(("id", text)) => text.clone_into(&mut id),
+            Some(("event", text)) => text.clone_into(&mut name),
+            Some(("data", text)) => data = serde_json::from_str(text).unwrap(),
+            _ if line.is_empty() && !name.is_empty() => return (id, name, data),
+            _ => {}
+        }
+    }
+    panic!("the stream has ended");
+}
+
+fn watch(
+    servers: &Servers,
+    path: &str,
+    last: Option<&str>,
+) -> impl Iterator<Item = std::io::Result<String>> {
+    let mut request = ureq::get(servers.url(path));
+    if let Some(last) = last {
+        request = request.header("last-event-id", last);
+    }
+    let answer = request.call().unwrap();
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    BufReader::new(answer.into_body().into_reader()).lines()
+}
+
+#[test]
+fn a_watch_tells_every_change_and_goes_on_where_it_ended() {
+    let servers = Servers::start(1, &[]);
+    let mut told = watch(&servers, "/watch?prefix=a&previous", None);
+    servers.put("/key/b", b"not watched");
+    servers.put("/key/a1", b"x");
+    servers.delete("/key/a1");
+    let (id, name, data) = event(&mut told);
+    assert_eq!((name.as_str(), &data["changes"][0]["body"]), ("changes", &json!("x")));
+    drop(told);
+    let mut rest = watch(&servers, "/watch?prefix=a&previous", Some(&id));
+    let (_, _, data) = event(&mut rest);
+    let change = &data["changes"][0];
+    assert_eq!((&change["deleted"], &change["previous"]["body"]), (&json!(true), &json!("x")));
+    servers.put("/key/a2", b"y");
+    let mut all = watch(&servers, "/watch?resync", None);
+    let names: Vec<_> = (0..3).map(|_| event(&mut all).1).collect();
+    assert_eq!(names, ["snapshot-begin", "snapshot-entries", "snapshot-end"]);
+    assert_eq!(servers.get("/watch?from=0").status, 410);
+    assert_eq!(servers.get("/watch?from=x").status, 400);
+}
+
+#[test]
+fn a_long_poll_answers_with_the_next_revision_or_304() {
+    let servers = Servers::start(1, &[]);
+    let revision = servers.put("/key/k", b"1").json()["revision"].as_u64().unwrap();
+    assert_eq!(servers.get(&format!("/key/k?wait=20ms&revision={revision}")).status, 304);
+    assert_eq!(servers.get("/key/k?wait=10s&revision=1").status, 200);
+    let url = servers.url(&format!("/key/k?wait=20s&revision={revision}"));
+    let waiting = std::thread::spawn(move || call("GET", &url, &[], None));
+    servers.put("/key/k", b"2");
+    let answer = waiting.join().unwrap();
+    assert_eq!((answer.status, &answer.json()["body"]), (200, &json!("2")));
+    assert_eq!(servers.get("/key/k?wait=1s").status, 400);
+}
