@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::contact::Contact;
 use super::lead::Lead;
 use super::life::{Life, Stage};
+use super::read::ByProof;
 use super::rounds::Rounds;
 use super::session::Session;
 use crate::command::Settings;
@@ -45,9 +46,9 @@ pub(super) struct Core {
     pub(super) session: Session,
     pub(super) lead: Lead,
     /// Questions to the own raft, while this node leads.
-    pub(super) own_rounds: Arc<Rounds>,
+    pub(super) own_rounds: ByProof<Arc<Rounds>>,
     /// Questions to the leader, while another node leads.
-    pub(super) leader_rounds: Arc<Rounds>,
+    pub(super) leader_rounds: ByProof<Arc<Rounds>>,
     /// Taken by every command that this node proposes as leader.
     pub(super) proposals: Semaphore,
     pub(super) life: Arc<Life>,

@@ -13,6 +13,7 @@ use openraft::async_runtime::watch::WatchReceiver;
 
 use super::core::{Core, Leader};
 use super::propose::Attempt;
+use super::read::Proof;
 use crate::command::{Command, FORMAT_LEVEL, Origin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::HexId;
@@ -182,7 +183,12 @@ impl Core {
             Request::Propose { origin, command, timeout_ms } => {
                 Ok(self.answer_proposal(origin, &command, timeout_ms).await)
             }
-            Request::ReadIndex { timeout_ms } => self.answer_read_index(timeout_ms).await,
+            Request::ReadIndex { timeout_ms } => {
+                self.answer_read_index(Proof::Quorum, timeout_ms).await
+            }
+            Request::LeaseIndex { timeout_ms } => {
+                self.answer_read_index(Proof::Lease, timeout_ms).await
+            }
             Request::Claim(claim) => {
                 self.check_claim(&claim)?;
                 self.registry.grant(&claim).await?;
@@ -258,12 +264,16 @@ impl Core {
         }
     }
 
-    async fn answer_read_index(self: &Arc<Self>, timeout_ms: u32) -> Result<Response> {
+    async fn answer_read_index(
+        self: &Arc<Self>,
+        proof: Proof,
+        timeout_ms: u32,
+    ) -> Result<Response> {
         if !self.leads() {
             return Ok(Response::Failed(Failure::not_leader(self.other_leader())));
         }
         let deadline = self.deadline_in(timeout_ms);
-        let asked = tokio::time::timeout_at(deadline.into(), self.read_index_here()).await;
+        let asked = tokio::time::timeout_at(deadline.into(), self.read_index_here(proof)).await;
         asked.unwrap_or_else(|_| Err(self.no_leader())).map(Response::ReadIndex)
     }
 

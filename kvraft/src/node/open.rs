@@ -13,6 +13,7 @@ use super::core::{Core, MAX_PROPOSALS, Raft};
 use super::door::{Door, blocking};
 use super::lead::Lead;
 use super::life::Life;
+use super::read::ByProof;
 use super::session::Session;
 use super::{GONE_PATIENCE, Opened};
 use crate::command::{SessionId, Settings};
@@ -82,8 +83,8 @@ async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
         transport,
         session: Session::new(SessionId(session)),
         lead: Lead::new(),
-        own_rounds: Arc::default(),
-        leader_rounds: Arc::default(),
+        own_rounds: ByProof::default(),
+        leader_rounds: ByProof::default(),
         proposals: Semaphore::new(MAX_PROPOSALS as usize),
         life: Arc::new(Life::new()),
         contact: Contact::new(now),

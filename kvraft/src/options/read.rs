@@ -17,6 +17,12 @@ pub enum Consistency {
     /// trip to a quorum, shared by the reads that wait together.
     #[default]
     Linearizable,
+    /// As linearizable, but without a round trip of the leader's: it has heard from a quorum less
+    /// than 80 % of the longest election timeout ago, and the voters elect nobody else before all
+    /// of it is over. This trusts clocks: it may miss the newest writes if the clock of one machine
+    /// runs a fifth faster than another's, or a virtual machine is paused and does not notice. On
+    /// another node than the leader it still costs one round trip to the leader.
+    Lease,
     /// Sees what this node has applied: no network, possibly old, and it may move backwards over
     /// a restart of this node. `min_revision` prevents that.
     Local,
@@ -28,9 +34,10 @@ impl FromStr for Consistency {
     fn from_str(text: &str) -> Result<Self> {
         match text {
             "linearizable" => Ok(Self::Linearizable),
+            "lease" => Ok(Self::Lease),
             "local" => Ok(Self::Local),
             _ => Err(Error::invalid(format!(
-                "consistency {text:?} is neither linearizable nor local"
+                "consistency {text:?} is none of linearizable, lease and local"
             ))),
         }
     }

@@ -37,6 +37,7 @@ pub(super) const STREAM_APPEND: u8 = 24;
 pub(super) const SNAPSHOT: u8 = 25;
 pub(super) const SNAPSHOT_CHUNK: u8 = 26;
 pub(super) const SNAPSHOT_END: u8 = 27;
+pub(super) const LEASE_INDEX: u8 = 28;
 pub(super) const APPENDED: u8 = 64;
 pub(super) const VOTED: u8 = 65;
 pub(super) const TRANSFERRED: u8 = 66;
@@ -51,7 +52,7 @@ pub(super) const FAILED: u8 = 127;
 /// Returns how long a body of this kind may be, or `None` if the kind is unknown.
 pub(super) const fn max_body_len(kind: u8) -> Option<usize> {
     match kind {
-        HELLO | REFUSED | VOTE | PRE_VOTE | TRANSFER_LEADER | READ_INDEX | PEERS
+        HELLO | REFUSED | VOTE | PRE_VOTE | TRANSFER_LEADER | READ_INDEX | LEASE_INDEX | PEERS
         | STREAM_APPEND | SNAPSHOT_END | APPENDED | VOTED | TRANSFERRED | READ_INDEX_IS
         | CLAIM_GRANTED | STREAM_APPENDED | SNAPSHOT_INSTALLED => Some(SMALL_BODY),
         CLAIM | SNAPSHOT | PEERS_ARE | FAILED => Some(MEMBERS_BODY),

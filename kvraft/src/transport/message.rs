@@ -39,6 +39,10 @@ pub(crate) enum Request {
     ReadIndex {
         timeout_ms: u32,
     },
+    /// As `ReadIndex`, but an old enough lease of the leader's is proof enough.
+    LeaseIndex {
+        timeout_ms: u32,
+    },
     Claim(Claim),
     /// Asks what the peer knows of its cluster.
     Peers,
@@ -166,6 +170,9 @@ impl Request {
             Self::ReadIndex { timeout_ms } => {
                 frame(kind::READ_INDEX, 4, |out| out.put_u32(*timeout_ms))
             }
+            Self::LeaseIndex { timeout_ms } => {
+                frame(kind::LEASE_INDEX, 4, |out| out.put_u32(*timeout_ms))
+            }
             Self::Claim(claim) => frame(kind::CLAIM, 256, |out| claim.encode(out)),
             Self::Peers => frame(kind::PEERS, 0, |_| {}),
             Self::StreamAppend => frame(kind::STREAM_APPEND, 0, |_| {}),
@@ -191,6 +198,7 @@ impl Request {
                 return Ok(Self::Propose { origin, command: reader.rest(), timeout_ms });
             }
             kind::READ_INDEX => Self::ReadIndex { timeout_ms: reader.u32()? },
+            kind::LEASE_INDEX => Self::LeaseIndex { timeout_ms: reader.u32()? },
             kind::CLAIM => Self::Claim(Claim::decode(&mut reader)?),
             kind::PEERS => Self::Peers,
             kind::STREAM_APPEND => Self::StreamAppend,
@@ -206,7 +214,10 @@ impl Request {
 
     /// Returns whether a process without disk or vote may send it.
     pub(super) const fn is_for_clients(&self) -> bool {
-        matches!(self, Self::Propose { .. } | Self::ReadIndex { .. } | Self::Peers)
+        matches!(
+            self,
+            Self::Propose { .. } | Self::ReadIndex { .. } | Self::LeaseIndex { .. } | Self::Peers
+        )
     }
 
     /// Returns whether an election or a lease waits for the answer.

@@ -90,3 +90,25 @@ async fn a_write_whose_leader_vanishes_while_it_is_under_way_is_finished_by_the_
     let entry = cluster.map(rest[1]).get_with("k", ReadOptions::new()).await.unwrap().unwrap();
     assert_eq!((entry.revision, entry.created), (revision, revision), "applied once");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_read_sees_what_was_acknowledged_and_a_leader_that_is_cut_off_gives_none_once_another_leads()
+ {
+    let cluster = Cluster::start(3).await;
+    let old = cluster.leader().await;
+    let rest = cluster.others(old);
+    let lease = ReadOptions::new().consistency(Consistency::Lease);
+    for n in 0..50 {
+        let value = n.to_string();
+        cluster.map(n % 3).put("k", &value).await.unwrap();
+        let entry = cluster.map((n + 1) % 3).get_with("k", lease).await.unwrap().unwrap();
+        assert_eq!(entry.value, value);
+    }
+    cluster.isolate(&[old]);
+    let next = cluster.leader_among(&rest).await;
+    cluster.map(next).put("k", "new").await.unwrap();
+    let short = lease.timeout(Duration::from_millis(200));
+    assert_kind(cluster.map(old).get_with("k", short).await, &[ErrorKind::Unavailable]);
+    let entry = cluster.map(next).get_with("k", lease).await.unwrap().unwrap();
+    assert_eq!(entry.value, "new");
+}

@@ -78,6 +78,7 @@ fn requests() -> Vec<Request> {
         Request::TransferLeader(TransferRequest::new(vote(), 8, Some(log_id(4)))),
         Request::Propose { origin: Some(origin), command: "cmd".into(), timeout_ms: 9 },
         Request::ReadIndex { timeout_ms: 9 },
+        Request::LeaseIndex { timeout_ms: 9 },
         Request::Claim(claim),
         Request::Peers,
         Request::StreamAppend,

@@ -121,7 +121,7 @@ impl Handler for Arc<Fake> {
             match request {
                 // Never answered: the answer is lost.
                 Request::Propose { .. } => std::future::pending().await,
-                Request::ReadIndex { .. } => Response::ReadIndex(id),
+                Request::ReadIndex { .. } | Request::LeaseIndex { .. } => Response::ReadIndex(id),
                 Request::Vote(request) | Request::PreVote(request) => {
                     Response::Vote(VoteResponse::new(request.vote, None, true))
                 }
