@@ -44,7 +44,10 @@ const CORE_HELP: [(&str, &str); 20] = [
     ("tls_cert", "PEM file of this node's certificate"),
     ("tls_key", "PEM file of this node's key"),
     ("insecure", "No protection between nodes; on loopback, or =anywhere"),
-    ("consistency", "linearizable or local: reads that do not say it [default: linearizable]"),
+    (
+        "consistency",
+        "linearizable, lease or local: reads that do not say it [default: linearizable]",
+    ),
     ("heartbeat_interval", "How often a leader shows that it lives [default: 50ms]"),
     ("election_timeout", "Shortest silence of a leader before an election [default: 200ms]"),
     ("request_timeout", "Deadline of requests that do not set one [default: 5s]"),

@@ -10,8 +10,12 @@ use futures_executor::block_on;
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::map::{Lease, Lock};
 use crate::metrics::Metrics;
-use crate::options::{Deleted, Entry, KeyRange, Page, Put, ReadOptions, ScanOptions, WriteOptions};
+use crate::options::{
+    Deleted, Entry, Incremented, KeyRange, LeaseId, LeaseInfo, Op, Page, Put, RangeDeleted,
+    ReadOptions, ScanOptions, Txn, TxnResult, WatchEvent, WatchOptions, WriteOptions,
+};
 use crate::status::Status;
 
 /// A map whose calls return when they are done; see [`ReplicatedMap`](crate::ReplicatedMap) for
@@ -115,6 +119,156 @@ impl ReplicatedMap {
         options: ScanOptions,
     ) -> Result<impl Iterator<Item = Result<Entry>> + Send + use<>> {
         Ok(futures_executor::block_on_stream(block_on(self.0.scan(range, options))?))
+    }
+
+    /// Adds to a counter and returns the sum.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::increment`](crate::ReplicatedMap::increment).
+    pub fn increment(&self, key: impl AsRef<[u8]>, delta: i64) -> Result<i64> {
+        block_on(self.0.increment(key, delta))
+    }
+
+    /// Adds to a counter, with options.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::increment_with`](crate::ReplicatedMap::increment_with).
+    pub fn increment_with(
+        &self,
+        key: impl AsRef<[u8]>,
+        delta: i64,
+        options: WriteOptions,
+    ) -> Result<Incremented> {
+        block_on(self.0.increment_with(key, delta, options))
+    }
+
+    /// Takes every key in `range` away, at once.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::delete_range`](crate::ReplicatedMap::delete_range).
+    pub fn delete_range(&self, range: KeyRange, options: WriteOptions) -> Result<RangeDeleted> {
+        block_on(self.0.delete_range(range, options))
+    }
+
+    /// Applies a transaction.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::txn`](crate::ReplicatedMap::txn).
+    pub fn txn(&self, txn: Txn) -> Result<TxnResult> {
+        block_on(self.0.txn(txn))
+    }
+
+    /// Applies a transaction, with options.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::txn_with`](crate::ReplicatedMap::txn_with).
+    pub fn txn_with(&self, txn: Txn, options: WriteOptions) -> Result<TxnResult> {
+        block_on(self.0.txn_with(txn, options))
+    }
+
+    /// Applies several operations at once.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::batch`](crate::ReplicatedMap::batch).
+    pub fn batch(&self, ops: impl IntoIterator<Item = Op>) -> Result<TxnResult> {
+        block_on(self.0.batch(ops))
+    }
+
+    /// Counts the keys in `range`.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::count`](crate::ReplicatedMap::count).
+    pub fn count(&self, range: KeyRange, options: ReadOptions) -> Result<u64> {
+        block_on(self.0.count(range, options))
+    }
+
+    /// Grants a lease and keeps it alive for as long as the returned handle lives.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::lease`](crate::ReplicatedMap::lease).
+    pub fn lease(&self, ttl: Duration) -> Result<Lease> {
+        block_on(self.0.lease(ttl))
+    }
+
+    /// Grants a lease that only [`keep_alive`](Self::keep_alive) keeps alive.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::grant_lease`](crate::ReplicatedMap::grant_lease).
+    pub fn grant_lease(&self, ttl: Duration) -> Result<LeaseId> {
+        block_on(self.0.grant_lease(ttl))
+    }
+
+    /// Begins the time to live of a lease anew.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::keep_alive`](crate::ReplicatedMap::keep_alive).
+    pub fn keep_alive(&self, lease: LeaseId) -> Result<()> {
+        block_on(self.0.keep_alive(lease))
+    }
+
+    /// Ends a lease now.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::revoke_lease`](crate::ReplicatedMap::revoke_lease).
+    pub fn revoke_lease(&self, lease: LeaseId) -> Result<()> {
+        block_on(self.0.revoke_lease(lease))
+    }
+
+    /// Says how long a lease has left, and which keys end with it.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::lease_info`](crate::ReplicatedMap::lease_info).
+    pub fn lease_info(&self, lease: LeaseId, options: ReadOptions) -> Result<LeaseInfo> {
+        block_on(self.0.lease_info(lease, options))
+    }
+
+    /// Takes a lock and waits for it; dropping the guard gives it back.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::lock`](crate::ReplicatedMap::lock).
+    pub fn lock(&self, name: impl AsRef<[u8]>, ttl: Duration) -> Result<Lock> {
+        block_on(self.0.lock(name, ttl))
+    }
+
+    /// Takes a lock if it is free.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::try_lock`](crate::ReplicatedMap::try_lock).
+    pub fn try_lock(&self, name: impl AsRef<[u8]>, ttl: Duration) -> Result<Option<Lock>> {
+        block_on(self.0.try_lock(name, ttl))
+    }
+
+    /// Takes a lock for a lease that the caller keeps alive.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::acquire`](crate::ReplicatedMap::acquire).
+    pub fn acquire(
+        &self,
+        name: impl AsRef<[u8]>,
+        lease: LeaseId,
+        timeout: Duration,
+    ) -> Result<u64> {
+        block_on(self.0.acquire(name, lease, timeout))
+    }
+
+    /// Gives a lock back that a lease has.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::release`](crate::ReplicatedMap::release).
+    pub fn release(&self, name: impl AsRef<[u8]>, lease: LeaseId) -> Result<()> {
+        block_on(self.0.release(name, lease))
+    }
+
+    /// Iterates over what happens to the keys in `range`; each step waits for the next event.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::watch`](crate::ReplicatedMap::watch).
+    pub fn watch(
+        &self,
+        range: KeyRange,
+        options: WatchOptions,
+    ) -> Result<impl Iterator<Item = Result<WatchEvent>> + Send + use<>> {
+        Ok(futures_executor::block_on_stream(self.0.watch(range, options)?))
     }
 
     /// Says what this node knows of itself and its cluster.

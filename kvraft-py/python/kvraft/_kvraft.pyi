@@ -8,7 +8,7 @@ from typing_extensions import Buffer
 from ._status import Status
 
 _T = TypeVar("_T")
-_Consistency: TypeAlias = Literal["linearizable", "local"]
+_Consistency: TypeAlias = Literal["linearizable", "lease", "local"]
 
 __all__ = ["Entry", "ReplicatedMap", "Scan", "__version__", "open"]
 

@@ -49,6 +49,15 @@ pub(crate) fn refuse_conditions(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
+/// Refuses conditions and a request id on what takes neither: they must not be ignored.
+pub(crate) fn refuse_all(headers: &HeaderMap) -> Result<(), Problem> {
+    refuse_conditions(headers)?;
+    if headers.contains_key(IDEMPOTENCY_KEY) {
+        return Err(Problem::invalid("idempotency-key is not for this request"));
+    }
+    Ok(())
+}
+
 fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
     let mut values = headers.get_all(name).into_iter();
     let Some(value) = values.next() else { return Ok(None) };

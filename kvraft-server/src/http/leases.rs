@@ -17,7 +17,7 @@ pub(crate) async fn grant(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    condition::refuse_conditions(request.headers())?;
+    condition::refuse_all(request.headers())?;
     let query = Query::parse(request.uri().query(), &["ttl"], &[])?;
     let ttl = query
         .duration("ttl")?
@@ -33,6 +33,7 @@ pub(crate) async fn keep_alive(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
+    condition::refuse_all(request.headers())?;
     Query::parse(request.uri().query(), &[], &[])?;
     let path = request.uri().path();
     let lease = lease_of(path.strip_suffix("/keep-alive").unwrap_or(path))?;
@@ -62,6 +63,7 @@ pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
+    condition::refuse_all(request.headers())?;
     Query::parse(request.uri().query(), &[], &[])?;
     app.map()?.revoke_lease(lease_of(request.uri().path())?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

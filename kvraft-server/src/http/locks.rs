@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::problem::Problem;
 use super::query::Query;
-use super::{App, id, json};
+use super::{App, condition, id, json};
 
 /// Takes a lock for a `lease`, or for a new one with a `ttl`, and answers with the fencing token;
 /// 409 if it is held. Waits for it for `wait`, by default not at all.
@@ -20,6 +20,7 @@ pub(crate) async fn lock(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
+    condition::refuse_all(request.headers())?;
     let query = Query::parse(request.uri().query(), &["lease", "ttl", "wait"], &[])?;
     let name = name_of(request.uri().path())?;
     let wait = query.wait()?.unwrap_or_default();
@@ -47,6 +48,7 @@ pub(crate) async fn unlock(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
+    condition::refuse_all(request.headers())?;
     let query = Query::parse(request.uri().query(), &["lease"], &[])?;
     let name = name_of(request.uri().path())?;
     let lease =

@@ -134,6 +134,10 @@ fn a_lock_is_held_by_one_lease_and_its_tokens_grow() {
     let second = post(&servers, "/locks/l?ttl=60s", &Value::Null).json();
     assert!(second["token"].as_u64() > first["token"].as_u64());
     assert_eq!(post(&servers, "/locks/l", &Value::Null).status, 400);
+    for header in ["idempotency-key", "if-match"] {
+        let refused = call("POST", &servers.url("/locks/m?ttl=60s"), &[(header, "*")], None);
+        assert_eq!(refused.status, 400, "{header} is not ignored");
+    }
 }
 
 /// The next event of a stream: its id, its name and its data.

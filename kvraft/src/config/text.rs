@@ -33,7 +33,7 @@ impl Config {
             "tls_cert" => self.tls_cert = Some(value.into()),
             "tls_key" => self.tls_key = Some(value.into()),
             "insecure" => self.insecure = parse(name, value, "true, false or anywhere")?,
-            "consistency" => self.consistency = parse(name, value, "linearizable or local")?,
+            "consistency" => self.consistency = parse(name, value, "linearizable, lease or local")?,
             "heartbeat_interval" => self.heartbeat_interval = duration(name, value)?,
             "election_timeout" => self.election_timeout = duration(name, value)?,
             "request_timeout" => self.request_timeout = duration(name, value)?,

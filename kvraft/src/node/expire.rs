@@ -53,17 +53,18 @@ impl Core {
         let due = !leases.is_empty();
         let silent = stamp.cluster_ms.saturating_sub(view.cluster_ms()) > LONGEST_SILENCE_MS;
         if due || (silent && view.has_leases()) {
-            self.propose_own(&Command::ExpireLeases { leases }).await?;
+            return Ok(self.propose_own(&Command::ExpireLeases { leases }).await? && due);
         }
-        Ok(due)
+        Ok(false)
     }
 
-    /// Proposes what only a leader proposes.
-    async fn propose_own(&self, command: &Command) -> Result<()> {
+    /// Proposes what only a leader proposes; returns whether this node still was one.
+    async fn propose_own(&self, command: &Command) -> Result<bool> {
         let command: Bytes = command.encode();
         let deadline = self.now() + self.config.request_timeout;
         match self.propose_here(None, &command, deadline).await {
-            Attempt::Answered(_) | Attempt::Elsewhere(_) => Ok(()),
+            Attempt::Answered(_) => Ok(true),
+            Attempt::Elsewhere(_) => Ok(false),
             Attempt::Refused(error) | Attempt::NotYet(error) | Attempt::Unknown(error) => {
                 Err(error)
             }
