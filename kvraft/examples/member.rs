@@ -3,14 +3,16 @@
 //! ```sh
 //! cargo run --example member -- data_dir=./a
 //! ```
-//! Then type `put KEY VALUE`, `get KEY`, `delete KEY`, `status` or `close`; each line is answered by
-//! one line: `ok …`, `none`, or `error KIND TEXT`. Writes run side by side, and each answer begins
+//! Then type `put KEY VALUE`, `get KEY`, `delete KEY`, `ttl KEY TTL` (a value that goes after that
+//! time), `keep KEY TTL` (one with a lease that this process keeps alive), `status` or `close`; each
+//! line is answered by one line: `ok …`, `none`, or `error KIND TEXT`. Writes run side by side, and each answer begins
 //! with the number of its line.
 
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use kvraft::{Config, ReplicatedMap, Result};
+use kvraft::{Config, Lease, ReplicatedMap, Result, WriteOptions};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 #[tokio::main]
@@ -32,6 +34,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         }
     };
     answer(0, "ok open");
+    let leases = Arc::new(Mutex::new(Vec::new()));
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut number = 0;
     while let Some(line) = lines.next_line().await? {
@@ -41,9 +44,9 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             answer(number, "ok closed");
             return Ok(());
         }
-        let map = map.clone();
+        let (map, leases) = (map.clone(), Arc::clone(&leases));
         tokio::spawn(async move {
-            let text = run(&map, &line)
+            let text = run(&map, &leases, &line)
                 .await
                 .unwrap_or_else(|error| format!("error {} {error}", error.kind()));
             answer(number, &text);
@@ -52,7 +55,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-async fn run(map: &ReplicatedMap, line: &str) -> Result<String> {
+async fn run(map: &ReplicatedMap, leases: &Mutex<Vec<Lease>>, line: &str) -> Result<String> {
     let mut words = line.splitn(3, ' ');
     Ok(match (words.next(), words.next(), words.next()) {
         (Some("put"), Some(key), Some(value)) => format!("ok {}", map.put(key, value).await?),
@@ -61,8 +64,20 @@ async fn run(map: &ReplicatedMap, line: &str) -> Result<String> {
             None => "none".to_owned(),
         },
         (Some("delete"), Some(key), None) => format!("ok {}", map.delete(key).await?),
+        (Some("ttl"), Some(key), Some(ttl)) => {
+            let ttl = WriteOptions::new().ttl(duration(ttl));
+            format!("ok {}", map.put_with(key, "short", ttl).await?.revision)
+        }
+        (Some("keep"), Some(key), Some(ttl)) => {
+            let lease = map.lease(duration(ttl)).await?;
+            let options = WriteOptions::new().lease(lease.id());
+            let put = map.put_with(key, "kept", options).await?;
+            // A panic elsewhere leaves a list of leases as it was.
+            leases.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(lease);
+            format!("ok {}", put.revision)
+        }
         (Some("ready"), None, None) => {
-            map.wait_ready(std::time::Duration::from_secs(30)).await?;
+            map.wait_ready(Duration::from_secs(30)).await?;
             "ok ready".to_owned()
         }
         (Some("status"), None, None) => {
@@ -74,9 +89,14 @@ async fn run(map: &ReplicatedMap, line: &str) -> Result<String> {
                 status.leader.unwrap_or_default()
             )
         }
-        _ => "error invalid_argument put KEY VALUE, get KEY, delete KEY, ready, status or close"
+        _ => "error invalid_argument put KEY VALUE, get, delete, ttl KEY TTL, keep, ready, status or close"
             .to_owned(),
     })
+}
+
+/// What is no duration is one that the map refuses.
+fn duration(text: &str) -> Duration {
+    humantime::parse_duration(text).unwrap_or_default()
 }
 
 /// One line at once, so that answers of different commands do not mix.

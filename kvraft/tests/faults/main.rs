@@ -12,6 +12,7 @@
 mod corruption;
 mod directory;
 mod disk;
+mod expiry;
 mod garbage;
 #[path = "../common/harness.rs"]
 mod harness;
