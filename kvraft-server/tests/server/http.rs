@@ -189,7 +189,7 @@ fn mistakes_are_problems_that_name_what_is_wrong() {
     assert_eq!(unknown.status, 400);
     assert!(unknown.detail().contains("limt") && unknown.detail().contains("limit"));
     for path in
-        ["/key/k?consistency=lease", "/key/k?timeout=5", "/key/k?min_revision=x", "/status?x"]
+        ["/key/k?consistency=newest", "/key/k?timeout=5", "/key/k?min_revision=x", "/status?x"]
     {
         assert_eq!(servers.get(path).problem()["type"], "urn:kvraft:invalid_argument", "{path}");
     }
