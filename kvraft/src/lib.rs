@@ -105,7 +105,7 @@ pub use bytes::Bytes;
 
 pub use config::{Config, Insecure};
 pub use error::{Error, ErrorKind, Result};
-pub use map::{Lease, Lock, ReplicatedMap, Watch};
+pub use map::{Lease, Lock, ReplicatedMap, TypedMap, Watch};
 pub use metrics::Metrics;
 pub use options::{
     Change, Cmp, Compare, Consistency, Deleted, Entry, Incremented, KeyRange, LeaseId, LeaseInfo,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 use crate::command::{Command, MAX_LEASES_AT_ONCE, Outcome};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::node::Node;
 use crate::options::LeaseId;
 
@@ -71,10 +71,14 @@ impl Keeper {
     }
 
     async fn run(self: Arc<Self>, node: Weak<Node>) {
+        let mut task = Task { keeper: &self, ended: false };
         loop {
             let now = node.upgrade().map(|node| node.now());
-            let Some(now) = now else { return self.give_up() };
-            let Some((due, next)) = self.due(now) else { return };
+            let Some(now) = now else { return };
+            let Some((due, next)) = self.due(now) else {
+                task.ended = true;
+                return;
+            };
             if due.is_empty() {
                 tokio::select! {
                     () = tokio::time::sleep_until(next.into()) => {}
@@ -82,18 +86,25 @@ impl Keeper {
                 }
                 continue;
             }
-            let Some(node) = node.upgrade() else { return self.give_up() };
+            let Some(node) = node.upgrade() else { return };
             let asked = node.now();
-            // Later it would be of no use.
-            let patience = due.iter().map(|(_, ttl)| *ttl).min().unwrap_or_default();
-            let answer = keep_alive(&node, &due, asked + patience).await;
-            self.note(&due, asked, node.now(), &answer);
+            // Whichever lease is over first is told so in time, and the others are asked for anew.
+            let deadline = self.first_end().unwrap_or(asked);
+            let answer = keep_alive(&node, &due, deadline);
+            let answer = tokio::time::timeout_at(deadline.into(), answer).await;
+            let late = || Err(Error::unavailable("a lease was not kept alive in time"));
+            self.note(&due, asked, node.now(), &answer.unwrap_or_else(|_| late()));
         }
     }
 
-    /// Lets all who wait know that nobody keeps their leases alive any more.
-    fn give_up(&self) {
-        self.lock().held.clear();
+    /// Returns when the first of the leases may be over.
+    fn first_end(&self) -> Option<Instant> {
+        let leases = self.lock();
+        let ends = leases.held.values().filter_map(|held| match *held.kept.borrow() {
+            Kept::Until(until) => Some(until),
+            Kept::Gone => None,
+        });
+        ends.min()
     }
 
     /// Returns the leases to keep alive now, and when the next one is; `None` ends the task.
@@ -119,24 +130,47 @@ impl Keeper {
         let mut leases = self.lock();
         for (id, _) in due {
             let Some(held) = leases.held.get_mut(id) else { continue };
-            let gone = match answer {
-                Ok(gone) => gone.contains(&id.number()),
-                Err(_) => matches!(*held.kept.borrow(), Kept::Until(until) if until <= now),
-            };
-            if gone {
-                held.kept.send_replace(Kept::Gone);
-                leases.held.remove(id);
-            } else if answer.is_ok() {
-                held.kept.send_replace(Kept::Until(asked + held.ttl));
-                held.next = asked + held.ttl / 3;
-            } else {
-                held.next = now + RETRY.min(held.ttl / 10);
+            match answer {
+                Ok(gone) if gone.contains(&id.number()) => {
+                    held.kept.send_replace(Kept::Gone);
+                }
+                Ok(_) => {
+                    held.kept.send_replace(Kept::Until(asked + held.ttl));
+                    held.next = asked + held.ttl / 3;
+                }
+                Err(_) => held.next = now + RETRY.min(held.ttl / 10),
             }
         }
+        // Those that were not asked for may be over too, while the answer was waited for.
+        leases.held.retain(|_, held| {
+            let alive = matches!(*held.kept.borrow(), Kept::Until(until) if until > now);
+            if !alive {
+                held.kept.send_replace(Kept::Gone);
+            }
+            alive
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, Leases> {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task of a keeper: however it ends, nobody waits for it in vain.
+struct Task<'a> {
+    keeper: &'a Keeper,
+    /// Whether it found nothing more to do, so that another task may run by now.
+    ended: bool,
+}
+
+impl Drop for Task<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let mut leases = self.keeper.lock();
+            leases.running = false;
+            // Whoever follows one of them learns that it is not kept alive any more.
+            leases.held.clear();
+        }
     }
 }
 

@@ -76,13 +76,7 @@ impl ReplicatedMap {
     ) -> Result<Lock> {
         let name = checked_name(name.as_ref())?;
         let (map, deadline) = (self.clone(), self.deadline(Some(timeout)));
-        let taking = async move {
-            let lease = map.lease(ttl).await?;
-            let taken = map.take(&name, lease.id(), true, deadline).await;
-            map.guard(name, lease, taken)
-        };
-        // It goes on if the caller goes away, and then drops the guard.
-        self.node.finish(taking).await
+        self.node.run(async move { map.guard(name, ttl, true, deadline).await }).await
     }
 
     /// Takes a lock if it is free; returns `None` if it is held.
@@ -95,16 +89,12 @@ impl ReplicatedMap {
     pub async fn try_lock(&self, name: impl AsRef<[u8]>, ttl: Duration) -> Result<Option<Lock>> {
         let name = checked_name(name.as_ref())?;
         let (map, deadline) = (self.clone(), self.deadline(None));
-        let taking = async move {
-            let lease = map.lease(ttl).await?;
-            let taken = map.take(&name, lease.id(), false, deadline).await;
-            match map.guard(name, lease, taken) {
-                Ok(lock) => Ok(Some(lock)),
-                Err(error) if error.kind() == ErrorKind::Refused => Ok(None),
-                Err(error) => Err(error),
-            }
-        };
-        self.node.finish(taking).await
+        let taking = async move { map.guard(name, ttl, false, deadline).await };
+        match self.node.run(taking).await {
+            Ok(lock) => Ok(Some(lock)),
+            Err(error) if error.kind() == ErrorKind::Refused => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes a lock for a lease that the caller keeps alive, and returns the fencing token; the
@@ -127,14 +117,12 @@ impl ReplicatedMap {
             return self.take(&name, lease, false, self.deadline(None)).await;
         }
         let taken = self.take(&name, lease, true, deadline).await;
-        if let Err(error) = &taken
-            && error.kind() == ErrorKind::Refused
+        if taken.is_err()
+            && let Err(error) = self.release(&name, lease).await
+            && error.kind() != ErrorKind::Expired
         {
-            // Who has given up must not get it later.
-            match self.release(&name, lease).await {
-                Err(error) if error.kind() != ErrorKind::Expired => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
+            // Who has given up must not get it later: the caller learns that it still may.
+            return Err(error);
         }
         taken
     }
@@ -169,19 +157,19 @@ impl ReplicatedMap {
         self.node.await_lock(name.clone(), lease, revision, deadline).await
     }
 
-    /// Makes the guard of a lock that was taken; else gives back what was taken of it.
-    fn guard(&self, name: Bytes, lease: Lease, taken: Result<u64>) -> Result<Lock> {
-        let taken = taken.and_then(|token| {
-            // The news of the lock may be old: it counts only while its lease certainly lives.
-            if lease.is_alive() { Ok(token) } else { Err(ended(lease.id())) }
-        });
-        match taken {
-            Ok(token) => Ok(Lock { name, lease, token }),
-            Err(error) => {
-                lease.give_back();
-                Err(error)
-            }
-        }
+    /// Takes a lock for a lease of its own. The guard is there before the lock is: whatever goes
+    /// wrong, or if nobody waits any more, it gives back what was taken.
+    async fn guard(
+        &self,
+        name: Bytes,
+        ttl: Duration,
+        wait: bool,
+        deadline: Instant,
+    ) -> Result<Lock> {
+        let mut lock = Lock { name, lease: self.lease(ttl).await?, token: 0 };
+        lock.token = self.take(&lock.name, lock.lease.id(), wait, deadline).await?;
+        // The news of the lock may be old: it counts only while its lease certainly lives.
+        if lock.is_held() { Ok(lock) } else { Err(ended(lock.lease.id())) }
     }
 }
 

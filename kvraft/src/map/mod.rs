@@ -5,6 +5,7 @@ mod lease;
 mod lock;
 mod read;
 mod scan;
+mod typed;
 mod watch;
 mod write;
 
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use self::keeper::Keeper;
 pub use self::lease::Lease;
 pub use self::lock::Lock;
+pub use self::typed::TypedMap;
 pub use self::watch::Watch;
 use crate::config::Config;
 use crate::error::Result;

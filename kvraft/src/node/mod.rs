@@ -161,13 +161,13 @@ impl Node {
         }
     }
 
-    /// Runs `work` on the threads of the node, to its end even if the caller goes away.
-    pub(crate) async fn finish<T: Send + 'static>(
+    /// Runs `work` on the threads of the node; a caller that goes away ends it.
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         self.core()?;
-        self.runtime.finish(work).await
+        self.runtime.run(work).await
     }
 
     /// Follows the changes of a range; see [`Follower`].

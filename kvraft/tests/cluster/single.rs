@@ -142,3 +142,23 @@ async fn a_directory_opened_under_another_name_is_refused() {
         &[ErrorKind::Refused],
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_typed_map_keeps_its_types_and_names_what_is_of_another() {
+    use futures_util::TryStreamExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let map = ReplicatedMap::open(Config::new(dir.path())).await.unwrap();
+    let points: kvraft::TypedMap<(String, u8), Vec<f64>> = kvraft::TypedMap::new(map.clone());
+    let (first, second) = (("a".to_owned(), 1), ("b".to_owned(), 2));
+    points.put(&second, &vec![2.0]).await.unwrap();
+    points.put(&first, &vec![0.5, -1.0]).await.unwrap();
+    assert_eq!(points.get(&first).await.unwrap(), Some(vec![0.5, -1.0]));
+    let all: Vec<_> = points.scan(ScanOptions::new()).await.unwrap().try_collect().await.unwrap();
+    assert_eq!(all, [(first, vec![0.5, -1.0]), (second.clone(), vec![2.0])]);
+    map.put(r#"["b",2]"#, "text").await.unwrap();
+    let error = points.get(&second).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.to_string().contains("Vec<f64>"), "{error}");
+    assert!(points.delete(&second).await.unwrap());
+    assert_eq!(points.get(&second).await.unwrap(), None);
+}
