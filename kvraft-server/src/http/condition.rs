@@ -36,7 +36,7 @@ pub(crate) fn idempotent(
 ) -> Result<WriteOptions, Problem> {
     Ok(match one(headers, &IDEMPOTENCY_KEY)? {
         // Some clients send it as a quoted string, as a draft of the header has it.
-        Some(id) => options.request_id(id.trim_matches('"')),
+        Some(id) => options.request_id(unquoted(id)),
         None => options,
     })
 }
@@ -58,6 +58,10 @@ pub(crate) fn refuse_all(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
+fn unquoted(id: &str) -> &str {
+    id.strip_prefix('"').and_then(|id| id.strip_suffix('"')).unwrap_or(id)
+}
+
 fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
     let mut values = headers.get_all(name).into_iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -69,7 +73,9 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>,
 }
 
 fn revision(tag: &str) -> Result<u64, Problem> {
-    tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')?.parse().ok()).ok_or_else(|| {
+    let digits = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+    let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()));
+    digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
         Problem::invalid(format!(
             "if-match {tag:?} is not one strong ETag of this interface, such as \"17\", or *"
         ))
@@ -86,7 +92,8 @@ mod tests {
 
     #[test]
     fn one_condition_is_taken_and_anything_else_refused() {
-        let cases: [(&[(HeaderName, &str)], bool); 9] = [
+        let cases: [(&[(HeaderName, &str)], bool); 10] = [
+            (&[(IF_MATCH, "\"+17\"")], false),
             (&[], true),
             (&[(IF_MATCH, "\"17\"")], true),
             (&[(IF_MATCH, "*")], true),

@@ -1,7 +1,7 @@
 //! `/key/{id}`: one entry, put, read or deleted.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -12,7 +12,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
-use kvraft::{Entry, KeyRange, ReadOptions, ReplicatedMap, WatchOptions};
+use kvraft::{Entry, KeyRange, ReadOptions, Watch, WatchEvent, WatchOptions};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
@@ -20,6 +20,8 @@ use super::problem::Problem;
 use super::query::Query;
 use super::{App, accept, body, condition, etag, id, json};
 
+/// How often a long poll looks whether the server is about to stop.
+const TICK: Duration = Duration::from_millis(500);
 /// The revision of a change that leaves no entry to carry it as an ETag.
 const REVISION: HeaderName = HeaderName::from_static("kvraft-revision");
 
@@ -63,7 +65,7 @@ pub(crate) async fn get(
     let known = query.number("revision")?;
     let entry = match (query.wait()?, known) {
         (Some(wait), Some(known)) => {
-            changed(app.map()?, &key, known, wait, query.read_options()?).await?
+            changed(&app, &key, known, wait, query.read_options()?).await?
         }
         (None, None) => app.map()?.get_with(&key, query.read_options()?).await?,
         (Some(_), None) | (None, Some(_)) => {
@@ -93,25 +95,40 @@ pub(crate) async fn get(
 }
 
 /// Reads a key once its revision is not `known` any more (0: once it has a value), or `wait` is
-/// over.
+/// over, or the server is about to stop.
 async fn changed(
-    map: &ReplicatedMap,
+    app: &App,
     key: &[u8],
     known: u64,
     wait: Duration,
     options: ReadOptions,
 ) -> Result<Option<Entry>, Problem> {
+    let (map, end) = (app.map()?, Instant::now() + wait);
     // Before the read, so that no change falls between.
     let mut watch = map.watch(KeyRange::key(key), WatchOptions::new())?;
-    let entry = map.get_with(key, options).await?;
-    if entry.as_ref().map_or(0, |entry| entry.revision) != known {
-        return Ok(entry);
+    loop {
+        let entry = map.get_with(key, options).await?;
+        let same = entry.as_ref().map_or(0, |entry| entry.revision) == known;
+        if !same || !news(app, &mut watch, known, end).await {
+            return Ok(entry);
+        }
     }
-    match timeout(wait, watch.next()).await {
-        Err(_) => Ok(entry),
-        // A watch that ends was missed by changes: they are read like any other.
-        Ok(_) => Ok(map.get_with(key, options).await?),
+}
+
+/// Waits until the watch tells something after `known`, or ends: what is told may be as old as the
+/// node is behind. Returns whether it was in time.
+async fn news(app: &App, watch: &mut Watch, known: u64, end: Instant) -> bool {
+    while !app.is_draining() {
+        let left = end.saturating_duration_since(Instant::now());
+        match timeout(left.min(TICK), watch.next()).await {
+            Ok(Some(Ok(WatchEvent::Changes { revision, .. }))) if revision <= known => {}
+            // A watch that ends has missed changes: they are read like any other.
+            Ok(_) => return true,
+            Err(_) if left <= TICK => return false,
+            Err(_) => {}
+        }
     }
+    false
 }
 
 /// Takes a key away: 204, or 404 if it had no value.

@@ -20,10 +20,14 @@ pub(crate) async fn list(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let known = ["prefix", "start", "end", "limit", "cursor", "values", "count"];
+    let known = ["prefix", "start", "end", "limit", "cursor", "values", "count", "reverse"];
     let query = Query::of_read(request.uri().query(), &known, &[])?;
     if query.switch("count")? {
-        let count = app.map()?.count(query.range()?, query.read_options()?).await?;
+        let paged = ["limit", "cursor", "values", "reverse"];
+        if let Some(name) = paged.iter().find(|name| query.bytes(name).is_some()) {
+            return Err(Problem::invalid(format!("{name} is of a page, and count gives none")));
+        }
+        let count = app.map()?.count(query.range(), query.read_options()?).await?;
         return Ok(json_response(&json!({ "count": count })));
     }
     let limit = query.number("limit")?.unwrap_or(DEFAULT_LIMIT);
@@ -33,7 +37,15 @@ pub(crate) async fn list(
     let values = query.switch("values")?;
     let options = ScanOptions::new().read(query.read_options()?).limit(limit);
     let options = if values { options } else { options.keys_only() };
-    let page = app.map()?.page(query.range()?, options).await?;
+    let reverse = query.switch("reverse")?;
+    let options = if reverse { options.reverse() } else { options };
+    let mut range = query.range();
+    if let Some(cursor) = query.bytes("cursor") {
+        let last = id::key_of_cursor(cursor)?;
+        // The next page lies on the other side of the last key.
+        range = if reverse { range.until(last) } else { range.after(last) };
+    }
+    let page = app.map()?.page(range, options).await?;
     let cursor = page.entries.last().filter(|_| page.more).map(|last| id::cursor(&last.key));
     let keys: Vec<_> = page.entries.iter().map(if values { key::document } else { bare }).collect();
     Ok(json_response(&json!({ "keys": keys, "cursor": cursor, "revision": page.revision })))
@@ -53,7 +65,7 @@ pub(crate) async fn delete(
         return Err(Problem::invalid("give a prefix, start or end, or all for the whole map"));
     }
     let options = condition::idempotent(request.headers(), query.write_options()?)?;
-    let gone = app.map()?.delete_range(query.range()?, options).await?;
+    let gone = app.map()?.delete_range(query.range(), options).await?;
     Ok(json_response(&json!({ "deleted": gone.deleted, "revision": gone.revision })))
 }
 

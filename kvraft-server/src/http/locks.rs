@@ -27,6 +27,11 @@ pub(crate) async fn lock(
     let map = app.map()?;
     let (lease, own) = match (query.lease()?, query.duration("ttl")?) {
         (Some(lease), None) => (lease, false),
+        (None, Some(ttl)) if wait >= ttl => {
+            return Err(Problem::invalid(
+                "a ttl must be longer than the wait, during which it runs",
+            ));
+        }
         (None, Some(ttl)) => (map.grant_lease(ttl).await?, true),
         (None, None) | (Some(_), Some(_)) => {
             return Err(Problem::invalid("a lock is taken for a lease, or for a ttl: give one"));

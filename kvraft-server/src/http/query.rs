@@ -130,8 +130,8 @@ impl Query {
         }
     }
 
-    /// The keys with a prefix, from a start and up to an end, after a cursor.
-    pub(crate) fn range(&self) -> Result<KeyRange, Problem> {
+    /// The keys with a prefix, from a start and up to an end.
+    pub(crate) fn range(&self) -> KeyRange {
         let mut range = self.bytes("prefix").map_or_else(KeyRange::all, KeyRange::prefix);
         if let Some(start) = self.bytes("start") {
             range = range.from(start);
@@ -139,10 +139,7 @@ impl Query {
         if let Some(end) = self.bytes("end") {
             range = range.until(end);
         }
-        if let Some(cursor) = self.bytes("cursor") {
-            range = range.after(id::key_of_cursor(cursor)?);
-        }
-        Ok(range)
+        range
     }
 
     fn timeout(&self) -> Result<Option<Duration>, Problem> {

@@ -33,9 +33,13 @@ pub(crate) async fn watch(
 ) -> Result<Response, Problem> {
     let known = ["key", "prefix", "start", "end", "from", "previous", "resync"];
     let query = Query::parse(request.uri().query(), &known, &[])?;
+    let ranged = ["prefix", "start", "end"].iter().any(|name| query.bytes(name).is_some());
     let range = match query.bytes("key") {
+        Some(_) if ranged => {
+            return Err(Problem::invalid("key excludes prefix, start and end; give one or others"));
+        }
         Some(key) => KeyRange::key(key),
-        None => query.range()?,
+        None => query.range(),
     };
     let watch = app.map()?.watch(range, options(&query, request.headers())?)?;
     let told = stream::unfold(Some((app, watch, 0)), |state| async {

@@ -90,6 +90,7 @@ fn a_range_is_deleted_only_when_it_is_named() {
     assert_eq!(servers.delete("/keys?prefix=a&all").status, 400);
     assert_eq!(servers.delete("/keys?prefix=a").json()["deleted"], 2);
     assert_eq!(servers.get("/keys?count").json(), json!({"count": 1}));
+    assert_eq!(servers.get("/keys?count&limit=1").status, 400);
     assert_eq!(servers.delete("/keys?all").json()["deleted"], 1);
 }
 
@@ -126,6 +127,7 @@ fn a_lock_is_held_by_one_lease_and_its_tokens_grow() {
     let first = post(&servers, "/locks/l?ttl=60s", &Value::Null).json();
     assert_eq!(post(&servers, "/locks/l?ttl=60s", &Value::Null).status, 409);
     assert_eq!(post(&servers, "/locks/l?ttl=60s&wait=50ms", &Value::Null).status, 409);
+    assert_eq!(post(&servers, "/locks/l?ttl=1s&wait=5s", &Value::Null).status, 400);
     let lease = first["lease"].as_str().unwrap();
     let again = post(&servers, &format!("/locks/l?lease={lease}"), &Value::Null).json();
     assert_eq!(again["token"], first["token"]);
@@ -190,6 +192,7 @@ fn a_watch_tells_every_change_and_goes_on_where_it_ended() {
     assert_eq!(names, ["snapshot-begin", "snapshot-entries", "snapshot-end"]);
     assert_eq!(servers.get("/watch?from=0").status, 410);
     assert_eq!(servers.get("/watch?from=x").status, 400);
+    assert_eq!(servers.get("/watch?key=a&prefix=b").status, 400);
 }
 
 #[test]
@@ -204,4 +207,31 @@ fn a_long_poll_answers_with_the_next_revision_or_304() {
     let answer = waiting.join().unwrap();
     assert_eq!((answer.status, &answer.json()["body"]), (200, &json!("2")));
     assert_eq!(servers.get("/key/k?wait=1s").status, 400);
+}
+
+#[test]
+fn a_long_poll_on_a_node_that_is_behind_waits_for_what_is_new_to_the_client() {
+    let servers = Servers::start(3, &[]);
+    for round in 0..10 {
+        let put = call("PUT", &servers.url_of(round % 3, "/key/k"), &[], Some(b"v"));
+        let revision = put.json()["revision"].as_u64().unwrap();
+        let begin = Instant::now();
+        let path = format!("/key/k?wait=100ms&revision={revision}");
+        let answer = call("GET", &servers.url_of((round + 1) % 3, &path), &[], None);
+        assert_eq!(answer.status, 304);
+        assert!(begin.elapsed() >= Duration::from_millis(100), "{:?}", begin.elapsed());
+    }
+}
+
+#[test]
+fn pages_go_backwards_too() {
+    let servers = Servers::start(1, &[]);
+    for key in ["a1", "a2", "a3", "b1"] {
+        servers.put(&format!("/key/{key}"), b"x");
+    }
+    let first = servers.get("/keys?prefix=a&reverse&limit=2").json();
+    assert_eq!(first["keys"], json!(["a3", "a2"]));
+    let cursor = first["cursor"].as_str().unwrap();
+    let rest = servers.get(&format!("/keys?prefix=a&reverse&limit=2&cursor={cursor}")).json();
+    assert_eq!((&rest["keys"], &rest["cursor"]), (&json!(["a1"]), &Value::Null));
 }

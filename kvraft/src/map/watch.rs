@@ -98,8 +98,9 @@ enum Phase {
     Follow,
 }
 
-/// Entries that one event of a snapshot tells at most.
+/// Entries that one event of a snapshot tells at most, and their bytes, the last one excepted.
 const ENTRIES_AT_ONCE: usize = 256;
+const BYTES_AT_ONCE: usize = 1 << 20;
 
 impl Work {
     async fn next(&mut self) -> Result<WatchEvent> {
@@ -127,8 +128,7 @@ impl Work {
                 self.phase = Phase::Snapshot { scan, revision };
             }
             Phase::Snapshot { scan, revision } => {
-                let entries: Vec<Entry> =
-                    scan.by_ref().take(ENTRIES_AT_ONCE).collect::<Result<_>>()?;
+                let entries = some(scan)?;
                 if entries.is_empty() {
                     self.ready.push_back(WatchEvent::SnapshotEnd { revision: *revision });
                     self.phase = Phase::Follow;
@@ -144,6 +144,17 @@ impl Work {
         }
         Ok(())
     }
+}
+
+/// Takes the next entries of a snapshot, few enough for one event; none at its end.
+fn some(scan: &mut Scan) -> Result<Vec<Entry>> {
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    while entries.len() < ENTRIES_AT_ONCE && bytes < BYTES_AT_ONCE {
+        let Some(entry) = scan.next().transpose()? else { break };
+        bytes += entry.key.len() + entry.value.len();
+        entries.push(entry);
+    }
+    Ok(entries)
 }
 
 fn events(batch: Batch, previous: bool) -> impl Iterator<Item = WatchEvent> {

@@ -16,7 +16,6 @@ pub(crate) struct Follower {
     core: Weak<Core>,
     life: Arc<Life>,
     handle: tokio::runtime::Handle,
-    range: KeyRange,
     watcher: Watcher,
 }
 
@@ -27,9 +26,9 @@ impl Follower {
         range: KeyRange,
         from: Option<u64>,
     ) -> Result<Self> {
-        let watcher = core.state.watch(range.clone(), from)?;
+        let watcher = core.state.watch(range, from)?;
         let life = Arc::clone(&core.life);
-        Ok(Self { core: Arc::downgrade(core), life, handle: handle.clone(), range, watcher })
+        Ok(Self { core: Arc::downgrade(core), life, handle: handle.clone(), watcher })
     }
 
     /// Waits for changes.
@@ -57,12 +56,12 @@ impl Follower {
     }
 
     /// Begins again from what is there now: returns a view, and follows what comes after it.
-    pub(crate) fn begin_again(&mut self, patience: Duration) -> Result<(Lent, u64)> {
+    pub(crate) fn begin_again(&self, patience: Duration) -> Result<(Lent, u64)> {
         self.life.check()?;
         let core =
             self.core.upgrade().ok_or_else(|| Error::closed("the map is closed; open it again"))?;
         // First the place in the changes, then a view that is not older: none falls between.
-        self.watcher = core.state.watch(self.range.clone(), None)?;
+        self.watcher.restart();
         let view = core.view();
         let revision = view.revision();
         self.watcher.skip_to(revision + 1);

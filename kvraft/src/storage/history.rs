@@ -152,8 +152,12 @@ impl Inner {
             let by_key = self.by_key.get(&change.key).into_iter().flatten();
             for id in by_key.chain(&self.by_range) {
                 let Some(state) = self.watchers.get_mut(id) else { continue };
+                if state.pending.is_some() {
+                    // It has been woken, and reads all that comes after.
+                    continue;
+                }
                 if revision.revision >= state.from && state.range.contains(&change.key) {
-                    state.pending.get_or_insert(revision.revision);
+                    state.pending = Some(revision.revision);
                     state.wake.notify_one();
                 }
             }
@@ -241,6 +245,17 @@ impl Watcher {
     /// `Compacted` if something was missed for good; it carries the oldest revision there is.
     pub(crate) fn read(&self) -> Result<Batch> {
         lock(&self.history.inner).read(self.id)
+    }
+
+    /// Follows only what comes next, whatever was missed.
+    pub(crate) fn restart(&self) {
+        let mut inner = lock(&self.history.inner);
+        let from = inner.latest + 1;
+        if let Some(state) = inner.watchers.get_mut(&self.id) {
+            state.from = from;
+            state.pending = None;
+            state.lost = false;
+        }
     }
 
     /// Leaves out what came before `from`: the caller has seen it elsewhere.
@@ -359,6 +374,9 @@ mod tests {
         assert_eq!(read(&later), (vec![], 3));
         history.reset(20);
         assert!(later.read().is_err());
+        later.restart();
+        history.publish(vec![revision(21, &["a"])], 21);
+        assert_eq!(read(&later), (vec![(21, 1)], 21));
     }
 
     #[test]

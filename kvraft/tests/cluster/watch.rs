@@ -33,6 +33,8 @@ impl Folded {
                 };
             }
             WatchEvent::SnapshotEntries(entries) => {
+                let bytes: usize = entries.iter().map(|entry| entry.value.len()).sum();
+                assert!(bytes <= 2 << 20, "an event of {bytes} bytes");
                 self.map.extend(entries.into_iter().map(|entry| (entry.key, entry.value)));
             }
             WatchEvent::SnapshotEnd { revision } => {
