@@ -263,7 +263,8 @@ impl Shared {
         match outcomes {
             Ok(_) => {
                 self.publish(&replica);
-                self.history.publish(replica.take_changes(), replica.view().revision());
+                let latest = self.published.load().revision();
+                self.history.publish(replica.take_changes(), latest);
             }
             // Said before the lock is given back: nobody may write what is half applied.
             Err(ref error) => self.fail(error.clone()),
