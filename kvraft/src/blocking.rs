@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_executor::block_on;
 
-use crate::config::Config;
+use crate::config::{ClientConfig, Config};
 use crate::error::Result;
 use crate::map::{Lease, Lock};
 use crate::metrics::Metrics;
@@ -46,6 +46,14 @@ impl ReplicatedMap {
     /// As [`ReplicatedMap::open`](crate::ReplicatedMap::open).
     pub fn open(config: Config) -> Result<Self> {
         block_on(crate::ReplicatedMap::open(config)).map(Self)
+    }
+
+    /// Connects to the members of a cluster, without a disk or a vote.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::connect`](crate::ReplicatedMap::connect).
+    pub fn connect(config: ClientConfig) -> Result<Self> {
+        block_on(crate::ReplicatedMap::connect(config)).map(Self)
     }
 
     /// Reads the value of `key`.
@@ -268,7 +276,7 @@ impl ReplicatedMap {
         range: KeyRange,
         options: WatchOptions,
     ) -> Result<impl Iterator<Item = Result<WatchEvent>> + Send + use<>> {
-        Ok(futures_executor::block_on_stream(self.0.watch(range, options)?))
+        Ok(futures_executor::block_on_stream(block_on(self.0.watch(range, options))?))
     }
 
     /// Says what this node knows of itself and its cluster.

@@ -84,6 +84,7 @@
 //! blocked for seconds costs no election. [`blocking`] is the same map for programs without async.
 
 pub mod blocking;
+mod client;
 mod codec;
 mod command;
 mod config;
@@ -95,15 +96,17 @@ mod map;
 mod metrics;
 mod node;
 mod options;
+mod proposal;
 mod raft;
 mod record;
+mod runtime;
 mod status;
 mod storage;
 mod transport;
 
 pub use bytes::Bytes;
 
-pub use config::{Config, Insecure};
+pub use config::{ClientConfig, Config, Insecure};
 pub use error::{Error, ErrorKind, Result};
 pub use map::{Lease, Lock, ReplicatedMap, TypedMap, Watch};
 pub use metrics::Metrics;

@@ -16,6 +16,8 @@ pub enum Role {
     Candidate,
     /// Replicates without a vote, or is no member yet.
     Learner,
+    /// Has no part in the cluster: it asks members.
+    Client,
     /// Has stopped: closed, or failed.
     #[default]
     Stopped,
@@ -30,6 +32,7 @@ impl Role {
             Self::Follower => "follower",
             Self::Candidate => "candidate",
             Self::Learner => "learner",
+            Self::Client => "client",
             Self::Stopped => "stopped",
         }
     }

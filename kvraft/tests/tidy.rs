@@ -21,8 +21,43 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("options", &["command", "error"]),
     ("status", &["error"]),
     ("config", &["command", "environment", "error", "options"]),
-    ("storage", GROUND),
-    ("transport", GROUND),
+    // The two wings never look at each other.
+    (
+        "storage",
+        &["codec", "command", "config", "environment", "error", "identity", "raft", "record"],
+    ),
+    (
+        "transport",
+        &[
+            "codec",
+            "command",
+            "config",
+            "environment",
+            "error",
+            "identity",
+            "options",
+            "raft",
+            "record",
+        ],
+    ),
+    ("runtime", &["error"]),
+    ("proposal", &["command", "environment", "error", "raft", "transport"]),
+    (
+        "client",
+        &[
+            "command",
+            "config",
+            "environment",
+            "error",
+            "identity",
+            "options",
+            "proposal",
+            "raft",
+            "runtime",
+            "status",
+            "transport",
+        ],
+    ),
     (
         "node",
         &[
@@ -33,21 +68,19 @@ const ARROWS: &[(&str, &[&str])] = &[
             "identity",
             "metrics",
             "options",
+            "proposal",
             "raft",
             "record",
+            "runtime",
             "status",
             "storage",
             "transport",
         ],
     ),
-    ("map", &["command", "config", "error", "metrics", "node", "options", "status"]),
+    ("map", &["client", "command", "config", "error", "metrics", "node", "options", "status"]),
     ("blocking", &["config", "error", "map", "metrics", "options", "status"]),
     ("lib", &["config", "error", "map", "metrics", "options", "status"]),
 ];
-
-/// What both wings stand on. They never look at each other.
-const GROUND: &[&str] =
-    &["codec", "command", "config", "environment", "error", "identity", "raft", "record"];
 
 /// Library -> the only files or folders that may name it, so that it can be changed there.
 const FOREIGNERS: &[(&str, &[&str])] = &[

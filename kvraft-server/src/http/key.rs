@@ -105,7 +105,7 @@ async fn changed(
 ) -> Result<Option<Entry>, Problem> {
     let (map, end) = (app.map()?, Instant::now() + wait);
     // Before the read, so that no change falls between.
-    let mut watch = map.watch(KeyRange::key(key), WatchOptions::new())?;
+    let mut watch = map.watch(KeyRange::key(key), WatchOptions::new()).await?;
     loop {
         let entry = map.get_with(key, options).await?;
         let same = entry.as_ref().map_or(0, |entry| entry.revision) == known;

@@ -41,7 +41,7 @@ pub(crate) async fn watch(
         Some(key) => KeyRange::key(key),
         None => query.range(),
     };
-    let watch = app.map()?.watch(range, options(&query, request.headers())?)?;
+    let watch = app.map()?.watch(range, options(&query, request.headers())?).await?;
     let told = stream::unfold(Some((app, watch, 0)), |state| async {
         let (app, watch, quiet) = state?;
         next(app, watch, quiet).await

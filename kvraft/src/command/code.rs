@@ -201,7 +201,7 @@ fn at_once<T>(leases: Vec<T>) -> Decoded<Vec<T>> {
     }
 }
 
-fn put_bound<W: Writer>(out: &mut W, bound: &Bound<Bytes>) {
+pub(crate) fn put_bound<W: Writer>(out: &mut W, bound: &Bound<Bytes>) {
     match bound {
         Bound::Unbounded => out.put_u8(0),
         Bound::Included(key) => {
@@ -216,7 +216,7 @@ fn put_bound<W: Writer>(out: &mut W, bound: &Bound<Bytes>) {
 }
 
 /// Reads a bound; its key need not be one that could be in the map.
-fn read_bound(reader: &mut Reader) -> Decoded<Bound<Bytes>> {
+pub(crate) fn read_bound(reader: &mut Reader) -> Decoded<Bound<Bytes>> {
     Ok(match reader.u8()? {
         0 => Bound::Unbounded,
         1 => Bound::Included(reader.bytes()?),

@@ -9,6 +9,7 @@ use std::ops::Bound;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+pub(crate) use self::code::{put_bound, read_bound};
 pub(crate) use self::op::{Attach, Compare, LeaseNumber, Op, Relation, Test, Txn};
 pub(crate) use self::outcome::{Found, OpResult, Outcome, Rejection};
 use crate::codec::{Decoded, Reader, Writer};

@@ -1,13 +1,13 @@
 //! `CheckedConfig` is what a `Config` says once nothing in it can be wrong any more.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Config, Insecure};
+use super::Config;
+use super::security::Security;
 use crate::command::{CEILING_COMMAND_BYTES, CEILING_VALUE_BYTES, FORMAT_LEVEL, Settings};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
@@ -15,8 +15,6 @@ use crate::options::Consistency;
 
 /// Longest node name in bytes: it becomes part of DNS names and of every member record.
 const MAX_NAME_BYTES: usize = 63;
-/// Shortest cluster secret in bytes: 256 bits of entropy, if they are random.
-pub(crate) const MIN_SECRET_BYTES: usize = 32;
 /// Shortest heartbeat: below it two noisy cores cannot keep up.
 const MIN_HEARTBEAT: Duration = Duration::from_millis(10);
 /// An election timeout shorter than this many heartbeats would take one lost packet for a death.
@@ -29,39 +27,6 @@ const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 const COMMAND_OVERHEAD_BYTES: u32 = 64 << 10;
 /// The default of `max_command_bytes`, raised where one value needs more.
 const DEFAULT_COMMAND_BYTES: u32 = 8 << 20;
-
-/// By what the nodes of a cluster know each other.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Security {
-    /// Secrets that all nodes share: the first signs, all are trusted.
-    Secrets(Vec<Vec<u8>>),
-    /// PEM files, read again when they change.
-    Files(SecurityFiles),
-    /// Encrypted, but everybody is trusted.
-    Insecure,
-}
-
-/// Where the certificates of [`Security::Files`] lie.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SecurityFiles {
-    /// Certificates of the authorities whose nodes are trusted.
-    pub(crate) ca: PathBuf,
-    /// The certificate of this node, then those between it and the authority.
-    pub(crate) cert: PathBuf,
-    /// The private key of this node: PKCS#8 or SEC1.
-    pub(crate) key: PathBuf,
-}
-
-impl fmt::Debug for Security {
-    /// Leaves the secrets out.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Secrets(secrets) => write!(f, "{} cluster secrets", secrets.len()),
-            Self::Files(files) => files.fmt(f),
-            Self::Insecure => f.write_str("insecure"),
-        }
-    }
-}
 
 /// How a node is reached, if it has a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,12 +66,7 @@ impl Config {
         }
         check_name(&self.name)?;
         let settings = self.settings()?;
-        check_range(
-            "request_timeout",
-            self.request_timeout,
-            Duration::from_millis(1),
-            MAX_REQUEST_TIMEOUT,
-        )?;
+        check_request_timeout(self.request_timeout)?;
         check_range(
             "checkpoint_interval",
             self.checkpoint_interval,
@@ -203,57 +163,17 @@ impl Config {
         let own = members.get(&self.name).filter(|own| !own.is_empty());
         let advertise = self.advertise.as_ref().or(own).unwrap_or(listen).clone();
         check_address("advertise", &advertise)?;
-        Ok(Some(Endpoint { listen: address, advertise, security: self.security(address)? }))
-    }
-
-    fn security(&self, listen: SocketAddr) -> Result<Security> {
-        let files = [&self.tls_ca, &self.tls_cert, &self.tls_key];
-        let given = usize::from(!self.cluster_secrets.is_empty())
-            + usize::from(files.iter().any(|file| file.is_some()))
-            + usize::from(self.insecure != Insecure::No);
-        if given != 1 {
-            let what =
-                if given == 0 { "has no security" } else { "has more than one kind of security" };
-            return Err(Error::invalid(format!(
-                "listen {listen} {what}; set exactly one of cluster_secret, tls_ca with tls_cert and tls_key, \
-                 or insecure"
-            )));
-        }
-        if let [Some(ca), Some(cert), Some(key)] = files {
-            return Ok(Security::Files(SecurityFiles {
-                ca: ca.clone(),
-                cert: cert.clone(),
-                key: key.clone(),
-            }));
-        }
-        if files.iter().any(|file| file.is_some()) {
-            return Err(Error::invalid(
-                "tls_ca, tls_cert and tls_key belong together; one of them is not set",
-            ));
-        }
-        if self.insecure == Insecure::Loopback && !listen.ip().is_loopback() {
-            return Err(Error::invalid(format!(
-                "insecure is for loopback addresses, and listen is {listen}; set cluster_secret, or insecure to \
-                 anywhere if everyone who reaches this port may be a member"
-            )));
-        }
-        if self.insecure != Insecure::No {
-            return Ok(Security::Insecure);
-        }
-        if let Some(short) =
-            self.cluster_secrets.iter().find(|secret| secret.len() < MIN_SECRET_BYTES)
-        {
-            return Err(Error::invalid(format!(
-                "cluster_secret has {} bytes; take at least {MIN_SECRET_BYTES} random ones, as \
-                 `kvraft-server gen-secret` makes",
-                short.len()
-            )));
-        }
-        Ok(Security::Secrets(self.cluster_secrets.clone()))
+        Ok(Some(Endpoint {
+            listen: address,
+            advertise,
+            security: self
+                .security
+                .check(&format!("listen {listen}"), address.ip().is_loopback())?,
+        }))
     }
 }
 
-fn check_name(name: &str) -> Result<()> {
+pub(super) fn check_name(name: &str) -> Result<()> {
     let fits = (1..=MAX_NAME_BYTES).contains(&name.len());
     if fits && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
         return Ok(());
@@ -263,7 +183,7 @@ fn check_name(name: &str) -> Result<()> {
     )))
 }
 
-fn check_address(setting: &str, address: &str) -> Result<()> {
+pub(super) fn check_address(setting: &str, address: &str) -> Result<()> {
     let host_and_port = address
         .rsplit_once(':')
         .filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
@@ -296,6 +216,10 @@ pub(crate) fn check_settings(settings: &Settings) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+pub(super) fn check_request_timeout(timeout: Duration) -> Result<()> {
+    check_range("request_timeout", timeout, Duration::from_millis(1), MAX_REQUEST_TIMEOUT).map(drop)
 }
 
 /// Checks a duration and returns its milliseconds.

@@ -1,6 +1,8 @@
 //! `Config` holds every setting of a node: its default, its unit, why it is so.
 
 mod check;
+mod client;
+mod security;
 mod text;
 
 use std::collections::BTreeMap;
@@ -8,7 +10,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) use self::check::{CheckedConfig, Security, SecurityFiles, check_settings};
+pub(crate) use self::check::{CheckedConfig, check_settings};
+pub(crate) use self::client::CheckedClientConfig;
+pub use self::client::ClientConfig;
+pub use self::security::Insecure;
+use self::security::SecuritySettings;
+pub(crate) use self::security::{Security, SecurityFiles};
 use crate::environment::Environment;
 use crate::options::Consistency;
 
@@ -37,11 +44,7 @@ pub struct Config {
     advertise_http: String,
     labels: BTreeMap<String, String>,
     members: Vec<(String, String)>,
-    cluster_secrets: Vec<Vec<u8>>,
-    tls_ca: Option<PathBuf>,
-    tls_cert: Option<PathBuf>,
-    tls_key: Option<PathBuf>,
-    insecure: Insecure,
+    security: SecuritySettings,
     heartbeat_interval: Duration,
     election_timeout: Duration,
     request_timeout: Duration,
@@ -65,18 +68,6 @@ impl fmt::Debug for Config {
     }
 }
 
-/// Whether the traffic between nodes may go unprotected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Insecure {
-    /// Nodes prove who they are and encrypt what they say.
-    #[default]
-    No,
-    /// No protection, and so no address but a loopback one.
-    Loopback,
-    /// No protection on any address: everyone who reaches the port is a member.
-    Anywhere,
-}
-
 impl Config {
     /// Makes the default settings for the data directory `data_dir`, which is created if needed.
     #[must_use]
@@ -89,11 +80,7 @@ impl Config {
             advertise_http: String::new(),
             labels: BTreeMap::new(),
             members: Vec::new(),
-            cluster_secrets: Vec::new(),
-            tls_ca: None,
-            tls_cert: None,
-            tls_key: None,
-            insecure: Insecure::No,
+            security: SecuritySettings::default(),
             heartbeat_interval: Duration::from_millis(50),
             election_timeout: Duration::from_millis(200),
             request_timeout: Duration::from_secs(5),
@@ -161,7 +148,7 @@ impl Config {
     /// one everywhere as the second, then as the first, then drop the old one.
     #[must_use]
     pub fn cluster_secret(mut self, secret: impl AsRef<[u8]>) -> Self {
-        self.cluster_secrets.push(secret.as_ref().trim_ascii().to_vec());
+        self.security.add_secret(secret.as_ref());
         self
     }
 
@@ -174,16 +161,16 @@ impl Config {
         cert: impl AsRef<Path>,
         key: impl AsRef<Path>,
     ) -> Self {
-        self.tls_ca = Some(ca.as_ref().to_owned());
-        self.tls_cert = Some(cert.as_ref().to_owned());
-        self.tls_key = Some(key.as_ref().to_owned());
+        self.security.tls_ca = Some(ca.as_ref().to_owned());
+        self.security.tls_cert = Some(cert.as_ref().to_owned());
+        self.security.tls_key = Some(key.as_ref().to_owned());
         self
     }
 
     /// Gives up the protection between nodes. Default [`Insecure::No`].
     #[must_use]
     pub fn insecure(mut self, insecure: Insecure) -> Self {
-        self.insecure = insecure;
+        self.security.insecure = insecure;
         self
     }
 

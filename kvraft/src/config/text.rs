@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::{Config, Insecure};
+use super::security::SecuritySettings;
+use super::{ClientConfig, Config};
 use crate::error::{Error, Result};
 
 impl Config {
@@ -27,12 +28,6 @@ impl Config {
             "advertise_http" => value.clone_into(&mut self.advertise_http),
             "labels" => self.labels = pairs(name, value)?.into_iter().collect(),
             "members" => self.members = pairs(name, value)?,
-            "cluster_secret" => self.cluster_secrets.push(value.trim().as_bytes().to_vec()),
-            "cluster_secret_file" => self.cluster_secrets.push(read_secret(value)?),
-            "tls_ca" => self.tls_ca = Some(value.into()),
-            "tls_cert" => self.tls_cert = Some(value.into()),
-            "tls_key" => self.tls_key = Some(value.into()),
-            "insecure" => self.insecure = parse(name, value, "true, false or anywhere")?,
             "consistency" => self.consistency = parse(name, value, "linearizable, lease or local")?,
             "heartbeat_interval" => self.heartbeat_interval = duration(name, value)?,
             "election_timeout" => self.election_timeout = duration(name, value)?,
@@ -40,12 +35,8 @@ impl Config {
             "checkpoint_interval" => self.checkpoint_interval = duration(name, value)?,
             "max_value_bytes" => self.max_value_bytes = size(name, value)?,
             "storage_limit_bytes" => self.storage_limit_bytes = size(name, value)?,
-            _ => {
-                return Err(Error::invalid(format!(
-                    "setting {name:?} is unknown; known are {}",
-                    Self::NAMES.join(", ")
-                )));
-            }
+            _ if self.security.set(name, value)? => {}
+            _ => return Err(unknown(name, &Self::NAMES)),
         }
         Ok(())
     }
@@ -75,17 +66,57 @@ impl Config {
     ];
 }
 
-impl FromStr for Insecure {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "true" | "loopback" => Ok(Self::Loopback),
-            "false" => Ok(Self::No),
-            "anywhere" => Ok(Self::Anywhere),
-            _ => Err(Error::invalid(format!("{text:?} is none of true, false, anywhere"))),
+impl ClientConfig {
+    /// Sets one setting by its name from text; see [`Config::set`] for the forms. `endpoints` is
+    /// `host:port,host:port`.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the name is unknown or the text is not a value of it.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        match name {
+            "name" => value.clone_into(&mut self.name),
+            "endpoints" => self.endpoints = list(value).map(str::to_owned).collect(),
+            "consistency" => self.consistency = parse(name, value, "linearizable, lease or local")?,
+            "request_timeout" => self.request_timeout = duration(name, value)?,
+            _ if self.security.set(name, value)? => {}
+            _ => return Err(unknown(name, &Self::NAMES)),
         }
+        Ok(())
     }
+
+    /// The names that [`ClientConfig::set`] knows.
+    pub const NAMES: [&'static str; 10] = [
+        "name",
+        "endpoints",
+        "consistency",
+        "request_timeout",
+        "cluster_secret",
+        "cluster_secret_file",
+        "tls_ca",
+        "tls_cert",
+        "tls_key",
+        "insecure",
+    ];
+}
+
+impl SecuritySettings {
+    /// Sets one setting from text; returns whether the name is one of these.
+    fn set(&mut self, name: &str, value: &str) -> Result<bool> {
+        match name {
+            "cluster_secret" => self.add_secret(value.as_bytes()),
+            "cluster_secret_file" => self.add_secret(&read_secret(value)?),
+            "tls_ca" => self.tls_ca = Some(value.into()),
+            "tls_cert" => self.tls_cert = Some(value.into()),
+            "tls_key" => self.tls_key = Some(value.into()),
+            "insecure" => self.insecure = parse(name, value, "true, false or anywhere")?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+fn unknown(name: &str, known: &[&str]) -> Error {
+    Error::invalid(format!("setting {name:?} is unknown; known are {}", known.join(", ")))
 }
 
 fn parse<T: FromStr>(setting: &str, text: &str, wanted: &str) -> Result<T> {
@@ -103,9 +134,12 @@ fn size(setting: &str, text: &str) -> Result<u64> {
         .map(|size| size.as_u64())
 }
 
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
 fn pairs(setting: &str, text: &str) -> Result<Vec<(String, String)>> {
-    let lines = text.split(',').map(str::trim).filter(|line| !line.is_empty());
-    lines
+    list(text)
         .map(|line| {
             let pair = line
                 .split_once('=')
@@ -116,8 +150,7 @@ fn pairs(setting: &str, text: &str) -> Result<Vec<(String, String)>> {
 }
 
 fn read_secret(path: &str) -> Result<Vec<u8>> {
-    let bytes = std::fs::read(path).map_err(|error| {
+    std::fs::read(path).map_err(|error| {
         Error::invalid(format!("cluster_secret_file {path:?} cannot be read")).with_source(error)
-    })?;
-    Ok(bytes.trim_ascii().to_vec())
+    })
 }

@@ -1,14 +1,14 @@
 //! `Keeper` keeps the leases of a map alive, all that are due with one command.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
+use super::place::{Place, WeakPlace};
 use crate::command::{Command, MAX_LEASES_AT_ONCE, Outcome};
 use crate::error::{Error, Result};
-use crate::node::Node;
 use crate::options::LeaseId;
 
 /// How soon a keep-alive that failed is tried again.
@@ -49,7 +49,7 @@ impl Keeper {
     /// Keeps a lease alive, whose grant was asked for at `asked`, until it is forgotten.
     pub(super) fn keep(
         self: &Arc<Self>,
-        node: &Arc<Node>,
+        place: &Place,
         id: LeaseId,
         ttl: Duration,
         asked: Instant,
@@ -60,7 +60,7 @@ impl Keeper {
         if std::mem::replace(&mut leases.running, true) {
             self.changed.notify_one();
         } else {
-            node.spawn(Arc::clone(self).run(Arc::downgrade(node)));
+            place.spawn(Arc::clone(self).run(place.downgrade()));
         }
         receiver
     }
@@ -70,10 +70,10 @@ impl Keeper {
         self.changed.notify_one();
     }
 
-    async fn run(self: Arc<Self>, node: Weak<Node>) {
+    async fn run(self: Arc<Self>, place: WeakPlace) {
         let mut task = Task { keeper: &self, ended: false };
         loop {
-            let now = node.upgrade().map(|node| node.now());
+            let now = place.upgrade().map(|place| place.now());
             let Some(now) = now else { return };
             let Some((due, next)) = self.due(now) else {
                 task.ended = true;
@@ -86,14 +86,14 @@ impl Keeper {
                 }
                 continue;
             }
-            let Some(node) = node.upgrade() else { return };
-            let asked = node.now();
+            let Some(place) = place.upgrade() else { return };
+            let asked = place.now();
             // Whichever lease is over first is told so in time, and the others are asked for anew.
             let deadline = self.first_end().unwrap_or(asked);
-            let answer = keep_alive(&node, &due, deadline);
+            let answer = keep_alive(&place, &due, deadline);
             let answer = tokio::time::timeout_at(deadline.into(), answer).await;
             let late = || Err(Error::unavailable("a lease was not kept alive in time"));
-            self.note(&due, asked, node.now(), &answer.unwrap_or_else(|_| late()));
+            self.note(&due, asked, place.now(), &answer.unwrap_or_else(|_| late()));
         }
     }
 
@@ -175,12 +175,12 @@ impl Drop for Task<'_> {
 }
 
 async fn keep_alive(
-    node: &Node,
+    place: &Place,
     due: &[(LeaseId, Duration)],
     deadline: Instant,
 ) -> Result<Vec<u64>> {
     let leases = due.iter().map(|(id, _)| id.number()).collect();
-    let outcome = node.propose(Command::KeepAlive { leases }, deadline).await?;
+    let outcome = place.propose(Command::KeepAlive { leases }, deadline).await?;
     let Outcome::KeptAlive { gone } = outcome else {
         return Err(super::write::unexpected(&outcome));
     };

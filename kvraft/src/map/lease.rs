@@ -43,9 +43,9 @@ impl ReplicatedMap {
     /// # Ok::<(), kvraft::Error>(()) }).unwrap();
     /// ```
     pub async fn lease(&self, ttl: Duration) -> Result<Lease> {
-        let asked = self.node.now();
+        let asked = self.place.now();
         let id = self.grant_lease(ttl).await?;
-        let kept = self.keeper.keep(&self.node, id, ttl, asked);
+        let kept = self.keeper.keep(&self.place, id, ttl, asked);
         Ok(Lease { map: self.clone(), id, ttl, kept })
     }
 
@@ -74,7 +74,7 @@ impl ReplicatedMap {
         let command = Command::KeepAlive { leases: vec![lease.number()] };
         let outcome = self.propose(command, WriteOptions::new()).await?;
         let Outcome::KeptAlive { gone } = outcome else { return Err(unexpected(&outcome)) };
-        if gone.is_empty() { Ok(()) } else { Err(ended(lease)) }
+        if gone.is_empty() { Ok(()) } else { Err(lease.ended()) }
     }
 
     /// Ends a lease now: its keys are gone and its locks are free when this returns.
@@ -113,15 +113,8 @@ impl ReplicatedMap {
     /// # Cancel safety
     /// Safe: a read has no effect.
     pub async fn lease_info(&self, lease: LeaseId, options: ReadOptions) -> Result<LeaseInfo> {
-        let view = self.read_view(options).await?;
-        let known = view.lease(lease.number()).filter(|known| !known.ended);
-        let known = known.ok_or_else(|| ended(lease))?;
-        Ok(LeaseInfo {
-            id: lease,
-            ttl: Duration::from_millis(known.ttl_ms),
-            remaining: Duration::from_millis(known.expire_at.saturating_sub(view.cluster_ms())),
-            keys: view.lease_keys(lease.number()),
-        })
+        let deadline = self.deadline(options.timeout);
+        self.place.lease_info(lease, options, deadline).await
     }
 }
 
@@ -155,7 +148,7 @@ impl Lease {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         match *self.kept.borrow() {
-            Kept::Until(until) => self.map.node.now() < until,
+            Kept::Until(until) => self.map.place.now() < until,
             Kept::Gone => false,
         }
     }
@@ -193,7 +186,7 @@ impl Lease {
     pub(super) fn give_back(&self) {
         let (map, id) = (self.map.clone(), self.id);
         self.map.keeper.forget(id);
-        self.map.node.spawn(async move {
+        self.map.place.spawn(async move {
             if let Err(error) = map.revoke_lease(id).await {
                 tracing::debug!(%id, %error, "a lease ends by its time");
             }
@@ -205,8 +198,4 @@ impl Drop for Lease {
     fn drop(&mut self) {
         self.map.keeper.forget(self.id);
     }
-}
-
-pub(super) fn ended(lease: LeaseId) -> Error {
-    Error::expired(format!("lease {lease} has ended, or was never granted; take a new one"))
 }

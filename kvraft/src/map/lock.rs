@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 
 use super::ReplicatedMap;
-use super::lease::{Lease, ended};
+use super::lease::Lease;
 use super::write::unexpected;
 use crate::command::{Command, MAX_NAME_BYTES, Outcome};
 use crate::error::{Error, ErrorKind, Result};
@@ -58,7 +59,7 @@ impl ReplicatedMap {
     /// # Cancel safety
     /// Dropping the future gives the place in the queue, or the lock, back.
     pub async fn lock(&self, name: impl AsRef<[u8]>, ttl: Duration) -> Result<Lock> {
-        self.lock_within(name, ttl, self.node.request_timeout()).await
+        self.lock_within(name, ttl, self.place.request_timeout()).await
     }
 
     /// Takes a lock as [`lock`](Self::lock), and waits for at most `timeout`.
@@ -76,7 +77,8 @@ impl ReplicatedMap {
     ) -> Result<Lock> {
         let name = checked_name(name.as_ref())?;
         let (map, deadline) = (self.clone(), self.deadline(Some(timeout)));
-        self.node.run(async move { map.guard(name, ttl, true, deadline).await }).await
+        let taking = async move { map.guard(name, ttl, true, deadline).await };
+        self.place.run(taking.boxed()).await
     }
 
     /// Takes a lock if it is free; returns `None` if it is held.
@@ -90,7 +92,7 @@ impl ReplicatedMap {
         let name = checked_name(name.as_ref())?;
         let (map, deadline) = (self.clone(), self.deadline(None));
         let taking = async move { map.guard(name, ttl, false, deadline).await };
-        match self.node.run(taking).await {
+        match self.place.run(taking.boxed()).await {
             Ok(lock) => Ok(Some(lock)),
             Err(error) if error.kind() == ErrorKind::Refused => Ok(None),
             Err(error) => Err(error),
@@ -149,12 +151,12 @@ impl ReplicatedMap {
         deadline: Instant,
     ) -> Result<u64> {
         let command = Command::Lock { name: name.clone(), lease: lease.number(), wait };
-        let outcome = self.node.propose(command, self.deadline(None)).await?;
+        let outcome = self.place.propose(command, self.deadline(None)).await?;
         if let Outcome::Locked { token } = outcome {
             return Ok(token);
         }
         let Outcome::Queued { revision, .. } = outcome else { return Err(unexpected(&outcome)) };
-        self.node.await_lock(name.clone(), lease, revision, deadline).await
+        self.place.await_lock(name.clone(), lease, revision, deadline).await
     }
 
     /// Takes a lock for a lease of its own. The guard is there before the lock is: whatever goes
@@ -169,7 +171,7 @@ impl ReplicatedMap {
         let mut lock = Lock { name, lease: self.lease(ttl).await?, token: 0 };
         lock.token = self.take(&lock.name, lock.lease.id(), wait, deadline).await?;
         // The news of the lock may be old: it counts only while its lease certainly lives.
-        if lock.is_held() { Ok(lock) } else { Err(ended(lock.lease.id())) }
+        if lock.is_held() { Ok(lock) } else { Err(lock.lease.id().ended()) }
     }
 }
 

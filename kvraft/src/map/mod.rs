@@ -3,6 +3,7 @@
 mod keeper;
 mod lease;
 mod lock;
+mod place;
 mod read;
 mod scan;
 mod typed;
@@ -15,9 +16,11 @@ use std::time::{Duration, Instant};
 use self::keeper::Keeper;
 pub use self::lease::Lease;
 pub use self::lock::Lock;
+use self::place::Place;
 pub use self::typed::TypedMap;
 pub use self::watch::Watch;
-use crate::config::Config;
+use crate::client::Client;
+use crate::config::{ClientConfig, Config};
 use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::node::Node;
@@ -46,13 +49,13 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// ```
 #[derive(Clone)]
 pub struct ReplicatedMap {
-    node: Arc<Node>,
+    place: Place,
     keeper: Arc<Keeper>,
 }
 
 impl std::fmt::Debug for ReplicatedMap {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReplicatedMap").field("name", &self.node.name()).finish_non_exhaustive()
+        f.debug_struct("ReplicatedMap").field("name", &self.place.name()).finish_non_exhaustive()
     }
 }
 
@@ -70,13 +73,54 @@ impl ReplicatedMap {
     /// # Cancel safety
     /// Dropping the future stops the node that was being opened.
     pub async fn open(config: Config) -> Result<Self> {
-        Ok(Self { node: Node::open(config.check()?).await?, keeper: Arc::default() })
+        let node = Node::open(config.check()?).await?;
+        Ok(Self { place: Place::Member(node), keeper: Arc::default() })
+    }
+
+    /// Connects to the members of a cluster as a *client*: a process without a disk or a vote, for
+    /// workers, scripts and jobs that come and go.
+    ///
+    /// Every verb works as on a member, with the same promises. Writes go to the leader, which the
+    /// members name; reads, watches and waits for locks go to one member, and to another when it
+    /// fails. Values cross the network, so that a read takes a round trip. What `local` reads see
+    /// is what the member has that is asked: give [`min_revision`](crate::ReadOptions::min_revision) to read
+    /// your own writes.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a wrong setting, `Unavailable` if no endpoint has answered in
+    /// `request_timeout`, `Unauthorized` if they have another secret or authority.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    ///
+    /// # Examples
+    /// ```
+    /// # futures_executor::block_on(async {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    /// # let address = socket.local_addr().unwrap().to_string();
+    /// # drop(socket);
+    /// # let secret = "0123456789abcdef0123456789abcdef";
+    /// # let config = kvraft::Config::new(dir.path()).listen(&address).cluster_secret(secret);
+    /// # let member = kvraft::ReplicatedMap::open(config).await?;
+    /// use kvraft::{ClientConfig, ReplicatedMap};
+    ///
+    /// let map = ReplicatedMap::connect(ClientConfig::new([address]).cluster_secret(secret)).await?;
+    /// map.put("greeting", "hello").await?;
+    /// assert_eq!(map.get("greeting").await?.as_deref(), Some(&b"hello"[..]));
+    /// map.close().await?;
+    /// # member.close().await?;
+    /// # Ok::<(), kvraft::Error>(()) }).unwrap();
+    /// ```
+    pub async fn connect(config: ClientConfig) -> Result<Self> {
+        let client = Client::connect(config.check()?).await?;
+        Ok(Self { place: Place::Client(client), keeper: Arc::default() })
     }
 
     /// Says what this node knows of itself and its cluster, without asking anyone.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.node.status()
+        self.place.status()
     }
 
     /// Says how much this node has done since it was opened, without asking anyone.
@@ -99,7 +143,7 @@ impl ReplicatedMap {
     /// # Ok::<(), kvraft::Error>(()) }).unwrap();
     /// ```
     pub fn metrics(&self) -> Result<Metrics> {
-        self.node.metrics()
+        self.place.metrics()
     }
 
     /// Returns the largest value in bytes that the cluster takes now, as this node has applied it.
@@ -109,7 +153,7 @@ impl ReplicatedMap {
     /// # Errors
     /// `Closed` once the map is closed.
     pub fn max_value_bytes(&self) -> Result<usize> {
-        self.node.max_value_bytes()
+        self.place.max_value_bytes()
     }
 
     /// Waits until this node has recovered and knows a leader.
@@ -120,7 +164,7 @@ impl ReplicatedMap {
     /// # Cancel safety
     /// Safe.
     pub async fn wait_ready(&self, timeout: Duration) -> Result<()> {
-        self.node.wait_ready(self.deadline(Some(timeout))).await
+        self.place.wait_ready(self.deadline(Some(timeout))).await
     }
 
     /// Stops the node: hands leadership over, finishes what was begun, closes files and socket.
@@ -133,11 +177,11 @@ impl ReplicatedMap {
     /// # Cancel safety
     /// Dropping the future lets the node stop in the background.
     pub async fn close(&self) -> Result<()> {
-        self.node.close().await
+        self.place.close().await
     }
 
     fn deadline(&self, timeout: Option<Duration>) -> Instant {
-        let timeout = timeout.unwrap_or_else(|| self.node.request_timeout());
-        self.node.now() + timeout.min(MAX_TIMEOUT)
+        let timeout = timeout.unwrap_or_else(|| self.place.request_timeout());
+        self.place.now() + timeout.min(MAX_TIMEOUT)
     }
 }

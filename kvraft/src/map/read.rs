@@ -1,14 +1,11 @@
 //! Reading: one key, a page, a scan, a count.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use futures_util::Stream;
 
 use super::ReplicatedMap;
-use super::scan::{self, SCAN_TIMEOUT, Scan};
+use super::scan::Scan;
 use crate::error::Result;
-use crate::node::View;
 use crate::options::{Entry, KeyRange, Page, ReadOptions, ScanOptions, check_key};
 
 impl ReplicatedMap {
@@ -38,10 +35,8 @@ impl ReplicatedMap {
         options: ReadOptions,
     ) -> Result<Option<Entry>> {
         check_key(key.as_ref())?;
-        let view = self.read_view(options).await?;
-        let record = view.get(key.as_ref())?;
-        let key = || Bytes::copy_from_slice(key.as_ref());
-        Ok(record.map(|record| Entry::new(key(), record.found())))
+        let deadline = self.deadline(options.timeout);
+        self.place.get(key.as_ref(), options, deadline).await
     }
 
     /// Reads one page of the keys in `range`: at most 10,000 entries and about 8 MiB.
@@ -52,8 +47,8 @@ impl ReplicatedMap {
     /// # Cancel safety
     /// Safe: a read has no effect.
     pub async fn page(&self, range: KeyRange, options: ScanOptions) -> Result<Page> {
-        let view = self.read_view(options.read).await?;
-        scan::page(&view, range, options)
+        let deadline = self.deadline(options.read.timeout);
+        self.place.page(range, options, deadline).await
     }
 
     /// Reads every entry in `range` as it stands at one moment.
@@ -85,9 +80,9 @@ impl ReplicatedMap {
         range: KeyRange,
         options: ScanOptions,
     ) -> Result<impl Stream<Item = Result<Entry>> + Send + Unpin + use<>> {
-        let view = self.read_view(options.read).await?;
-        let scan = Scan::new(self.node.lend(view, SCAN_TIMEOUT)?, range, options);
-        Ok(futures_util::stream::iter(scan))
+        let deadline = self.deadline(options.read.timeout);
+        let walk = self.place.scan(range, options, deadline).await?;
+        Ok(Scan::new(walk).into_stream())
     }
 
     /// Counts the keys in `range` as they stand at one moment; no value is read. The whole map is
@@ -112,16 +107,7 @@ impl ReplicatedMap {
     /// # Ok::<(), kvraft::Error>(()) }).unwrap();
     /// ```
     pub async fn count(&self, range: KeyRange, options: ReadOptions) -> Result<u64> {
-        let view = self.read_view(options).await?;
-        if range == KeyRange::all() {
-            return Ok(view.len());
-        }
-        let lent = self.node.lend(view, SCAN_TIMEOUT)?;
-        self.node.run_blocking(move || scan::count(lent, range)).await
-    }
-
-    pub(super) async fn read_view(&self, options: ReadOptions) -> Result<Arc<View>> {
-        let consistency = options.consistency.unwrap_or_else(|| self.node.consistency());
-        self.node.read(consistency, options.min_revision, self.deadline(options.timeout)).await
+        let deadline = self.deadline(options.timeout);
+        self.place.count(range, options, deadline).await
     }
 }

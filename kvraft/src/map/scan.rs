@@ -1,105 +1,44 @@
-//! `Scan` walks a range as it stands at one moment, step by step.
+//! `Scan` gives the entries of a range one by one, as they stand at one moment.
 
-use std::ops::Bound;
-use std::time::Duration;
-
+use super::place::Walk;
 use crate::error::Result;
-use crate::node::{Lent, Order, PageLimits, PageRequest, View};
-use crate::options::{Entry, KeyRange, Page, ScanOptions};
+use crate::options::Entry;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
 
-/// Entries that a page has at most, whatever limit was asked for.
-const MAX_PAGE_ENTRIES: usize = 10_000;
-/// Bytes that a page has at most, one entry excepted.
-const MAX_PAGE_BYTES: usize = 8 << 20;
-/// Entries that a scan reads at a time: few enough to be read between two awaits.
-const SCAN_STEP_ENTRIES: usize = 256;
-/// Bytes that a scan reads at a time, one entry excepted.
-const SCAN_STEP_BYTES: usize = 1 << 20;
-/// How long a scan may hold on to its moment; old pages of the state file stay in use so long.
-pub(super) const SCAN_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Reads one page of `range`, within the bounds of a page.
-pub(super) fn page(view: &View, range: KeyRange, options: ScanOptions) -> Result<Page> {
-    let limit = options.limit.unwrap_or(MAX_PAGE_ENTRIES).min(MAX_PAGE_ENTRIES);
-    read_page(view, range, PageLimits { entries: limit, bytes: MAX_PAGE_BYTES }, options)
-}
-
-fn read_page(
-    view: &View,
-    range: KeyRange,
-    limits: PageLimits,
-    options: ScanOptions,
-) -> Result<Page> {
-    let order = if options.reverse { Order::Reverse } else { Order::Forward };
-    let request = PageRequest {
-        range: (range.start, range.end),
-        order,
-        limits,
-        keys_only: options.keys_only,
-    };
-    let read = view.page(&request)?;
-    let entries = read.items.into_iter().map(|(key, record)| Entry::new(key, record.found()));
-    Ok(Page { entries: entries.collect(), more: read.more, revision: view.revision() })
-}
-
-/// Counts the keys of `range` without reading a value.
-pub(super) fn count(lent: Lent, range: KeyRange) -> Result<u64> {
-    let mut scan = Scan::new(lent, range, ScanOptions::new().keys_only());
-    scan.try_fold(0, |count, entry| entry.map(|_| count + 1))
-}
-
-/// Walks one view in steps; an iterator, since nothing in it has to wait.
+/// The entries of a walk, of which one step is held in memory.
 pub(super) struct Scan {
-    view: Lent,
-    range: KeyRange,
-    options: ScanOptions,
-    left: usize,
+    walk: Walk,
     ready: std::vec::IntoIter<Entry>,
-    more: bool,
-}
-
-impl Iterator for Scan {
-    type Item = Result<Entry>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Some(entry) = self.ready.next() {
-            return Some(Ok(entry));
-        }
-        if !self.more || self.left == 0 {
-            return None;
-        }
-        match self.step() {
-            Ok(()) => self.ready.next().map(Ok),
-            Err(error) => {
-                self.more = false;
-                Some(Err(error))
-            }
-        }
-    }
 }
 
 impl Scan {
-    pub(super) fn new(view: Lent, range: KeyRange, options: ScanOptions) -> Self {
-        let left = options.limit.unwrap_or(usize::MAX);
-        Self { view, range, options, left, ready: Vec::new().into_iter(), more: true }
+    pub(super) fn new(walk: Walk) -> Self {
+        Self { walk, ready: Vec::new().into_iter() }
     }
 
-    fn step(&mut self) -> Result<()> {
-        let view = self.view.view()?;
-        let limits =
-            PageLimits { entries: SCAN_STEP_ENTRIES.min(self.left), bytes: SCAN_STEP_BYTES };
-        let page = read_page(&view, self.range.clone(), limits, self.options)?;
-        self.left -= page.entries.len();
-        self.more = page.more;
-        if let Some(last) = page.entries.last() {
-            let bound = Bound::Excluded(last.key.clone());
-            if self.options.reverse {
-                self.range.end = bound;
-            } else {
-                self.range.start = bound;
-            }
+    /// Returns the last revision that was applied at its moment.
+    pub(super) fn revision(&self) -> u64 {
+        self.walk.revision()
+    }
+
+    /// Returns the next entry; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Entry>> {
+        if let Some(entry) = self.ready.next() {
+            return Ok(Some(entry));
         }
-        self.ready = page.entries.into_iter();
-        Ok(())
+        self.ready = self.walk.step().await?.into_iter();
+        Ok(self.ready.next())
+    }
+
+    /// Goes on until the end, or the first error.
+    pub(super) fn into_stream(self) -> BoxStream<'static, Result<Entry>> {
+        stream::unfold(Some(self), |scan| async {
+            let mut scan = scan?;
+            match scan.next().await.transpose()? {
+                Ok(entry) => Some((Ok(entry), Some(scan))),
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+        .boxed()
     }
 }

@@ -9,10 +9,10 @@ use futures_util::Stream;
 use futures_util::stream::{self, BoxStream, StreamExt};
 
 use super::ReplicatedMap;
-use super::scan::{SCAN_TIMEOUT, Scan};
+use super::place::Follower;
+use super::scan::Scan;
 use crate::error::{ErrorKind, Result};
-use crate::node::{Batch, Follower, Record};
-use crate::options::{Change, Entry, KeyRange, ScanOptions, WatchEvent, WatchOptions};
+use crate::options::{Entry, KeyRange, WatchEvent, WatchOptions};
 
 impl ReplicatedMap {
     /// Watches the keys in `range` on this node: every change that is applied here is told, in the
@@ -33,7 +33,7 @@ impl ReplicatedMap {
     /// use futures_util::TryStreamExt;
     /// use kvraft::{KeyRange, WatchEvent, WatchOptions};
     ///
-    /// let mut watch = map.watch(KeyRange::prefix("config/"), WatchOptions::new())?;
+    /// let mut watch = map.watch(KeyRange::prefix("config/"), WatchOptions::new()).await?;
     /// let revision = map.put("config/color", "blue").await?;
     /// let Some(WatchEvent::Changes { revision: told, changes }) = watch.try_next().await? else {
     ///     panic!("changes come first");
@@ -42,11 +42,12 @@ impl ReplicatedMap {
     /// assert_eq!(changes[0].entry.as_ref().unwrap().value, "blue");
     /// # Ok::<(), kvraft::Error>(()) }).unwrap();
     /// ```
-    pub fn watch(&self, range: KeyRange, options: WatchOptions) -> Result<Watch> {
+    pub async fn watch(&self, range: KeyRange, options: WatchOptions) -> Result<Watch> {
         let from = if options.resync { None } else { options.from };
-        let follower = self.node.follow((range.start.clone(), range.end.clone()), from)?;
+        let deadline = self.deadline(None);
+        let follower = self.place.follow(range, from, options.previous, deadline).await?;
         let phase = if options.resync { Phase::Begin } else { Phase::Follow };
-        let work = Work { follower, range, options, phase, ready: VecDeque::new() };
+        let work = Work { follower, options, phase, ready: VecDeque::new() };
         let events = stream::unfold(Some(work), |work| async {
             let mut work = work?;
             match work.next().await {
@@ -81,7 +82,6 @@ impl Stream for Watch {
 /// What a watch does between two events.
 struct Work {
     follower: Follower,
-    range: KeyRange,
     options: WatchOptions,
     phase: Phase,
     ready: VecDeque<WatchEvent>,
@@ -91,10 +91,7 @@ enum Phase {
     /// A snapshot is due.
     Begin,
     /// A snapshot is under way.
-    Snapshot {
-        scan: Box<Scan>,
-        revision: u64,
-    },
+    Snapshot(Box<Scan>),
     Follow,
 }
 
@@ -122,24 +119,23 @@ impl Work {
     async fn step(&mut self) -> Result<()> {
         match &mut self.phase {
             Phase::Begin => {
-                let (view, revision) = self.follower.begin_again(SCAN_TIMEOUT)?;
-                let scan = Box::new(Scan::new(view, self.range.clone(), ScanOptions::new()));
-                self.ready.push_back(WatchEvent::SnapshotBegin { revision });
-                self.phase = Phase::Snapshot { scan, revision };
+                let scan = Scan::new(self.follower.begin_again().await?);
+                self.ready.push_back(WatchEvent::SnapshotBegin { revision: scan.revision() });
+                self.phase = Phase::Snapshot(Box::new(scan));
             }
-            Phase::Snapshot { scan, revision } => {
-                let entries = some(scan)?;
+            Phase::Snapshot(scan) => {
+                let entries = some(scan).await?;
                 if entries.is_empty() {
-                    self.ready.push_back(WatchEvent::SnapshotEnd { revision: *revision });
+                    self.ready.push_back(WatchEvent::SnapshotEnd { revision: scan.revision() });
                     self.phase = Phase::Follow;
                 } else {
                     self.ready.push_back(WatchEvent::SnapshotEntries(entries));
                 }
             }
             Phase::Follow => {
-                let batch = self.follower.next().await?;
-                let previous = self.options.previous;
-                self.ready.extend(events(batch, previous));
+                let changes = self.follower.next().await?.revisions.into_iter();
+                let told = |(revision, changes)| WatchEvent::Changes { revision, changes };
+                self.ready.extend(changes.map(told));
             }
         }
         Ok(())
@@ -147,32 +143,12 @@ impl Work {
 }
 
 /// Takes the next entries of a snapshot, few enough for one event; none at its end.
-fn some(scan: &mut Scan) -> Result<Vec<Entry>> {
+async fn some(scan: &mut Scan) -> Result<Vec<Entry>> {
     let (mut entries, mut bytes) = (Vec::new(), 0);
     while entries.len() < ENTRIES_AT_ONCE && bytes < BYTES_AT_ONCE {
-        let Some(entry) = scan.next().transpose()? else { break };
+        let Some(entry) = scan.next().await? else { break };
         bytes += entry.key.len() + entry.value.len();
         entries.push(entry);
     }
     Ok(entries)
-}
-
-fn events(batch: Batch, previous: bool) -> impl Iterator<Item = WatchEvent> {
-    batch.revisions.into_iter().map(move |(revision, changes)| WatchEvent::Changes {
-        revision,
-        changes: changes
-            .into_iter()
-            .map(|change| {
-                let key = change.key;
-                let entry = |record: Option<Record>| {
-                    record.map(|record| Entry::new(key.clone(), record.found()))
-                };
-                Change {
-                    key: key.clone(),
-                    entry: entry(change.now),
-                    previous: entry(change.before.filter(|_| previous)),
-                }
-            })
-            .collect(),
-    })
 }

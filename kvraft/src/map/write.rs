@@ -200,7 +200,7 @@ impl ReplicatedMap {
     pub async fn txn_with(&self, txn: Txn, options: WriteOptions) -> Result<TxnResult> {
         options.check_plain()?;
         let [then, otherwise] = txn.keys();
-        let command = Command::Txn(txn.checked(self.node.max_value_bytes()?)?);
+        let command = Command::Txn(txn.checked(self.place.max_value_bytes()?)?);
         let outcome = self.propose(command, options).await?;
         let Outcome::Txn { revision, succeeded, results } = outcome else {
             return Err(unexpected(&outcome));
@@ -253,11 +253,11 @@ impl ReplicatedMap {
             Some(request) => Command::Once { request, command: Box::new(command) },
             None => command,
         };
-        self.node.propose(command, self.deadline(options.timeout)).await
+        self.place.propose(command, self.deadline(options.timeout)).await
     }
 
     fn checked_value(&self, value: &[u8]) -> Result<Bytes> {
-        let limit = self.node.max_value_bytes()?;
+        let limit = self.place.max_value_bytes()?;
         if value.len() > limit {
             return Err(Error::invalid(format!(
                 "the value has {} bytes, and max_value_bytes is {limit}; split it or raise the setting",

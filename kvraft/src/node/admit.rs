@@ -6,10 +6,10 @@ use bytes::Bytes;
 use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, RaftError};
 
 use super::core::{Core, proposal_cost};
-use super::propose::Attempt;
 use crate::command::{Command, Origin, Payload, Stamp};
 use crate::config::check_settings;
 use crate::error::{Error, ErrorKind, Result};
+use crate::proposal::Attempt;
 use crate::raft::TypeConfig;
 
 /// How long a leader that has just been elected may need before it can stamp.

@@ -11,11 +11,11 @@ use futures_util::future::{join_all, try_join_all};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
 
-use super::backoff::Backoff;
-use super::core::{Core, peer};
+use super::core::Core;
 use crate::config::CheckedConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{Claim, ClaimedMember, HexId, Identity};
+use crate::proposal::{Backoff, peer};
 use crate::raft::Member;
 use crate::transport::{CallError, Hello, Peer, Peers, Request, Response, Transport};
 

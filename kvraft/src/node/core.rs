@@ -12,13 +12,13 @@ use super::lead::Lead;
 use super::life::{Life, Stage};
 use super::read::ByProof;
 use super::rounds::Rounds;
-use super::session::Session;
 use crate::command::Settings;
 use crate::config::CheckedConfig;
 use crate::error::{Error, Result};
-use crate::raft::{Member, TypeConfig};
+use crate::proposal::{Leader, Session};
+use crate::raft::TypeConfig;
 use crate::storage::{LogStore, Registry, State, StateMachine, View};
-use crate::transport::{Peer, Transport};
+use crate::transport::Transport;
 
 /// Commands that a leader has under way at most; more are refused as `Overloaded`.
 pub(super) const MAX_PROPOSALS: u32 = 32_768;
@@ -51,6 +51,8 @@ pub(super) struct Core {
     pub(super) leader_rounds: ByProof<Arc<Rounds>>,
     /// Taken by every command that this node proposes as leader.
     pub(super) proposals: Semaphore,
+    /// Taken by every read that this node makes for a client.
+    pub(super) client_reads: Semaphore,
     pub(super) life: Arc<Life>,
     pub(super) contact: Contact,
     /// Until then this node neither votes nor campaigns, since before its start it may have
@@ -58,14 +60,6 @@ pub(super) struct Core {
     pub(super) held_until: Instant,
     /// What keeps this node from its cluster, in words; empty if it knows nothing.
     pub(super) obstacle: Mutex<Arc<str>>,
-}
-
-/// Who leads, as far as this node knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Leader {
-    Here,
-    At(u64, Member),
-    Unknown,
 }
 
 impl Core {
@@ -138,24 +132,6 @@ impl Core {
         }
     }
 
-    /// Waits until some node is known to lead.
-    pub(super) async fn known_leader(&self, deadline: Instant) -> Result<Leader> {
-        let search = async {
-            loop {
-                match self.leader() {
-                    Leader::Unknown => self.leader_changed(&Leader::Unknown).await,
-                    known @ (Leader::Here | Leader::At(..)) => return known,
-                }
-                // A raft that has stopped wakes its watchers at once, for ever.
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::select! {
-            found = tokio::time::timeout_at(deadline.into(), search) => found.map_err(|_| self.no_leader()),
-            why = self.life.ended() => Err(why),
-        }
-    }
-
     pub(super) fn no_leader(&self) -> Error {
         let initialised = self.view().applied().is_some() || self.raft_has_members();
         let obstacle = self.obstacle.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -203,8 +179,4 @@ impl Core {
     pub(super) fn is_closing(&self) -> bool {
         self.life.stage() >= Stage::Closing
     }
-}
-
-pub(super) fn peer(node_id: u64, member: &Member) -> Peer {
-    Peer { node_id: Some(node_id), name: member.name.clone(), address: member.address.clone() }
 }

@@ -11,24 +11,24 @@ use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 use openraft::async_runtime::watch::WatchReceiver;
 
-use super::core::{Core, Leader};
-use super::propose::Attempt;
+use super::core::Core;
 use super::read::Proof;
 use crate::command::{Command, FORMAT_LEVEL, Origin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::HexId;
+use crate::proposal::{Attempt, Leader};
 use crate::raft::{
     AppendRequest, AppendResponse, Member, Snapshot, SnapshotData, SnapshotMeta, SnapshotResponse,
     StreamAppendResult, Vote,
 };
 use crate::storage::Registry;
 use crate::transport::{
-    Failure, FailureReason, Handler, Hello, HelloRole, PROTOCOL, PeerMember, Peers, Request,
-    Response,
+    Answer, Failure, FailureReason, Greeter, Handler, Hello, HelloRole, PROTOCOL, PeerMember,
+    Peers, Query, Request, Response,
 };
 
 /// The longest that a forwarded command may wait here, whatever its sender says.
-const MAX_FORWARD_WAIT: Duration = Duration::from_secs(600);
+pub(super) const MAX_FORWARD_WAIT: Duration = Duration::from_secs(600);
 
 /// The accepting side of a node.
 pub(super) struct Door {
@@ -61,13 +61,15 @@ impl Door {
     }
 }
 
-impl Handler for Door {
+impl Greeter for Door {
     fn hello(&self) -> Hello {
         let core = self.core().ok();
+        // The registry learns it from the applied state, a moment later.
+        let applied = core.as_ref().and_then(|core| core.view().cluster_id());
         Hello {
             protocol: PROTOCOL,
             role: HelloRole::Member,
-            cluster_id: self.registry.cluster_id(),
+            cluster_id: applied.or_else(|| self.registry.cluster_id()),
             identity: self.registry.identity().clone(),
             record: self.record.get().cloned().unwrap_or_default(),
             initialised: core.is_some_and(|core| core.raft_has_members()),
@@ -94,7 +96,9 @@ impl Handler for Door {
         }
         .boxed()
     }
+}
 
+impl Handler for Door {
     fn handle(&self, from: &Hello, request: Request) -> BoxFuture<'static, Response> {
         let core = match self.core() {
             Ok(core) => core,
@@ -109,6 +113,13 @@ impl Handler for Door {
                 .unwrap_or_else(|error| Response::Failed(Failure::from(&error)))
         }
         .boxed()
+    }
+
+    fn parts(&self, query: Query) -> BoxStream<'static, Result<Answer>> {
+        match self.core() {
+            Ok(core) => core.answer_in_parts(query),
+            Err(error) => futures_util::stream::iter([Err(error)]).boxed(),
+        }
     }
 
     fn stream_append(
@@ -195,6 +206,7 @@ impl Core {
                 tracing::info!(claimant = claim.claimant, "granted the claim to found a cluster");
                 Ok(Response::ClaimGranted)
             }
+            Request::Query(query) => self.answer_query(query).await.map(Response::Answer),
             Request::Peers => Ok(Response::Peers(self.known_peers())),
             Request::StreamAppend | Request::Snapshot { .. } => {
                 Err(Error::internal("a stream was opened as a request"))
@@ -260,6 +272,7 @@ impl Core {
             Attempt::Unknown(error) => Response::Failed(Failure {
                 reason: FailureReason::Kind(ErrorKind::Indeterminate),
                 message: error.to_string(),
+                revision: None,
             }),
         }
     }
@@ -295,7 +308,9 @@ impl Core {
         let voters: std::collections::BTreeSet<u64> = membership.voter_ids().collect();
         Peers {
             cluster_id: self.registry.cluster_id(),
+            term: metrics.vote.leader_id.term,
             leader: metrics.current_leader,
+            max_value_bytes: self.settings().max_value_bytes,
             members: membership
                 .nodes()
                 .map(|(id, member)| PeerMember {

@@ -11,42 +11,20 @@ use crate::config::{Config, Insecure, Security};
 use crate::environment::Environment;
 use crate::identity::Identity;
 use crate::node::Node;
-use crate::transport::{Peer, Transport, TransportOptions};
+use crate::transport::{Peer, Transport};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Says who it is and answers nothing.
 struct Stranger(Hello);
 
-impl Handler for Stranger {
+impl Greeter for Stranger {
     fn hello(&self) -> Hello {
         self.0.clone()
     }
 
     fn admit<'a>(&'a self, _peer: &'a Hello) -> BoxFuture<'a, Result<()>> {
         std::future::ready(Ok(())).boxed()
-    }
-
-    fn handle(&self, _from: &Hello, _request: Request) -> BoxFuture<'static, Response> {
-        std::future::pending().boxed()
-    }
-
-    fn stream_append(
-        &self,
-        _from: &Hello,
-        _requests: BoxStream<'static, AppendRequest>,
-    ) -> BoxStream<'static, Result<StreamAppendResult>> {
-        stream::pending().boxed()
-    }
-
-    fn install_snapshot(
-        &self,
-        _from: &Hello,
-        _vote: Vote,
-        _meta: SnapshotMeta,
-        _chunks: BoxStream<'static, Result<Bytes>>,
-    ) -> BoxFuture<'static, Result<SnapshotResponse>> {
-        std::future::pending().boxed()
     }
 }
 
@@ -76,13 +54,9 @@ impl Scene {
             initialised: false,
             format_level: FORMAT_LEVEL,
         };
-        let options = TransportOptions {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            accept: false,
-            security: Security::Insecure,
-        };
-        let environment = Environment::default();
-        let stranger = Transport::start(&options, &environment, Arc::new(Stranger(hello))).unwrap();
+        let stranger = Arc::new(Stranger(hello));
+        let stranger =
+            Transport::dial_only(&Security::Insecure, &Environment::default(), stranger).unwrap();
         Self { _dir: dir, node, peer, stranger }
     }
 
@@ -191,4 +165,29 @@ async fn a_node_that_may_not_serve_has_no_part_in_consensus_and_appends_nothing(
     }
     drop(core);
     scene.node.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_may_read_and_gets_a_typed_error_for_a_key_that_cannot_be() {
+    let scene = Scene::of(HelloRole::Client).await;
+    scene.works().await;
+    for (key, kind) in [
+        (vec![], Some(ErrorKind::InvalidArgument)),
+        (vec![0; 600], Some(ErrorKind::InvalidArgument)),
+    ]
+    .into_iter()
+    .chain([(b"k".to_vec(), None), (b"none".to_vec(), None)])
+    {
+        let read = crate::options::ReadOptions::new();
+        let query = Query::Get { key: key.clone().into(), read };
+        let request = Request::Query(query);
+        let deadline = scene.node.now() + PATIENCE;
+        let answer = scene.stranger.request(&scene.peer, request, deadline).await.unwrap();
+        if let Response::Answer(Answer::Entry(entry)) = answer {
+            assert_eq!((entry.is_some(), kind), (key == b"k", None));
+            continue;
+        }
+        let Response::Failed(failure) = answer else { panic!("it answered {answer:?}") };
+        assert_eq!(Some(Error::from(failure).kind()), kind);
+    }
 }

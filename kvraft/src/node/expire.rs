@@ -10,9 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::core::Core;
-use super::propose::Attempt;
 use crate::command::{Command, MAX_LEASES_AT_ONCE};
 use crate::error::Result;
+use crate::proposal::Attempt;
 
 /// How often the leader looks for leases that are over, and counts its time.
 const INTERVAL: Duration = Duration::from_millis(100);

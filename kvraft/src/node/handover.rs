@@ -5,12 +5,9 @@ use std::time::{Duration, Instant};
 use openraft::Instant as _;
 use openraft::async_runtime::watch::WatchReceiver;
 
-use super::core::{Core, Leader, MAX_PROPOSALS};
-use crate::command::Command;
+use super::core::{Core, MAX_PROPOSALS};
 use crate::error::{Error, Result};
-
-/// How long the end of a session may take: it only spares the cluster some memory.
-const SESSION_PATIENCE: Duration = Duration::from_millis(500);
+use crate::proposal::{Leader, SESSION_PATIENCE, end_session};
 
 /// How long an heir has at least, however short the elections are.
 const LEAST_PATIENCE: Duration = Duration::from_secs(1);
@@ -18,20 +15,9 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 impl Core {
     /// Leaves the session and the office behind in good order, as far as time allows.
     pub(super) async fn leave(&self, deadline: Instant) {
-        self.end_session(deadline).await;
+        end_session(self, deadline.min(self.now() + SESSION_PATIENCE)).await;
         if let Err(error) = self.hand_over(deadline).await {
             tracing::warn!(%error, "closes without handing leadership over; the others elect a leader");
-        }
-    }
-
-    async fn end_session(&self, deadline: Instant) {
-        let (session, registered) = self.session.current();
-        if !registered || self.leader() == Leader::Unknown {
-            return;
-        }
-        let deadline = deadline.min(self.now() + SESSION_PATIENCE);
-        if let Err(error) = self.propose(Command::EndSession { session }, deadline).await {
-            tracing::debug!(%error, "the session ends by its time");
         }
     }
 

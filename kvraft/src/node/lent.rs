@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::core::Core;
-use super::runtime::AbortOnDrop;
 use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::AbortOnDrop;
 use crate::storage::View;
 
 /// A view on loan, or why it is gone.

@@ -1,7 +1,7 @@
 //! `Node` is one member at work: it wires raft, storage and transport, and carries calls to them.
 
 mod admit;
-mod backoff;
+mod answer;
 mod bootstrap;
 mod contact;
 mod core;
@@ -14,14 +14,12 @@ mod life;
 mod lock;
 mod office;
 mod open;
-mod propose;
 mod read;
-mod rejected;
 mod rounds;
-mod runtime;
-mod session;
+mod route;
 mod status;
 mod upkeep;
+mod walk;
 mod watch;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,23 +30,26 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use self::core::Core;
-pub(crate) use self::lent::Lent;
 use self::life::{Life, Stage};
-use self::runtime::Runtime;
+pub(crate) use self::walk::Walk;
 pub(crate) use self::watch::Follower;
-use crate::command::{Command, KeyRange, Outcome};
+use crate::command::{Command, Outcome};
 use crate::config::CheckedConfig;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use crate::options::{Consistency, LeaseId};
+use crate::options::{
+    Consistency, Entry, KeyRange, LeaseId, LeaseInfo, Page, ReadOptions, ScanOptions,
+};
+use crate::runtime::Runtime;
 use crate::status::Status;
 use crate::storage::Gone;
-// What a read gives is storage's; the map takes it from here, not through the wall.
-pub(crate) use crate::storage::{Batch, Order, PageLimits, PageRequest, Record, View};
+use crate::storage::View;
 
 /// How long a clean end may take: a handover, the last commands, the last checkpoint.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
+/// Threads of one node: consensus is one task after another, transport and reads fill the second.
+const WORKERS: usize = 2;
 /// How often a node that is not ready looks again: a leader may come back without a change.
 const READY_INTERVAL: Duration = Duration::from_millis(10);
 /// How long a node that ends waits for threads or scans that still hold its files.
@@ -79,7 +80,7 @@ struct Opened {
 impl Node {
     /// Starts the node on threads of its own.
     pub(crate) async fn open(config: CheckedConfig) -> Result<Arc<Self>> {
-        let runtime = Arc::new(Runtime::start()?);
+        let runtime = Arc::new(Runtime::start(WORKERS)?);
         let (name, environment) = (config.name.clone(), config.environment.clone());
         let (request_timeout, consistency) = (config.request_timeout, config.consistency);
         let Opened { core, tasks, gone } = runtime.run(open::open(config)).await?;
@@ -109,10 +110,6 @@ impl Node {
         self.request_timeout
     }
 
-    pub(crate) const fn consistency(&self) -> Consistency {
-        self.consistency
-    }
-
     pub(crate) fn max_value_bytes(&self) -> Result<usize> {
         let limit = self.core()?.settings().max_value_bytes;
         Ok(usize::try_from(limit).unwrap_or(usize::MAX))
@@ -135,21 +132,75 @@ impl Node {
         self.runtime.finish(async move { core.propose(command, deadline).await }).await
     }
 
-    /// Returns a view that is as fresh as the read asks for.
-    pub(crate) async fn read(
+    /// Reads the entry of a key.
+    pub(crate) async fn get(
         &self,
-        consistency: Consistency,
-        min_revision: u64,
+        key: &[u8],
+        read: ReadOptions,
         deadline: Instant,
-    ) -> Result<Arc<View>> {
+    ) -> Result<Option<Entry>> {
+        let view = self.view(read, deadline).await?;
+        let record = view.get(key)?;
+        Ok(record.map(|record| Entry::new(Bytes::copy_from_slice(key), record.found())))
+    }
+
+    /// Reads one page of a range.
+    pub(crate) async fn page(
+        &self,
+        range: KeyRange,
+        options: ScanOptions,
+        deadline: Instant,
+    ) -> Result<Page> {
+        let view = self.view(options.read, deadline).await?;
+        walk::page(&view, range, options)
+    }
+
+    /// Counts the keys of a range.
+    pub(crate) async fn count(
+        &self,
+        range: KeyRange,
+        read: ReadOptions,
+        deadline: Instant,
+    ) -> Result<u64> {
+        let (core, view) = (self.core()?, self.view(read, deadline).await?);
+        let handle = self.runtime.handle()?.clone();
+        let counting = move || answer::count(&core, &handle, view, range);
+        self.runtime.run(door::blocking(counting)).await
+    }
+
+    /// Begins to walk through a range.
+    pub(crate) async fn scan(
+        &self,
+        range: KeyRange,
+        options: ScanOptions,
+        deadline: Instant,
+    ) -> Result<Walk> {
+        let view = self.view(options.read, deadline).await?;
+        Ok(Walk::new(&self.core()?, self.runtime.handle()?, view, range, options))
+    }
+
+    /// Says what is known of a lease.
+    pub(crate) async fn lease_info(
+        &self,
+        lease: LeaseId,
+        read: ReadOptions,
+        deadline: Instant,
+    ) -> Result<LeaseInfo> {
+        answer::lease_info(&*self.view(read, deadline).await?, lease)
+    }
+
+    /// Returns a view that is as fresh as the read asks for.
+    async fn view(&self, read: ReadOptions, deadline: Instant) -> Result<Arc<View>> {
         let core = self.core()?;
+        let consistency = read.consistency.unwrap_or(self.consistency);
         if consistency == Consistency::Local {
             let view = core.view();
             // The common case needs no other thread.
-            if view.revision() >= min_revision {
+            if view.revision() >= read.min_revision {
                 return Ok(view);
             }
         }
+        let min_revision = read.min_revision;
         self.runtime.run(async move { core.read(consistency, min_revision, deadline).await }).await
     }
 
@@ -171,8 +222,13 @@ impl Node {
     }
 
     /// Follows the changes of a range; see [`Follower`].
-    pub(crate) fn follow(&self, range: KeyRange, from: Option<u64>) -> Result<Follower> {
-        Follower::new(&self.core()?, self.runtime.handle()?, range, from)
+    pub(crate) fn follow(
+        &self,
+        range: KeyRange,
+        from: Option<u64>,
+        previous: bool,
+    ) -> Result<Follower> {
+        Follower::new(&self.core()?, self.runtime.handle()?, range, from, previous)
     }
 
     /// Waits until a lease holds a lock, and returns its fencing token; see `await_lock` below.
@@ -186,19 +242,6 @@ impl Node {
         let core = self.core()?;
         let waiting = async move { core.await_lock(&name, lease, revision, deadline).await };
         self.runtime.run(waiting).await
-    }
-
-    /// Runs what walks the disk where it holds no other task up.
-    pub(crate) async fn run_blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.runtime.run(door::blocking(work)).await
-    }
-
-    /// Lends a view for a while; see [`Lent`].
-    pub(crate) fn lend(&self, view: Arc<View>, patience: Duration) -> Result<Lent> {
-        Ok(Lent::new(&self.core()?, self.runtime.handle()?, view, patience))
     }
 
     /// Waits until this node is ready, or will never be.

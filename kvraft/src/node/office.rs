@@ -5,10 +5,10 @@ use std::sync::Arc;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{ReadPolicy, ServerState};
 
-use super::backoff::Backoff;
 use super::core::Core;
 use crate::command::{Command, Payload, Stamp};
 use crate::error::{Error, Result};
+use crate::proposal::Backoff;
 
 impl Core {
     /// Follows the elections and keeps the office of this node in step, until the node ends.

@@ -7,6 +7,7 @@ use openraft::SnapshotPolicy;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::answer::MAX_CLIENT_READS;
 use super::bootstrap::own_record;
 use super::contact::Contact;
 use super::core::{Core, MAX_PROPOSALS, Raft};
@@ -14,11 +15,11 @@ use super::door::{Door, blocking};
 use super::lead::Lead;
 use super::life::Life;
 use super::read::ByProof;
-use super::session::Session;
 use super::{GONE_PATIENCE, Opened};
-use crate::command::{SessionId, Settings};
+use crate::command::Settings;
 use crate::config::CheckedConfig;
 use crate::error::{Error, Result};
+use crate::proposal::{Session, new_session_id};
 use crate::raft::StoreFailure;
 use crate::storage::{Storage, StorageOptions};
 use crate::transport::{Network, Transport, TransportOptions};
@@ -69,10 +70,7 @@ async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
         None => Error::storage("the log and the state of this node do not fit together")
             .with_source(fatal),
     })?;
-    let session = config
-        .environment
-        .random_u128()
-        .map_err(|error| Error::internal("no random session id").with_source(error))?;
+    let session = new_session_id(&config.environment)?;
     let now = config.environment.clock.now();
     let core = Arc::new(Core {
         config,
@@ -81,11 +79,12 @@ async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
         state,
         registry,
         transport,
-        session: Session::new(SessionId(session)),
+        session: Session::new(session),
         lead: Lead::new(),
         own_rounds: ByProof::default(),
         leader_rounds: ByProof::default(),
         proposals: Semaphore::new(MAX_PROPOSALS as usize),
+        client_reads: Semaphore::new(MAX_CLIENT_READS),
         life: Arc::new(Life::new()),
         contact: Contact::new(now),
         held_until: if hold { now + election_timeout_max(settings) } else { now },
@@ -98,11 +97,7 @@ async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
 
 fn start_transport(config: &CheckedConfig, door: &Arc<Door>) -> Result<Option<Transport>> {
     let Some(endpoint) = &config.endpoint else { return Ok(None) };
-    let options = TransportOptions {
-        listen: endpoint.listen,
-        accept: true,
-        security: endpoint.security.clone(),
-    };
+    let options = TransportOptions { listen: endpoint.listen, security: endpoint.security.clone() };
     let transport = Transport::start(&options, &config.environment, door.clone())?;
     door.introduce(own_record(config, transport.local_addr().port()));
     tracing::info!(name = config.name, address = %transport.local_addr(), "listens");

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use openraft::LinearizerOption;
 use openraft::errors::{LinearizableReadError, RaftError};
 
-use super::backoff::Backoff;
-use super::core::{Core, Leader, peer};
+use super::core::Core;
 use crate::error::{Error, Result};
 use crate::options::Consistency;
+use crate::proposal::{Backoff, Leader, peer};
 use crate::storage::View;
 use crate::transport::{Request, Response};
 

@@ -1,14 +1,13 @@
 //! A watch on this node: it follows the changes that are applied here, whoever leads.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use super::core::Core;
-use super::lent::Lent;
 use super::life::Life;
-use crate::command::KeyRange;
+use super::walk::Walk;
 use crate::error::{Error, Result};
-use crate::storage::{Batch, Watcher};
+use crate::options::{Change, Changes, Entry, KeyRange, ScanOptions};
+use crate::storage::{Batch, Record, Watcher};
 
 /// Follows a range; it ends with the node, which it does not keep open.
 #[derive(Debug)]
@@ -17,6 +16,8 @@ pub(crate) struct Follower {
     life: Arc<Life>,
     handle: tokio::runtime::Handle,
     watcher: Watcher,
+    range: KeyRange,
+    previous: bool,
 }
 
 impl Follower {
@@ -25,10 +26,12 @@ impl Follower {
         handle: &tokio::runtime::Handle,
         range: KeyRange,
         from: Option<u64>,
+        previous: bool,
     ) -> Result<Self> {
-        let watcher = core.state.watch(range, from)?;
+        let watcher = core.state.watch((range.start.clone(), range.end.clone()), from)?;
         let life = Arc::clone(&core.life);
-        Ok(Self { core: Arc::downgrade(core), life, handle: handle.clone(), watcher })
+        let handle = handle.clone();
+        Ok(Self { core: Arc::downgrade(core), life, handle, watcher, range, previous })
     }
 
     /// Waits for changes.
@@ -37,14 +40,13 @@ impl Follower {
     ///
     /// # Errors
     /// `Compacted` if changes were missed, the error that ended the node if one did.
-    pub(crate) async fn next(&self) -> Result<Batch> {
+    pub(crate) async fn next(&self) -> Result<Changes> {
         loop {
-            self.life.check()?;
-            let batch = self.watcher.read()?;
-            if !batch.revisions.is_empty() {
-                return Ok(batch);
+            let (changes, more) = self.look()?;
+            if !changes.revisions.is_empty() {
+                return Ok(changes);
             }
-            if batch.more {
+            if more {
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -55,16 +57,44 @@ impl Follower {
         }
     }
 
-    /// Begins again from what is there now: returns a view, and follows what comes after it.
-    pub(crate) fn begin_again(&self, patience: Duration) -> Result<(Lent, u64)> {
+    /// Reads what is there now; says too whether there may be more to read at once.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub(super) fn look(&self) -> Result<(Changes, bool)> {
+        self.life.check()?;
+        let Batch { revisions, upto, more } = self.watcher.read()?;
+        let told = |(revision, changes): (u64, Vec<_>)| {
+            (revision, changes.into_iter().map(|change| told(change, self.previous)).collect())
+        };
+        Ok((Changes { revisions: revisions.into_iter().map(told).collect(), upto }, more))
+    }
+
+    /// Begins again from what is there now: returns its entries, and follows what comes after them.
+    pub(crate) fn begin_again(&self) -> Result<Walk> {
         self.life.check()?;
         let core =
             self.core.upgrade().ok_or_else(|| Error::closed("the map is closed; open it again"))?;
         // First the place in the changes, then a view that is not older: none falls between.
         self.watcher.restart();
         let view = core.view();
-        let revision = view.revision();
-        self.watcher.skip_to(revision + 1);
-        Ok((Lent::new(&core, &self.handle, view, patience), revision))
+        self.watcher.skip_to(view.revision() + 1);
+        Ok(Walk::new(&core, &self.handle, view, self.range.clone(), ScanOptions::new()))
+    }
+
+    /// Returns whether the node has lately heard of a leader, and so of what it commits.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.core.upgrade().is_some_and(|core| core.leader_is_confirmed())
+    }
+}
+
+fn told(change: crate::storage::Change, previous: bool) -> Change {
+    let entry = |record: Option<Record>| {
+        record.map(|record| Entry::new(change.key.clone(), record.found()))
+    };
+    Change {
+        key: change.key.clone(),
+        entry: entry(change.now),
+        previous: entry(change.before.filter(|_| previous)),
     }
 }

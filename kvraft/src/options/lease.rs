@@ -35,6 +35,13 @@ impl LeaseId {
     }
 }
 
+impl LeaseId {
+    /// The error of a call that needs it to live.
+    pub(crate) fn ended(self) -> Error {
+        Error::expired(format!("lease {self} has ended, or was never granted; take a new one"))
+    }
+}
+
 impl fmt::Display for LeaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)

@@ -68,6 +68,15 @@ pub enum WatchEvent {
     },
 }
 
+/// What a watcher reads at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// Each revision with all of its changes in the range.
+    pub(crate) revisions: Vec<(u64, Vec<Change>)>,
+    /// Up to here there is nothing more for the watcher.
+    pub(crate) upto: u64,
+}
+
 /// What became of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {

@@ -45,6 +45,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub(crate) use self::change::Change;
 pub(crate) use self::dir::Gone;
 use self::dir::{Ballast, DataDir};
 use self::generation::Generations;

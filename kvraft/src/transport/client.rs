@@ -15,13 +15,15 @@ use tokio::sync::Notify;
 use tokio::time::{timeout, timeout_at};
 
 use super::credentials::Credentials;
+use super::exchange::Exchange;
 use super::frame::{check_len, expect_frame, write_frame};
 use super::greeting::{Hello, Refusal};
 use super::kind::{HELLO_LIMIT, RESPONSE_LIMIT};
 use super::message::{Request, Response};
+use super::query::{Answer, Query};
 use super::quic;
 use super::secret::NODE_NAME;
-use super::server::Handler;
+use super::server::Greeter;
 use crate::error::{Error, Result};
 use crate::identity::HexId;
 
@@ -71,6 +73,12 @@ impl CallError {
 pub(super) enum Lane {
     Requests,
     Snapshots,
+    /// What waits for something to happen, and may wait long.
+    Waits,
+}
+
+const fn lane_of(request: &Request) -> Lane {
+    if request.waits() { Lane::Waits } else { Lane::Requests }
 }
 
 type Slots = HashMap<(Peer, Lane), Slot>;
@@ -94,7 +102,7 @@ enum Slot {
 pub(super) struct Client {
     endpoint: Endpoint,
     credentials: Credentials,
-    handler: Arc<dyn Handler>,
+    greeter: Arc<dyn Greeter>,
     runtime: Handle,
     slots: Mutex<Slots>,
 }
@@ -103,10 +111,10 @@ impl Client {
     pub(super) fn new(
         endpoint: Endpoint,
         credentials: Credentials,
-        handler: Arc<dyn Handler>,
+        greeter: Arc<dyn Greeter>,
         runtime: Handle,
     ) -> Self {
-        Self { endpoint, credentials, handler, runtime, slots: Mutex::default() }
+        Self { endpoint, credentials, greeter, runtime, slots: Mutex::default() }
     }
 
     /// Sends a request and waits for its answer.
@@ -116,8 +124,10 @@ impl Client {
         request: &Request,
         deadline: Instant,
     ) -> Result<Response, CallError> {
-        let (mut send, mut recv) =
-            self.open(peer, Lane::Requests, request, deadline).await.map_err(CallError::Unsent)?;
+        let (mut send, mut recv) = self
+            .open(peer, lane_of(request), request, deadline)
+            .await
+            .map_err(CallError::Unsent)?;
         // A stream that was written whole and not reset can be finished.
         send.finish().map_err(|error| {
             CallError::Lost(Error::unavailable(format!("{peer} gave up")).with_source(error))
@@ -127,6 +137,20 @@ impl Client {
             Response::decode(frame).map_err(Error::from)
         };
         self.before(deadline, peer, answer).await.map_err(CallError::Lost)
+    }
+
+    /// Begins an answer that comes in parts, and waits for the first.
+    pub(super) async fn exchange(
+        self: &Arc<Self>,
+        peer: &Peer,
+        query: Query,
+        deadline: Instant,
+    ) -> Result<(Exchange, Answer)> {
+        let request = Request::Query(query);
+        let (send, recv) = self.open(peer, lane_of(&request), &request, deadline).await?;
+        let mut exchange = Exchange::new(peer.clone(), send, recv);
+        let first = self.before(deadline, peer, exchange.part()).await?;
+        Ok((exchange, first))
     }
 
     /// Opens a stream and writes its first request; an error means that the peer got none.
@@ -279,7 +303,7 @@ impl Client {
                 hello.identity.name,
                 HexId(found)
             ))),
-            Some(_) | None => self.handler.admit(&hello).await,
+            Some(_) | None => self.greeter.admit(&hello).await,
         };
         if let Err(error) = checked {
             connection.close(quic::CLOSE_REFUSED, error.message().as_bytes());
@@ -319,7 +343,7 @@ impl Client {
             .await
             .map_err(quic::connection_error)?;
         let (mut send, mut recv) = connection.open_bi().await.map_err(quic::connection_error)?;
-        write_frame(&mut send, self.handler.hello().encode()).await?;
+        write_frame(&mut send, self.greeter.hello().encode()).await?;
         let answer = expect_frame(&mut recv, HELLO_LIMIT).await?;
         if let Some(refusal) = Refusal::decode(&answer)? {
             return Err(Error::refused(format!("the peer refused: {}", refusal.text)));

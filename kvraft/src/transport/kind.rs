@@ -38,6 +38,14 @@ pub(super) const SNAPSHOT: u8 = 25;
 pub(super) const SNAPSHOT_CHUNK: u8 = 26;
 pub(super) const SNAPSHOT_END: u8 = 27;
 pub(super) const LEASE_INDEX: u8 = 28;
+pub(super) const GET: u8 = 29;
+pub(super) const PAGE: u8 = 30;
+pub(super) const COUNT: u8 = 31;
+pub(super) const LEASE: u8 = 32;
+pub(super) const AWAIT_LOCK: u8 = 33;
+pub(super) const SCAN: u8 = 34;
+pub(super) const WATCH: u8 = 35;
+pub(super) const NEXT: u8 = 36;
 pub(super) const APPENDED: u8 = 64;
 pub(super) const VOTED: u8 = 65;
 pub(super) const TRANSFERRED: u8 = 66;
@@ -47,17 +55,24 @@ pub(super) const CLAIM_GRANTED: u8 = 69;
 pub(super) const PEERS_ARE: u8 = 70;
 pub(super) const STREAM_APPENDED: u8 = 71;
 pub(super) const SNAPSHOT_INSTALLED: u8 = 72;
+pub(super) const ENTRY: u8 = 73;
+pub(super) const PAGE_IS: u8 = 74;
+pub(super) const COUNT_IS: u8 = 75;
+pub(super) const LEASE_IS: u8 = 76;
+pub(super) const LOCKED: u8 = 77;
+pub(super) const CHANGES: u8 = 78;
 pub(super) const FAILED: u8 = 127;
 
 /// Returns how long a body of this kind may be, or `None` if the kind is unknown.
 pub(super) const fn max_body_len(kind: u8) -> Option<usize> {
     match kind {
         HELLO | REFUSED | VOTE | PRE_VOTE | TRANSFER_LEADER | READ_INDEX | LEASE_INDEX | PEERS
-        | STREAM_APPEND | SNAPSHOT_END | APPENDED | VOTED | TRANSFERRED | READ_INDEX_IS
-        | CLAIM_GRANTED | STREAM_APPENDED | SNAPSHOT_INSTALLED => Some(SMALL_BODY),
+        | STREAM_APPEND | SNAPSHOT_END | GET | PAGE | COUNT | LEASE | AWAIT_LOCK | SCAN | WATCH
+        | NEXT | APPENDED | VOTED | TRANSFERRED | READ_INDEX_IS | CLAIM_GRANTED
+        | STREAM_APPENDED | SNAPSHOT_INSTALLED | COUNT_IS | LOCKED => Some(SMALL_BODY),
         CLAIM | SNAPSHOT | PEERS_ARE | FAILED => Some(MEMBERS_BODY),
-        // What a transaction reads is bounded like what it writes.
-        PROPOSE | PROPOSED => Some(COMMAND_BODY),
+        // What a transaction reads is bounded like what it writes, and so are pages and changes.
+        PROPOSE | PROPOSED | ENTRY | PAGE_IS | LEASE_IS | CHANGES => Some(COMMAND_BODY),
         APPEND => Some(APPEND_BODY),
         SNAPSHOT_CHUNK => Some(CHUNK_BODY),
         _ => None,

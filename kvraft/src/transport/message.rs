@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::frame::{Frame, frame, put_text};
+use super::query::{Answer, Query};
 use super::{kind, wire};
 use crate::codec::{DecodeError, Decoded, Reader, Writer};
 use crate::command::{Origin, Outcome};
@@ -46,6 +47,8 @@ pub(crate) enum Request {
     Claim(Claim),
     /// Asks what the peer knows of its cluster.
     Peers,
+    /// Has the peer read something for a process without a disk.
+    Query(Query),
     /// Opens a stream on which `Append` requests follow, answered in order.
     StreamAppend,
     /// Opens a stream on which the chunks of a snapshot follow.
@@ -65,6 +68,7 @@ pub(crate) enum Response {
     ReadIndex(u64),
     ClaimGranted,
     Peers(Peers),
+    Answer(Answer),
     StreamAppend(StreamAppendResult),
     SnapshotInstalled(SnapshotResponse),
     Failed(Failure),
@@ -74,7 +78,11 @@ pub(crate) enum Response {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Peers {
     pub(crate) cluster_id: Option<u128>,
+    /// The newest term that the node has seen.
+    pub(crate) term: u64,
     pub(crate) leader: Option<u64>,
+    /// The largest value that the cluster takes.
+    pub(crate) max_value_bytes: u32,
     pub(crate) members: Vec<PeerMember>,
 }
 
@@ -91,6 +99,8 @@ pub(crate) struct PeerMember {
 pub(crate) struct Failure {
     pub(crate) reason: FailureReason,
     pub(crate) message: String,
+    /// As [`Error::revision`].
+    pub(crate) revision: Option<u64>,
 }
 
 /// What the asking node can conclude from a [`Failure`].
@@ -108,13 +118,17 @@ impl Failure {
             Some((_, member)) => format!("this node does not lead, {} does", member.name),
             None => "this node does not lead and knows no leader".to_owned(),
         };
-        Self { reason: FailureReason::NotLeader { leader }, message }
+        Self { reason: FailureReason::NotLeader { leader }, message, revision: None }
     }
 }
 
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
-        Self { reason: FailureReason::Kind(error.kind()), message: error.to_string() }
+        Self {
+            reason: FailureReason::Kind(error.kind()),
+            message: error.to_string(),
+            revision: error.revision(),
+        }
     }
 }
 
@@ -124,7 +138,11 @@ impl From<Failure> for Error {
             FailureReason::NotLeader { .. } => ErrorKind::Unavailable,
             FailureReason::Kind(kind) => kind,
         };
-        Self::new(kind, failure.message)
+        let error = Self::new(kind, failure.message);
+        match failure.revision {
+            Some(revision) => error.at_revision(revision),
+            None => error,
+        }
     }
 }
 
@@ -175,6 +193,7 @@ impl Request {
             }
             Self::Claim(claim) => frame(kind::CLAIM, 256, |out| claim.encode(out)),
             Self::Peers => frame(kind::PEERS, 0, |_| {}),
+            Self::Query(query) => query.encode(),
             Self::StreamAppend => frame(kind::STREAM_APPEND, 0, |_| {}),
             Self::Snapshot { vote, meta } => frame(kind::SNAPSHOT, 256, |out| {
                 record::put_vote(out, vote);
@@ -206,7 +225,9 @@ impl Request {
                 vote: record::read_vote(&mut reader)?,
                 meta: wire::read_snapshot_meta(&mut reader)?,
             },
-            other => return Err(DecodeError::new(format!("frame {other} is no request"))),
+            other => Query::decode(other, &mut reader)?
+                .map(Self::Query)
+                .ok_or_else(|| DecodeError::new(format!("frame {other} is no request")))?,
         };
         reader.finish()?;
         Ok(request)
@@ -216,8 +237,17 @@ impl Request {
     pub(super) const fn is_for_clients(&self) -> bool {
         matches!(
             self,
-            Self::Propose { .. } | Self::ReadIndex { .. } | Self::LeaseIndex { .. } | Self::Peers
+            Self::Propose { .. }
+                | Self::ReadIndex { .. }
+                | Self::LeaseIndex { .. }
+                | Self::Peers
+                | Self::Query(_)
         )
+    }
+
+    /// Returns whether the answer waits for something to happen.
+    pub(super) const fn waits(&self) -> bool {
+        matches!(self, Self::Query(query) if query.waits())
     }
 
     /// Returns whether an election or a lease waits for the answer.
@@ -241,6 +271,7 @@ impl Response {
             Self::Proposed(outcome) => frame(kind::PROPOSED, 64, |out| outcome.encode(out)),
             Self::ReadIndex(index) => frame(kind::READ_INDEX_IS, 8, |out| out.put_u64(*index)),
             Self::ClaimGranted => frame(kind::CLAIM_GRANTED, 0, |_| {}),
+            Self::Answer(answer) => answer.encode(),
             Self::Peers(peers) => frame(kind::PEERS_ARE, 256, |out| peers.encode(out)),
             Self::StreamAppend(result) => {
                 frame(kind::STREAM_APPENDED, 32, |out| wire::put_stream_append_result(out, result))
@@ -269,7 +300,9 @@ impl Response {
                 Self::SnapshotInstalled(SnapshotResponse::new(record::read_vote(&mut reader)?))
             }
             kind::FAILED => Self::Failed(Failure::decode(&mut reader)?),
-            other => return Err(DecodeError::new(format!("frame {other} is no response"))),
+            other => Answer::decode(other, &mut reader)?
+                .map(Self::Answer)
+                .ok_or_else(|| DecodeError::new(format!("frame {other} is no response")))?,
         };
         reader.finish()?;
         Ok(response)
@@ -279,7 +312,9 @@ impl Response {
 impl Peers {
     fn encode(&self, out: &mut BytesMut) {
         out.put_option(self.cluster_id, BufMut::put_u128);
+        out.put_u64(self.term);
         out.put_option(self.leader, BufMut::put_u64);
+        out.put_u32(self.max_value_bytes);
         out.put_list(self.members.iter(), |out, peer| {
             out.put_u64(peer.node_id);
             out.put_bool(peer.voter);
@@ -290,7 +325,9 @@ impl Peers {
     fn decode(reader: &mut Reader) -> Decoded<Self> {
         Ok(Self {
             cluster_id: reader.option(Reader::u128)?,
+            term: reader.u64()?,
             leader: reader.option(Reader::u64)?,
+            max_value_bytes: reader.u32()?,
             members: reader.list(|r| {
                 Ok(PeerMember {
                     node_id: r.u64()?,
@@ -315,6 +352,7 @@ impl Failure {
             FailureReason::Kind(kind) => out.put_u8(kind_code(*kind)),
         }
         put_text(out, &self.message);
+        out.put_option(self.revision, BufMut::put_u64);
     }
 
     fn decode(reader: &mut Reader) -> Decoded<Self> {
@@ -324,7 +362,7 @@ impl Failure {
             },
             code => FailureReason::Kind(kind_of(code)?),
         };
-        Ok(Self { reason, message: reader.string()? })
+        Ok(Self { reason, message: reader.string()?, revision: reader.option(Reader::u64)? })
     }
 }
 

@@ -2,18 +2,20 @@
 
 mod client;
 mod credentials;
+mod exchange;
 mod frame;
 mod greeting;
 mod kind;
 mod message;
 mod network;
+mod query;
 mod quic;
 mod secret;
 mod server;
 mod tls;
 mod wire;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,10 +24,12 @@ use tokio::runtime::Handle;
 use tokio::time::timeout_at;
 
 pub(crate) use self::client::{CallError, Peer};
+pub(crate) use self::exchange::Exchange;
 pub(crate) use self::greeting::{Hello, HelloRole, PROTOCOL};
 pub(crate) use self::message::{Failure, FailureReason, PeerMember, Peers, Request, Response};
 pub(crate) use self::network::Network;
-pub(crate) use self::server::Handler;
+pub(crate) use self::query::{Answer, Query};
+pub(crate) use self::server::{Greeter, Handler};
 
 use self::client::Client;
 use self::credentials::Credentials;
@@ -39,8 +43,6 @@ use crate::error::{Error, Result};
 pub(crate) struct TransportOptions {
     /// Where the UDP socket is bound; port 0 takes a free one.
     pub(crate) listen: SocketAddr,
-    /// Whether others may dial in. A client without disk or vote accepts nobody.
-    pub(crate) accept: bool,
     pub(crate) security: Security,
 }
 
@@ -61,38 +63,35 @@ impl Transport {
         environment: &Environment,
         handler: Arc<dyn Handler>,
     ) -> Result<Self> {
-        let runtime = Handle::try_current()
-            .map_err(|error| Error::internal("QUIC needs a tokio runtime").with_source(error))?;
-        let credentials = Credentials::load(&options.security, Arc::clone(&environment.clock))?;
-        let reset_key = options.security.reset_key(handler.hello().identity.node_id)?;
-        let server_config = options.accept.then(|| (*credentials.known().server).clone());
-        let cannot_listen = |error: std::io::Error| {
-            Error::invalid(format!(
-                "cannot listen on {} (UDP): choose a free address of this machine",
-                options.listen
-            ))
-            .with_source(error)
+        let greeter: Arc<dyn Greeter> = handler.clone();
+        let listen = options.listen;
+        let failure =
+            format!("cannot listen on {listen} (UDP): choose a free address of this machine");
+        let bound = Bound::new(listen, &options.security, environment, (&*greeter, failure))?;
+        let server_config = (*bound.credentials.known().server).clone();
+        bound.endpoint.set_server_config(Some(server_config));
+        let (endpoint, credentials) = (bound.endpoint.clone(), bound.credentials.clone());
+        let runtime = bound.runtime.clone();
+        let transport = bound.with(greeter);
+        let client = Arc::clone(&transport.0.client);
+        runtime.spawn(Server { endpoint, credentials, handler, client }.run());
+        Ok(transport)
+    }
+
+    /// Binds a socket for a process that dials, and accepts nobody.
+    pub(crate) fn dial_only(
+        security: &Security,
+        environment: &Environment,
+        greeter: Arc<dyn Greeter>,
+    ) -> Result<Self> {
+        let bind = |listen| {
+            let failure = "no UDP socket can be opened".to_owned();
+            Bound::new(listen, security, environment, (&*greeter, failure))
         };
-        let socket = environment.sockets.bind(options.listen).map_err(cannot_listen)?;
-        let local_addr = socket.local_addr().map_err(cannot_listen)?;
-        let endpoint = Endpoint::new_with_abstract_socket(
-            quic::endpoint_config(environment, reset_key)?,
-            server_config,
-            socket,
-            Arc::new(TokioRuntime),
-        )
-        .map_err(cannot_listen)?;
-        let client = Arc::new(Client::new(
-            endpoint.clone(),
-            credentials.clone(),
-            Arc::clone(&handler),
-            runtime.clone(),
-        ));
-        if options.accept {
-            let (endpoint, client) = (endpoint.clone(), Arc::clone(&client));
-            runtime.spawn(Server { endpoint, credentials, handler, client }.run());
-        }
-        Ok(Self(Arc::new(Shared { endpoint, client, local_addr })))
+        // One socket for both families, where there is the newer one.
+        let bound = bind((Ipv6Addr::UNSPECIFIED, 0).into())
+            .or_else(|_| bind((Ipv4Addr::UNSPECIFIED, 0).into()))?;
+        Ok(bound.with(greeter))
     }
 
     /// Returns where the socket is bound, with its real port.
@@ -110,6 +109,16 @@ impl Transport {
         deadline: Instant,
     ) -> Result<Response, CallError> {
         self.0.client.request(peer, &request, deadline).await
+    }
+
+    /// Begins an answer that comes in parts; the first one comes unasked.
+    pub(crate) async fn exchange(
+        &self,
+        peer: &Peer,
+        query: Query,
+        deadline: Instant,
+    ) -> Result<(Exchange, Answer)> {
+        self.0.client.exchange(peer, query, deadline).await
     }
 
     /// Dials an address and returns what the node there says of itself now.
@@ -130,6 +139,47 @@ impl Transport {
         if timeout_at(deadline.into(), self.0.endpoint.wait_idle()).await.is_err() {
             tracing::debug!("some peers were not told that the node closes");
         }
+    }
+}
+
+/// A socket with QUIC on it that talks to nobody yet.
+struct Bound {
+    endpoint: Endpoint,
+    credentials: Credentials,
+    local_addr: SocketAddr,
+    runtime: Handle,
+}
+
+impl Bound {
+    /// Binds the socket; `failure` says in words that it could not.
+    fn new(
+        listen: SocketAddr,
+        security: &Security,
+        environment: &Environment,
+        (greeter, failure): (&dyn Greeter, String),
+    ) -> Result<Self> {
+        let runtime = Handle::try_current()
+            .map_err(|error| Error::internal("QUIC needs a tokio runtime").with_source(error))?;
+        let credentials = Credentials::load(security, Arc::clone(&environment.clock))?;
+        let reset_key = security.reset_key(greeter.hello().identity.node_id)?;
+        let cannot_bind =
+            |error: std::io::Error| Error::invalid(failure.clone()).with_source(error);
+        let socket = environment.sockets.bind(listen).map_err(cannot_bind)?;
+        let local_addr = socket.local_addr().map_err(cannot_bind)?;
+        let endpoint = Endpoint::new_with_abstract_socket(
+            quic::endpoint_config(environment, reset_key)?,
+            None,
+            socket,
+            Arc::new(TokioRuntime),
+        )
+        .map_err(cannot_bind)?;
+        Ok(Self { endpoint, credentials, local_addr, runtime })
+    }
+
+    fn with(self, greeter: Arc<dyn Greeter>) -> Transport {
+        let Self { endpoint, credentials, local_addr, runtime } = self;
+        let client = Arc::new(Client::new(endpoint.clone(), credentials, greeter, runtime));
+        Transport(Arc::new(Shared { endpoint, client, local_addr }))
     }
 }
 

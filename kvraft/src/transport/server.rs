@@ -14,10 +14,11 @@ use tokio::time::timeout;
 
 use super::client::Client;
 use super::credentials::Credentials;
-use super::frame::{expect_frame, read_frame, write_frame};
+use super::frame::{check_len, expect_frame, read_frame, write_frame};
 use super::greeting::{Hello, HelloRole, Refusal};
-use super::kind::{HELLO_LIMIT, REQUEST_LIMIT};
+use super::kind::{self, HELLO_LIMIT, REQUEST_LIMIT};
 use super::message::{Failure, Request, Response, SnapshotPart};
+use super::query::{Answer, Query};
 use super::quic;
 use crate::error::{Error, Result};
 use crate::raft::{AppendRequest, SnapshotMeta, SnapshotResponse, StreamAppendResult, Vote};
@@ -33,8 +34,8 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the bytes of a request, or the next chunk of a snapshot, may take to come.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the rest of the node does with a peer's hello and its requests.
-pub(crate) trait Handler: Send + Sync + 'static {
+/// What the rest of the process says to peers, and which of them it talks to.
+pub(crate) trait Greeter: Send + Sync + 'static {
     /// Returns what this node says of itself; asked anew for each connection.
     fn hello(&self) -> Hello;
 
@@ -42,8 +43,12 @@ pub(crate) trait Handler: Send + Sync + 'static {
     ///
     /// Called on both sides of a connection, with a deadline of a few seconds.
     fn admit<'a>(&'a self, peer: &'a Hello) -> BoxFuture<'a, Result<()>>;
+}
 
-    /// Answers one request (never `StreamAppend` or `Snapshot`, which have their own calls).
+/// What a node does with the requests of its peers.
+pub(crate) trait Handler: Greeter {
+    /// Answers one request (never `StreamAppend`, `Snapshot` or a query whose answer comes in
+    /// parts, which have their own calls).
     ///
     /// The future is dropped when the connection is lost.
     fn handle(&self, from: &Hello, request: Request) -> BoxFuture<'static, Response>;
@@ -54,6 +59,10 @@ pub(crate) trait Handler: Send + Sync + 'static {
         from: &Hello,
         requests: BoxStream<'static, AppendRequest>,
     ) -> BoxStream<'static, Result<StreamAppendResult>>;
+
+    /// Answers a query in parts, of which one is taken at a time; an error is told to the peer and
+    /// ends them.
+    fn parts(&self, query: Query) -> BoxStream<'static, Result<Answer>>;
 
     /// Receives and installs a snapshot; an error among the chunks means that it came in part.
     fn install_snapshot(
@@ -184,6 +193,9 @@ impl Server {
                 };
                 return respond(&mut send, &response).await;
             }
+            Ok(Ok(Request::Query(query))) if query.is_exchange() => {
+                return answer_parts(self.handler.parts(query), send, recv).await;
+            }
             Ok(Ok(request)) => {
                 if request.is_urgent() {
                     // Only a stream that was reset has no priority to set.
@@ -238,9 +250,52 @@ async fn read_request(recv: &mut RecvStream) -> Result<Request> {
 }
 
 async fn respond(send: &mut SendStream, response: &Response) {
-    match write_frame(send, response.encode()).await {
+    match write_response(send, response).await {
         Ok(()) => finish(send),
         Err(error) => tracing::debug!(%error, "an answer could not be sent"),
+    }
+}
+
+/// Sends an answer, or why it is too long to be sent. A peer that does not read is given up.
+async fn write_response(send: &mut SendStream, response: &Response) -> Result<()> {
+    let mut frame = response.encode();
+    if let Err(error) = check_len(&frame) {
+        let error = error.context("the answer is too long, ask for less");
+        frame = Response::Failed(Failure::from(&error)).encode();
+    }
+    timeout(STALL_TIMEOUT, write_frame(send, frame))
+        .await
+        .unwrap_or_else(|_| Err(Error::unavailable("the peer does not read its answer")))
+}
+
+/// Sends the first part, and then one for each time that the peer asks.
+async fn answer_parts(
+    mut parts: BoxStream<'static, Result<Answer>>,
+    mut send: SendStream,
+    mut recv: RecvStream,
+) {
+    loop {
+        let part = tokio::select! {
+            part = parts.next() => part,
+            // The peer wants no more.
+            _ = send.stopped() => return,
+        };
+        let written = match part {
+            Some(Ok(answer)) => write_response(&mut send, &Response::Answer(answer)).await,
+            Some(Err(error)) => {
+                return respond(&mut send, &Response::Failed(Failure::from(&error))).await;
+            }
+            None => return finish(&mut send),
+        };
+        let asked = match written {
+            Ok(()) => read_frame(&mut recv, REQUEST_LIMIT).await.map_err(Error::from),
+            Err(error) => Err(error),
+        };
+        match asked {
+            Ok(Some(frame)) if frame.kind == kind::NEXT => {}
+            Ok(_) => return,
+            Err(error) => return tracing::debug!(%error, "an exchange ended"),
+        }
     }
 }
 

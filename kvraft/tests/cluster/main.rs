@@ -9,6 +9,7 @@
 )]
 
 mod bootstrap;
+mod client;
 mod election;
 #[path = "../common/harness.rs"]
 mod harness;

@@ -13,15 +13,15 @@ use crate::harness::Cluster;
 
 /// What a watcher has been told, laid over each other.
 #[derive(Debug, Default)]
-struct Folded {
-    map: BTreeMap<Bytes, Bytes>,
+pub(crate) struct Folded {
+    pub(crate) map: BTreeMap<Bytes, Bytes>,
     revision: u64,
     in_snapshot: bool,
-    snapshots: usize,
+    pub(crate) snapshots: usize,
 }
 
 impl Folded {
-    fn take(&mut self, event: WatchEvent) {
+    pub(crate) fn take(&mut self, event: WatchEvent) {
         match event {
             WatchEvent::SnapshotBegin { revision } => {
                 assert!(revision >= self.revision, "a snapshot is older than what was told");
@@ -59,7 +59,7 @@ impl Folded {
     }
 
     /// Takes events until the key `end` has come.
-    async fn follow(&mut self, watch: &mut Watch, end: &str) {
+    pub(crate) async fn follow(&mut self, watch: &mut Watch, end: &str) {
         let told = async {
             while !self.map.contains_key(end.as_bytes()) || self.in_snapshot {
                 let event = watch.next().await.expect("a watch does not end").unwrap();
@@ -70,7 +70,7 @@ impl Folded {
     }
 }
 
-async fn entries(map: &ReplicatedMap) -> BTreeMap<Bytes, Bytes> {
+pub(crate) async fn entries(map: &ReplicatedMap) -> BTreeMap<Bytes, Bytes> {
     let page = map.page(KeyRange::all(), ScanOptions::new()).await.unwrap();
     page.entries.into_iter().map(|entry| (entry.key, entry.value)).collect()
 }
@@ -96,13 +96,11 @@ async fn what_watchers_are_told_adds_up_to_the_map_across_a_change_of_leader() {
     let leader = cluster.leader().await;
     let rest = cluster.others(leader);
     let map = cluster.map(rest[0]).clone();
-    let mut watches: Vec<_> = rest
-        .iter()
-        .map(|node| {
-            let watch = cluster.map(*node).watch(KeyRange::all(), WatchOptions::new()).unwrap();
-            (*node, watch, Folded::default())
-        })
-        .collect();
+    let mut watches = Vec::new();
+    for node in &rest {
+        let watch = cluster.map(*node).watch(KeyRange::all(), WatchOptions::new()).await.unwrap();
+        watches.push((*node, watch, Folded::default()));
+    }
     write_some(&map, 0).await;
     cluster.close(leader).await;
     write_some(&map, 1).await;
@@ -124,7 +122,7 @@ async fn a_watch_from_a_revision_tells_the_past_with_what_was_before() {
     map.put("b", "not watched").await.unwrap();
     map.delete("a").await.unwrap();
     let options = WatchOptions::new().from(from).previous();
-    let mut watch = map.watch(KeyRange::key("a"), options).unwrap();
+    let mut watch = map.watch(KeyRange::key("a"), options).await.unwrap();
     let mut seen = Vec::new();
     for _ in 0..2 {
         let Some(Ok(WatchEvent::Changes { changes, .. })) = watch.next().await else {
@@ -135,7 +133,7 @@ async fn a_watch_from_a_revision_tells_the_past_with_what_was_before() {
     }
     let bytes = |text: &'static str| Some(Bytes::from(text));
     assert_eq!(seen, [(bytes("0"), bytes("1")), (bytes("1"), None)]);
-    let error = map.watch(KeyRange::all(), WatchOptions::new().from(0)).unwrap_err();
+    let error = map.watch(KeyRange::all(), WatchOptions::new().from(0)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Compacted);
     assert!(error.revision().is_some());
 }
@@ -145,8 +143,8 @@ async fn a_slow_watcher_is_compacted_and_one_that_resyncs_catches_up() {
     let cluster = Cluster::start(1).await;
     let map = cluster.map(0);
     map.put("before", "x").await.unwrap();
-    let mut slow = map.watch(KeyRange::all(), WatchOptions::new()).unwrap();
-    let mut patient = map.watch(KeyRange::all(), WatchOptions::new().resync()).unwrap();
+    let mut slow = map.watch(KeyRange::all(), WatchOptions::new()).await.unwrap();
+    let mut patient = map.watch(KeyRange::all(), WatchOptions::new().resync()).await.unwrap();
     let mut folded = Folded::default();
     map.put("first", "x").await.unwrap();
     folded.follow(&mut patient, "first").await;
@@ -171,8 +169,8 @@ async fn a_node_that_gets_a_snapshot_instead_of_the_changes_says_so_to_its_watch
     let rest = cluster.others(leader);
     let away = rest[0];
     let mut resync =
-        cluster.map(away).watch(KeyRange::all(), WatchOptions::new().resync()).unwrap();
-    let mut plain = cluster.map(away).watch(KeyRange::all(), WatchOptions::new()).unwrap();
+        cluster.map(away).watch(KeyRange::all(), WatchOptions::new().resync()).await.unwrap();
+    let mut plain = cluster.map(away).watch(KeyRange::all(), WatchOptions::new()).await.unwrap();
     cluster.isolate(&[away]);
     let map = cluster.map(leader);
     let status = || map.status();
@@ -195,7 +193,8 @@ async fn a_node_that_gets_a_snapshot_instead_of_the_changes_says_so_to_its_watch
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_ends_with_its_node() {
     let mut cluster = Cluster::start(1).await;
-    let mut watch = cluster.map(0).watch(KeyRange::all(), WatchOptions::new().resync()).unwrap();
+    let mut watch =
+        cluster.map(0).watch(KeyRange::all(), WatchOptions::new().resync()).await.unwrap();
     cluster.close(0).await;
     let ended = async {
         loop {

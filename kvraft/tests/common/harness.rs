@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kvraft::environment::Environment;
-use kvraft::{Config, ErrorKind, Insecure, ReadOptions, ReplicatedMap, Role};
+use kvraft::{ClientConfig, Config, ErrorKind, Insecure, ReadOptions, ReplicatedMap, Role};
 use tempfile::TempDir;
 
 use crate::network::Network;
@@ -71,6 +71,20 @@ impl Cluster {
             .insecure(Insecure::Loopback)
             .environment(environment);
         (self.adjust)(node, config)
+    }
+
+    /// The settings of a client that knows these nodes.
+    pub(crate) fn client_config(&self, nodes: &[usize]) -> ClientConfig {
+        let environment =
+            Environment { sockets: Arc::new(self.network.clone()), ..Environment::default() };
+        ClientConfig::new(nodes.iter().map(|node| self.addresses[*node].to_string()))
+            .insecure(Insecure::Loopback)
+            .environment(environment)
+    }
+
+    /// Connects a client that knows these nodes.
+    pub(crate) async fn connect(&self, nodes: &[usize]) -> ReplicatedMap {
+        ReplicatedMap::connect(self.client_config(nodes)).await.expect("the client connects")
     }
 
     pub(crate) fn path(&self, node: usize) -> PathBuf {

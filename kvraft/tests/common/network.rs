@@ -19,6 +19,8 @@ pub(crate) struct Network(Arc<Mutex<Rules>>);
 #[derive(Default)]
 struct Rules {
     cut: BTreeSet<(SocketAddr, SocketAddr)>,
+    /// Nothing goes to or from these, whoever is at the other end.
+    silent: BTreeSet<SocketAddr>,
     /// Of a thousand packets so many are lost.
     loss: u64,
     dice: u64,
@@ -56,15 +58,26 @@ impl Network {
         self.rules().loss = per_thousand;
     }
 
+    /// Loses everything to and from one address, clients included.
+    pub(crate) fn silence(&self, address: SocketAddr) {
+        self.rules().silent.insert(address);
+    }
+
     /// Mends every cut and loses nothing any more.
     pub(crate) fn heal(&self) {
         let mut rules = self.rules();
         rules.cut.clear();
+        rules.silent.clear();
         rules.loss = 0;
     }
 
     fn drops(&self, from: SocketAddr, to: SocketAddr) -> bool {
+        // A socket of both families writes the addresses of the older one in another way.
+        let to = SocketAddr::new(to.ip().to_canonical(), to.port());
         let mut rules = self.rules();
+        if rules.silent.contains(&from) || rules.silent.contains(&to) {
+            return true;
+        }
         // A linear congruential generator (Knuth's MMIX constants): any spread will do.
         rules.dice = rules
             .dice

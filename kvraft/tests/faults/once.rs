@@ -121,3 +121,30 @@ async fn writers_under_a_leader_that_is_cut_off_again_and_again_lose_and_double_
     assert!(acknowledged > 0);
     assert_eq!(revisions.len(), acknowledged, "two writes were acknowledged as one change");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_sends_again_is_applied_once() {
+    let cluster = Cluster::start(3).await;
+    let map = cluster.connect(&[0, 1, 2]).await;
+    let long = WriteOptions::new().timeout(Duration::from_secs(20));
+    let counting = async {
+        for _ in 0..60 {
+            map.increment_with("n", 1, long.clone()).await.unwrap();
+        }
+    };
+    let trouble = async {
+        for _ in 0..2 {
+            let leader = cluster.leader().await;
+            // Its answers are lost, and then it is.
+            cluster.network.silence(cluster.address(leader));
+            cluster.leader_among(&cluster.others(leader)).await;
+            cluster.network.heal();
+            cluster.network.lose(20);
+            cluster.leader().await;
+        }
+        cluster.network.heal();
+    };
+    tokio::join!(counting, trouble);
+    let value = map.get("n").await.unwrap().unwrap();
+    assert_eq!(value, "60");
+}

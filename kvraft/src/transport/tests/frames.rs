@@ -12,6 +12,10 @@ use super::*;
 use crate::command::{Origin, Outcome, SessionId, Settings};
 use crate::error::ErrorKind;
 use crate::identity::{Claim, ClaimedMember};
+use crate::options::{
+    Change, Changes, Consistency, Entry, KeyRange, LeaseId, LeaseInfo, Page, ReadOptions,
+    ScanOptions,
+};
 use crate::raft::{
     LogId, Member, Membership, StoredMembership, TransferError, TransferRequest, VoteRequest,
 };
@@ -55,6 +59,28 @@ fn vote() -> Vote {
     Vote::new_committed(3, 7)
 }
 
+fn lease() -> LeaseId {
+    LeaseId::of(4).unwrap()
+}
+
+fn read() -> ReadOptions {
+    let read = ReadOptions::new().consistency(Consistency::Lease).min_revision(2);
+    read.timeout(Duration::from_millis(9))
+}
+
+fn range() -> KeyRange {
+    KeyRange::prefix("a").after("ab")
+}
+
+fn scan() -> ScanOptions {
+    ScanOptions::new().read(read()).limit(5).keys_only()
+}
+
+fn an_entry() -> Entry {
+    let (key, value) = ("k".into(), "v".into());
+    Entry { key, value, revision: 5, created: 3, lease: Some(lease()) }
+}
+
 fn requests() -> Vec<Request> {
     let vote_request =
         VoteRequest { vote: vote(), last_log_id: Some(log_id(4)), leadership_transfer: true };
@@ -81,13 +107,26 @@ fn requests() -> Vec<Request> {
         Request::LeaseIndex { timeout_ms: 9 },
         Request::Claim(claim),
         Request::Peers,
+        Request::Query(Query::Get { key: "k".into(), read: read() }),
+        Request::Query(Query::Page { range: range(), options: scan() }),
+        Request::Query(Query::Count { range: range(), read: read() }),
+        Request::Query(Query::Lease { lease: lease(), read: read() }),
+        Request::Query(Query::AwaitLock {
+            name: "n".into(),
+            lease: lease(),
+            revision: 3,
+            timeout: Duration::from_millis(9),
+        }),
+        Request::Query(Query::Scan { range: range(), options: scan() }),
+        Request::Query(Query::Watch { range: range(), from: Some(3), previous: true }),
         Request::StreamAppend,
         Request::Snapshot { vote: vote(), meta: snapshot_meta() },
     ]
 }
 
 fn responses() -> Vec<Response> {
-    let failed = |reason| Response::Failed(Failure { reason, message: "why".into() });
+    let failed =
+        |reason| Response::Failed(Failure { reason, message: "why".into(), revision: Some(3) });
     let peer = PeerMember { node_id: 7, voter: true, member: member("a") };
     vec![
         Response::Append(AppendResponse::Success),
@@ -110,7 +149,30 @@ fn responses() -> Vec<Response> {
         }),
         Response::ReadIndex(6),
         Response::ClaimGranted,
-        Response::Peers(Peers { cluster_id: Some(1), leader: Some(7), members: vec![peer] }),
+        Response::Peers(Peers {
+            cluster_id: Some(1),
+            term: 3,
+            leader: Some(7),
+            max_value_bytes: 5,
+            members: vec![peer],
+        }),
+        Response::Answer(Answer::Entry(Some(an_entry()))),
+        Response::Answer(Answer::Page(Page { entries: vec![an_entry()], more: true, revision: 9 })),
+        Response::Answer(Answer::Count(9)),
+        Response::Answer(Answer::Lease(LeaseInfo {
+            id: lease(),
+            ttl: Duration::from_millis(8),
+            remaining: Duration::from_millis(7),
+            keys: vec!["k".into()],
+        })),
+        Response::Answer(Answer::Locked(9)),
+        Response::Answer(Answer::Changes(Changes {
+            revisions: vec![(
+                9,
+                vec![Change { key: "k".into(), entry: None, previous: Some(an_entry()) }],
+            )],
+            upto: 10,
+        })),
         Response::StreamAppend(Ok(Some(log_id(4)))),
         Response::StreamAppend(Err(StreamAppendError::Conflict(log_id(4)))),
         Response::StreamAppend(Err(StreamAppendError::HigherVote(vote()))),
@@ -120,7 +182,7 @@ fn responses() -> Vec<Response> {
     ]
 }
 
-const GOLDEN_REQUESTS: [&str; 11] = [
+const GOLDEN_REQUESTS: [&str; 18] = [
     "000000531000000000000000030000000000000007010100000000000000010000000000000004000000\
      000200000000000000050000000900000000000000010100000000000000060000000b00000000000000\
      01027879",
@@ -135,13 +197,20 @@ const GOLDEN_REQUESTS: [&str; 11] = [
     "0000004f1600000000000000000000000000000001000000016100000001000000000000000700000001\
      6100000003683a3100000000000000000000000000000001000000020000000300000004000000050006",
     "0000000017",
+    "000000121d02000000000000000200000009000000016b",
+    "000000251e02000000000000000200000009020000000261620200000001620100000000000000050001",
+    "0000001a1f0200000000000000020000000902000000026162020000000162",
+    "0000001520020000000000000002000000090000000000000004",
+    "000000192100000009000000016e00000000000000040000000000000003",
+    "000000252202000000000000000200000009020000000261620200000001620100000000000000050001",
+    "00000017230200000002616202000000016201000000000000000301",
     "0000000018",
     "000000631900000000000000030000000000000007010100000000000000010000000000000009010000\
      000000000001000000000000000800000001000000010000000000000007000000010000000000000007\
      000000016100000003683a310000000000000000",
 ];
 
-const GOLDEN_RESPONSES: [&str; 18] = [
+const GOLDEN_RESPONSES: [&str; 24] = [
     "000000014001",
     "0000001240020100000000000000010000000000000004",
     "000000014003",
@@ -153,14 +222,23 @@ const GOLDEN_RESPONSES: [&str; 18] = [
     "0000000a4302000000000000000501",
     "00000008440000000000000006",
     "0000000045",
-    "0000003b4601000000000000000000000000000000010100000000000000070000000100000000000000\
-     0701000000016100000003683a310000000000000000",
+    "000000474601000000000000000000000000000000010000000000000003010000000000000007000000\
+     0500000001000000000000000701000000016100000003683a310000000000000000",
+    "000000234901000000016b0000000176000000000000000500000000000000030000000000000004",
+    "0000002f4a00000000000000090100000001000000016b00000001760000000000000005000000000000\
+     00030000000000000004",
+    "000000084b0000000000000009",
+    "000000214c00000000000000040000000000000008000000000000000700000001000000016b",
+    "000000084d0000000000000009",
+    "000000414e000000000000000a00000001000000000000000900000001000000016b0001000000016b00\
+     00000176000000000000000500000000000000030000000000000004",
     "0000001247010100000000000000010000000000000004",
     "00000011470200000000000000010000000000000004",
     "0000001247030000000000000003000000000000000701",
     "00000011480000000000000003000000000000000701",
-    "000000257f00010000000000000007000000016100000003683a31000000000000000000000003776879",
-    "000000087f0400000003776879",
+    "0000002e7f00010000000000000007000000016100000003683a31000000000000000000000003776879\
+     010000000000000003",
+    "000000117f0400000003776879010000000000000003",
 ];
 
 #[test]
@@ -231,7 +309,8 @@ fn an_append_whose_entries_do_not_follow_each_other_is_refused() {
 #[test]
 fn every_error_kind_survives_the_wire() {
     for kind in ErrorKind::ALL {
-        let failure = Failure { reason: FailureReason::Kind(kind), message: "why".into() };
+        let failure =
+            Failure { reason: FailureReason::Kind(kind), message: "why".into(), revision: None };
         let bytes = Response::Failed(failure.clone()).encode();
         let Response::Failed(read) = Response::decode(unframed(&bytes)).unwrap() else { panic!() };
         assert_eq!(read, failure);
@@ -274,7 +353,7 @@ proptest! {
 
     #[test]
     fn a_damaged_frame_is_an_error_and_never_a_panic(
-        which in 0..28_usize,
+        which in 0..42_usize,
         at: prop::sample::Index,
         byte: u8,
         cut: prop::sample::Index,

@@ -1,5 +1,6 @@
 //! `Node` is a transport on loopback with a made-up node behind it.
 
+mod exchange;
 mod frames;
 mod network;
 mod requests;
@@ -20,6 +21,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::*;
 use crate::error::Error;
 use crate::identity::Identity;
+use crate::options::{Changes, LeaseId, LeaseInfo};
 use crate::raft::Member;
 use crate::raft::{
     AppendRequest, AppendResponse, Entry, LogId, SnapshotMeta, SnapshotResponse, StreamAppendError,
@@ -81,6 +83,8 @@ struct Fake {
     hello: Hello,
     /// Appends that came in on streams.
     appended: AtomicUsize,
+    /// Parts that were made of answers that come in parts.
+    parts: AtomicUsize,
     /// One permit lets one append answer out.
     gate: Semaphore,
     chunks: Mutex<Vec<Result<Bytes, Error>>>,
@@ -93,6 +97,7 @@ impl Fake {
         Self {
             hello,
             appended: AtomicUsize::new(0),
+            parts: AtomicUsize::new(0),
             gate: Semaphore::new(0),
             chunks: Mutex::default(),
             takes_chunks: true,
@@ -100,7 +105,7 @@ impl Fake {
     }
 }
 
-impl Handler for Arc<Fake> {
+impl Greeter for Arc<Fake> {
     fn hello(&self) -> Hello {
         self.hello.clone()
     }
@@ -114,7 +119,9 @@ impl Handler for Arc<Fake> {
         }
         .boxed()
     }
+}
 
+impl Handler for Arc<Fake> {
     fn handle(&self, from: &Hello, request: Request) -> BoxFuture<'static, Response> {
         let id = from.identity.node_id;
         async move {
@@ -129,6 +136,7 @@ impl Handler for Arc<Fake> {
                 Request::TransferLeader(_) => Response::TransferLeader(Ok(())),
                 Request::Claim(_) => Response::ClaimGranted,
                 Request::Peers => Response::Peers(Peers::default()),
+                Request::Query(query) => Response::Answer(answer(&query)),
                 Request::StreamAppend | Request::Snapshot { .. } => {
                     let error = Error::internal("a stream is not a request");
                     Response::Failed(Failure::from(&error))
@@ -136,6 +144,39 @@ impl Handler for Arc<Fake> {
             }
         }
         .boxed()
+    }
+
+    fn parts(&self, query: Query) -> BoxStream<'static, Result<Answer>> {
+        let upto = |upto| Ok(Answer::Changes(Changes { revisions: Vec::new(), upto }));
+        match query {
+            Query::Watch { from: Some(from), .. } => {
+                let fake = Self::clone(self);
+                let made = (from..).inspect(move |_| {
+                    fake.parts.fetch_add(1, Ordering::SeqCst);
+                });
+                stream::iter(made.map(upto)).boxed()
+            }
+            // Goes on when the asking side has gone.
+            Query::Watch { from: None, .. } => {
+                let fake = Self::clone(self);
+                let gone = OnDrop(move || {
+                    fake.parts.fetch_add(100, Ordering::SeqCst);
+                });
+                let quiet = stream::once(async move {
+                    let _gone = gone;
+                    std::future::pending().await
+                });
+                stream::iter([upto(0)]).chain(quiet).boxed()
+            }
+            Query::Get { .. }
+            | Query::Page { .. }
+            | Query::Count { .. }
+            | Query::Lease { .. }
+            | Query::AwaitLock { .. }
+            | Query::Scan { .. } => {
+                stream::iter([Err(Error::overloaded("no parts today"))]).boxed()
+            }
+        }
     }
 
     fn stream_append(
@@ -190,6 +231,28 @@ impl Handler for Arc<Fake> {
     }
 }
 
+fn answer(query: &Query) -> Answer {
+    if !matches!(query, Query::Count { .. }) {
+        return Answer::Entry(None);
+    }
+    // Too long for its frame.
+    Answer::Lease(LeaseInfo {
+        id: LeaseId::of(1).unwrap(),
+        ttl: Duration::ZERO,
+        remaining: Duration::ZERO,
+        keys: vec![Bytes::from(vec![0; 1 << 20]); 81],
+    })
+}
+
+/// Runs something when it is dropped.
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
 struct Node {
     transport: Transport,
     fake: Arc<Fake>,
@@ -198,7 +261,7 @@ struct Node {
 impl Node {
     fn try_start(fake: Fake, security: &Security, listen: SocketAddr) -> Result<Self> {
         let fake = Arc::new(fake);
-        let options = TransportOptions { listen, accept: true, security: security.clone() };
+        let options = TransportOptions { listen, security: security.clone() };
         let handler = Arc::new(Arc::clone(&fake));
         let transport = Transport::start(&options, &Environment::default(), handler)?;
         Ok(Self { transport, fake })

@@ -184,8 +184,7 @@ async fn changed_files_are_taken_over_and_half_written_ones_are_not() {
     let environment =
         Environment { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..Environment::default() };
     let fake = Arc::new(Fake::new(hello("a", 1)));
-    let options =
-        TransportOptions { listen: "127.0.0.1:0".parse().unwrap(), accept: true, security };
+    let options = TransportOptions { listen: "127.0.0.1:0".parse().unwrap(), security };
     let handler = Arc::new(Arc::clone(&fake));
     let transport = Transport::start(&options, &environment, handler).unwrap();
     let a = Node { transport, fake };

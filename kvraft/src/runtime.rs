@@ -1,4 +1,4 @@
-//! `Runtime` is the threads that a node runs on, apart from those of its host.
+//! `Runtime` is the threads that a node or a client runs on, apart from those of its host.
 //!
 //! A host that blocks its own executor for seconds must not cost the cluster its leader.
 
@@ -9,17 +9,14 @@ use tokio::task::AbortHandle;
 
 use crate::error::{Error, Result};
 
-/// Threads of one node: consensus is one task after another, transport and reads fill the second.
-const WORKERS: usize = 2;
-
 /// A tokio runtime that may be dropped anywhere, on a thread of an executor too.
 #[derive(Debug)]
-pub(super) struct Runtime(Option<tokio::runtime::Runtime>);
+pub(crate) struct Runtime(Option<tokio::runtime::Runtime>);
 
 impl Runtime {
-    pub(super) fn start() -> Result<Self> {
+    pub(crate) fn start(workers: usize) -> Result<Self> {
         let runtime = Builder::new_multi_thread()
-            .worker_threads(WORKERS)
+            .worker_threads(workers)
             .thread_name("kvraft")
             .enable_all()
             .build()
@@ -29,7 +26,7 @@ impl Runtime {
         Ok(Self(Some(runtime)))
     }
 
-    pub(super) fn handle(&self) -> Result<&Handle> {
+    pub(crate) fn handle(&self) -> Result<&Handle> {
         self.0
             .as_ref()
             .map(tokio::runtime::Runtime::handle)
@@ -38,24 +35,32 @@ impl Runtime {
 
     /// Runs `work` here and returns its result wherever the caller is; a caller that goes away
     /// ends it.
-    pub(super) async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let task = self.handle()?.spawn(work);
-        let guard = AbortOnDrop(task.abort_handle());
-        let result = task.await;
-        drop(guard);
-        ended(result)
+        run_on(self.handle()?, work).await
     }
 
     /// As [`run`](Self::run), but the work goes on when its caller goes away.
-    pub(super) async fn finish<T: Send + 'static>(
+    pub(crate) async fn finish<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         ended(self.handle()?.spawn(work).await)
     }
+}
+
+/// Runs `work` on the threads of a runtime; a caller that goes away ends it.
+pub(crate) async fn run_on<T: Send + 'static>(
+    handle: &Handle,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let task = handle.spawn(work);
+    let guard = AbortOnDrop(task.abort_handle());
+    let result = task.await;
+    drop(guard);
+    ended(result)
 }
 
 fn ended<T>(result: std::result::Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
@@ -78,10 +83,10 @@ impl Drop for Runtime {
 
 /// Ends a task when nobody waits for it any more.
 #[derive(Debug)]
-pub(super) struct AbortOnDrop(AbortHandle);
+pub(crate) struct AbortOnDrop(AbortHandle);
 
 impl AbortOnDrop {
-    pub(super) const fn new(task: AbortHandle) -> Self {
+    pub(crate) const fn new(task: AbortHandle) -> Self {
         Self(task)
     }
 }

@@ -7,17 +7,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::command::{MAX_UNFINISHED, Origin, SessionId};
+use crate::environment::Environment;
+use crate::error::{Error, Result};
 
 /// The one session of a process at a time; a new one follows when the cluster has ended it.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(crate) struct Session {
     numbers: Mutex<Numbers>,
     /// Bounds the unfinished commands, first come, first served.
     slots: Semaphore,
     /// Wakes those for whom the oldest unfinished command was too far behind.
     moved: Notify,
     /// Held while the session is being registered, so that it is registered once.
-    pub(super) opening: tokio::sync::Mutex<()>,
+    pub(crate) opening: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -28,9 +30,17 @@ struct Numbers {
     unfinished: BTreeSet<u64>,
 }
 
+/// Makes the id of a session that was never used.
+pub(crate) fn new_session_id(environment: &Environment) -> Result<SessionId> {
+    let random = environment.random_u128();
+    random
+        .map(SessionId)
+        .map_err(|error| Error::internal("no random session id").with_source(error))
+}
+
 /// One command under way; dropping it means that it will not be sent again.
 #[derive(Debug)]
-pub(super) struct Ticket<'a> {
+pub(crate) struct Ticket<'a> {
     session: &'a Session,
     id: SessionId,
     sequence: u64,
@@ -38,7 +48,7 @@ pub(super) struct Ticket<'a> {
 }
 
 impl Session {
-    pub(super) fn new(id: SessionId) -> Self {
+    pub(crate) fn new(id: SessionId) -> Self {
         Self {
             numbers: Mutex::new(Numbers::new(id)),
             slots: Semaphore::new(MAX_UNFINISHED),
@@ -48,12 +58,12 @@ impl Session {
     }
 
     /// Returns the id of the current session, and whether the cluster knows it.
-    pub(super) fn current(&self) -> (SessionId, bool) {
+    pub(crate) fn current(&self) -> (SessionId, bool) {
         let numbers = self.lock();
         (numbers.id, numbers.registered)
     }
 
-    pub(super) fn registered(&self, id: SessionId) {
+    pub(crate) fn registered(&self, id: SessionId) {
         let mut numbers = self.lock();
         if numbers.id == id {
             numbers.registered = true;
@@ -61,7 +71,7 @@ impl Session {
     }
 
     /// Goes on under the id `fresh`, unless another command has renewed the session already.
-    pub(super) fn renew(&self, ended: SessionId, fresh: SessionId) {
+    pub(crate) fn renew(&self, ended: SessionId, fresh: SessionId) {
         let mut numbers = self.lock();
         if numbers.id == ended {
             *numbers = Numbers::new(fresh);
@@ -74,7 +84,7 @@ impl Session {
     ///
     /// Waits while too many commands are unfinished, and while the oldest of them is so far behind
     /// that the cluster could not keep the outcomes of all that came after it.
-    pub(super) async fn ticket(&self) -> Option<Ticket<'_>> {
+    pub(crate) async fn ticket(&self) -> Option<Ticket<'_>> {
         // The semaphore is never closed.
         let slot = self.slots.acquire().await.ok()?;
         loop {
@@ -121,12 +131,12 @@ impl Numbers {
 }
 
 impl Ticket<'_> {
-    pub(super) const fn session(&self) -> SessionId {
+    pub(crate) const fn session(&self) -> SessionId {
         self.id
     }
 
     /// Returns what the command carries now; `done_below` moves while it waits to be sent again.
-    pub(super) fn origin(&self) -> Origin {
+    pub(crate) fn origin(&self) -> Origin {
         let numbers = self.session.lock();
         let lowest = if numbers.id == self.id { numbers.unfinished.first().copied() } else { None };
         let done_below = lowest.unwrap_or(self.sequence).min(self.sequence);

@@ -9,23 +9,23 @@ const LONGEST: Duration = Duration::from_millis(100);
 
 /// Doubling pauses.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     next: Duration,
     longest: Duration,
 }
 
 impl Backoff {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { next: FIRST, longest: LONGEST }
     }
 
     /// Makes a backoff for work in the background, where a second more does not matter.
-    pub(super) const fn slow() -> Self {
+    pub(crate) const fn slow() -> Self {
         Self { next: Duration::from_millis(50), longest: Duration::from_secs(1) }
     }
 
     /// Waits, at most until `deadline`; returns whether there is time left.
-    pub(super) async fn pause(&mut self, deadline: Instant, now: Instant) -> bool {
+    pub(crate) async fn pause(&mut self, deadline: Instant, now: Instant) -> bool {
         let left = deadline.saturating_duration_since(now);
         let pause = self.next.min(left);
         self.next = (self.next * 2).min(self.longest);

@@ -1,0 +1,179 @@
+//! `Guide` is what a client knows of the cluster: its members, its leader, whom to ask.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, watch};
+
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::proposal::{Leader, peer};
+use crate::raft::Member;
+use crate::transport::{Peer, PeerMember, Peers};
+
+/// What members have told of their cluster.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known {
+    pub(super) cluster_id: Option<u128>,
+    /// Of the newest leader that was told.
+    pub(super) term: u64,
+    pub(super) leader: Option<u64>,
+    /// 0 until it was told.
+    pub(super) max_value_bytes: u32,
+    pub(super) members: Vec<PeerMember>,
+    /// When a member was heard last.
+    heard: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(super) struct Guide {
+    /// The addresses that the user gave.
+    endpoints: Vec<String>,
+    known: watch::Sender<Known>,
+    /// Counts on whenever the member that is asked has failed.
+    turn: AtomicUsize,
+    stale: Notify,
+    /// Why somebody could not be reached, as long as it matters.
+    trouble: Mutex<Option<Error>>,
+}
+
+impl Known {
+    /// Returns the record of the leader.
+    pub(super) fn leader_member(&self) -> Option<&Member> {
+        let leader = self.leader?;
+        self.members.iter().find(|peer| peer.node_id == leader).map(|peer| &peer.member)
+    }
+}
+
+impl Guide {
+    /// Begins with the addresses that the user gave, at any of them: clients spread.
+    pub(super) fn new(endpoints: Vec<String>, environment: &Environment) -> Result<Self> {
+        let random = environment
+            .random_u64()
+            .map_err(|error| Error::internal("no random place to begin at").with_source(error))?;
+        let count = u64::try_from(endpoints.len().max(1)).unwrap_or(u64::MAX);
+        Ok(Self {
+            endpoints,
+            known: watch::Sender::default(),
+            turn: AtomicUsize::new(usize::try_from(random % count).unwrap_or_default()),
+            stale: Notify::new(),
+            trouble: Mutex::default(),
+        })
+    }
+
+    pub(super) fn known(&self) -> Known {
+        self.known.borrow().clone()
+    }
+
+    /// Tells of every answer of a member.
+    pub(super) fn news(&self) -> watch::Receiver<Known> {
+        self.known.subscribe()
+    }
+
+    /// Returns who leads, as far as was told.
+    pub(super) fn leader(&self) -> Leader {
+        let known = self.known.borrow();
+        match (known.leader, known.leader_member()) {
+            (Some(id), Some(member)) => Leader::At(id, member.clone()),
+            _ => Leader::Unknown,
+        }
+    }
+
+    /// Returns everyone that can be asked, each address once.
+    pub(super) fn candidates(&self) -> Vec<Peer> {
+        let known = self.known.borrow();
+        let reachable = known.members.iter().filter(|peer| !peer.member.address.is_empty());
+        let mut peers: Vec<_> = reachable.map(|known| peer(known.node_id, &known.member)).collect();
+        for address in &self.endpoints {
+            if peers.iter().all(|peer| peer.address != *address) {
+                let address = address.clone();
+                peers.push(Peer { node_id: None, name: String::new(), address });
+            }
+        }
+        peers
+    }
+
+    /// Returns the one that is asked now. It stays the same until it fails.
+    pub(super) fn home(&self) -> Result<Peer> {
+        let mut peers = self.candidates();
+        if peers.is_empty() {
+            return Err(Error::internal("a client without endpoints"));
+        }
+        Ok(peers.swap_remove(self.turn.load(Ordering::Relaxed) % peers.len()))
+    }
+
+    /// Takes note that a member has failed a call: the next one is asked, and news are due.
+    pub(super) fn pass(&self, failed: &Peer, why: &Error) {
+        self.fail(failed, why);
+        self.ask_for_news();
+    }
+
+    /// Takes note that a member has failed: the next one is asked.
+    pub(super) fn fail(&self, failed: &Peer, why: &Error) {
+        if self.home().is_ok_and(|home| home == *failed) {
+            self.turn.fetch_add(1, Ordering::Relaxed);
+        }
+        *self.lock_trouble() = Some(why.clone());
+    }
+
+    /// Asks for news of the leader soon.
+    pub(super) fn ask_for_news(&self) {
+        self.stale.notify_one();
+    }
+
+    /// Returns when somebody has asked for news.
+    pub(super) async fn is_stale(&self) {
+        self.stale.notified().await;
+    }
+
+    /// Takes note of what a member told. A member that is behind tells of older leaders.
+    pub(super) fn note(&self, peers: Peers, now: Instant) {
+        self.known.send_modify(|known| {
+            known.heard = Some(now);
+            known.cluster_id = known.cluster_id.or(peers.cluster_id);
+            let leads = peers.leader.is_some() && peers.term >= known.term;
+            if leads {
+                known.term = peers.term;
+                known.leader = peers.leader;
+            }
+            if leads || known.members.is_empty() {
+                known.members = peers.members;
+                known.max_value_bytes = peers.max_value_bytes;
+            }
+        });
+        if self.known.borrow().leader.is_some() {
+            *self.lock_trouble() = None;
+        }
+    }
+
+    /// Remembers which cluster was reached first; fails for any other.
+    pub(super) fn settle_cluster(&self, cluster_id: u128) -> Result<()> {
+        let mut fits = true;
+        self.known.send_if_modified(|known| {
+            fits = *known.cluster_id.get_or_insert(cluster_id) == cluster_id;
+            false
+        });
+        if fits {
+            Ok(())
+        } else {
+            Err(Error::refused(
+                "it belongs to another cluster than the member that was reached first; an address in endpoints is wrong",
+            ))
+        }
+    }
+
+    /// Returns whether a member was heard in the last `patience`.
+    pub(super) fn was_heard(&self, now: Instant, patience: Duration) -> bool {
+        self.known.borrow().heard.is_some_and(|heard| now.duration_since(heard) <= patience)
+    }
+
+    /// Returns why a member could not be reached lately, if one could not.
+    pub(super) fn trouble(&self) -> Option<Error> {
+        self.lock_trouble().clone()
+    }
+
+    fn lock_trouble(&self) -> std::sync::MutexGuard<'_, Option<Error>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

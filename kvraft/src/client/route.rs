@@ -1,0 +1,65 @@
+//! A client's way to the leader: members tell who it is, and it is never this process.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+
+use super::core::Core;
+use crate::command::{Origin, SessionId};
+use crate::error::{Error, Result};
+use crate::proposal::{self, Attempt, Leader, Route, Session};
+use crate::transport::Transport;
+
+impl Route for Core {
+    fn now(&self) -> Instant {
+        Self::now(self)
+    }
+
+    fn session(&self) -> &Session {
+        &self.session
+    }
+
+    fn new_session_id(&self) -> Result<SessionId> {
+        proposal::new_session_id(&self.config.environment)
+    }
+
+    fn leader(&self) -> Leader {
+        self.guide.leader()
+    }
+
+    async fn leader_changed(&self, from: &Leader) {
+        let mut news = self.guide.news();
+        while self.guide.leader() == *from {
+            if news.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn has_failed(&self) {
+        self.guide.ask_for_news();
+    }
+
+    fn no_leader(&self) -> Error {
+        Self::no_leader(self)
+    }
+
+    async fn ended(&self) -> Error {
+        Self::ended(self).await
+    }
+
+    fn transport(&self) -> Option<&Transport> {
+        Some(&self.transport)
+    }
+
+    fn propose_here<'a>(
+        &'a self,
+        _origin: Option<Origin>,
+        _command: &'a Bytes,
+        _deadline: Instant,
+    ) -> BoxFuture<'a, Attempt> {
+        std::future::ready(Attempt::Elsewhere(None)).boxed()
+    }
+}
