@@ -1,7 +1,7 @@
 //! `Guide` is what a client knows of the cluster: its members, its leader, whom to ask.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
@@ -34,8 +34,15 @@ pub(super) struct Guide {
     /// Counts on whenever the member that is asked has failed.
     turn: AtomicUsize,
     stale: Notify,
-    /// Why somebody could not be reached, as long as it matters.
-    trouble: Mutex<Option<Error>>,
+    failed: Mutex<Failed>,
+}
+
+/// Who has failed since it was heard last, and how.
+#[derive(Debug, Default)]
+struct Failed {
+    peers: Vec<Peer>,
+    /// The last failure, until some member knows a leader.
+    why: Option<Error>,
 }
 
 impl Known {
@@ -58,7 +65,7 @@ impl Guide {
             known: watch::Sender::default(),
             turn: AtomicUsize::new(usize::try_from(random % count).unwrap_or_default()),
             stale: Notify::new(),
-            trouble: Mutex::default(),
+            failed: Mutex::default(),
         })
     }
 
@@ -94,13 +101,23 @@ impl Guide {
         peers
     }
 
-    /// Returns the one that is asked now. It stays the same until it fails.
+    /// Returns the one that is asked now: the same until it fails, and then one that has not.
     pub(super) fn home(&self) -> Result<Peer> {
+        let turn = self.turn.load(Ordering::Relaxed);
+        let failed = self.failed();
+        let turns = turn..turn + self.candidates().len();
+        let well = turns.filter_map(|turn| self.candidate(turn).ok());
+        let well = well.filter(|peer| !failed.peers.contains(peer));
+        well.map(Ok).next().unwrap_or_else(|| self.candidate(turn))
+    }
+
+    /// Returns the one whose turn it is.
+    pub(super) fn candidate(&self, turn: usize) -> Result<Peer> {
         let mut peers = self.candidates();
         if peers.is_empty() {
             return Err(Error::internal("a client without endpoints"));
         }
-        Ok(peers.swap_remove(self.turn.load(Ordering::Relaxed) % peers.len()))
+        Ok(peers.swap_remove(turn % peers.len()))
     }
 
     /// Takes note that a member has failed a call: the next one is asked, and news are due.
@@ -109,12 +126,19 @@ impl Guide {
         self.ask_for_news();
     }
 
-    /// Takes note that a member has failed: the next one is asked.
-    pub(super) fn fail(&self, failed: &Peer, why: &Error) {
-        if self.home().is_ok_and(|home| home == *failed) {
+    /// Takes note that a member has failed: another is asked until it is heard again.
+    pub(super) fn fail(&self, peer: &Peer, why: &Error) {
+        if self.home().is_ok_and(|home| home == *peer) {
             self.turn.fetch_add(1, Ordering::Relaxed);
         }
-        *self.lock_trouble() = Some(why.clone());
+        let mut failed = self.failed();
+        failed.why = Some(why.clone());
+        if !failed.peers.contains(peer) {
+            failed.peers.push(peer.clone());
+        }
+        // Who is no candidate any more need not be remembered.
+        let candidates = self.candidates();
+        failed.peers.retain(|peer| candidates.contains(peer));
     }
 
     /// Asks for news of the leader soon.
@@ -128,7 +152,7 @@ impl Guide {
     }
 
     /// Takes note of what a member told. A member that is behind tells of older leaders.
-    pub(super) fn note(&self, peers: Peers, now: Instant) {
+    pub(super) fn note(&self, from: &Peer, peers: Peers, now: Instant) {
         self.known.send_modify(|known| {
             known.heard = Some(now);
             known.cluster_id = known.cluster_id.or(peers.cluster_id);
@@ -142,8 +166,10 @@ impl Guide {
                 known.max_value_bytes = peers.max_value_bytes;
             }
         });
+        let mut failed = self.failed();
+        failed.peers.retain(|peer| peer != from);
         if self.known.borrow().leader.is_some() {
-            *self.lock_trouble() = None;
+            failed.why = None;
         }
     }
 
@@ -170,10 +196,10 @@ impl Guide {
 
     /// Returns why a member could not be reached lately, if one could not.
     pub(super) fn trouble(&self) -> Option<Error> {
-        self.lock_trouble().clone()
+        self.failed().why.clone()
     }
 
-    fn lock_trouble(&self) -> std::sync::MutexGuard<'_, Option<Error>> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failed(&self) -> MutexGuard<'_, Failed> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

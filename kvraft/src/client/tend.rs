@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::proposal::Backoff;
 use crate::transport::{Peer, Request, Response};
 
-/// How often one member is asked while all is well: a leader that stands still is noticed so soon.
+/// How often one member is asked while all is well, each in its turn.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long a member may take to say what it knows: it asks nobody.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -22,11 +22,12 @@ const AT_ONCE: usize = 8;
 impl Core {
     /// Keeps what is known of the leader fresh, until it is aborted.
     pub(super) async fn tend(self: Arc<Self>) {
-        loop {
+        for turn in 0_usize.. {
             let stale = tokio::time::timeout(INTERVAL, self.guide.is_stale()).await.is_ok();
-            let well = match (stale, self.guide.home()) {
-                (false, Ok(home)) => self.ask_for_news_at(home).await,
-                (true, _) | (_, Err(_)) => false,
+            // One after the other: a leader that is cut off believes in itself for a while.
+            let well = match self.guide.candidate(turn) {
+                Ok(peer) if !stale => self.ask_for_news_at(peer).await,
+                Ok(_) | Err(_) => false,
             };
             if !well {
                 self.ask_all_for_news().await;
@@ -60,7 +61,7 @@ impl Core {
         let error = match asked {
             Ok(Response::Peers(peers)) => {
                 let leads = peers.leader.is_some();
-                self.guide.note(peers, self.now());
+                self.guide.note(&peer, peers, self.now());
                 return leads;
             }
             Ok(Response::Failed(failure)) => failure.into(),
