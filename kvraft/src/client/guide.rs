@@ -203,3 +203,76 @@ impl Guide {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(node_id: u64, address: &str) -> PeerMember {
+        let member =
+            Member { name: format!("n{node_id}"), address: address.into(), ..Member::default() };
+        PeerMember { node_id, voter: true, member }
+    }
+
+    fn told(term: u64, leader: Option<u64>, members: &[(u64, &str)]) -> Peers {
+        let members = members.iter().map(|(id, address)| member(*id, address)).collect();
+        Peers { cluster_id: Some(1), term, leader, max_value_bytes: 9, members }
+    }
+
+    fn guide(endpoints: &[&str]) -> Guide {
+        let endpoints = endpoints.iter().map(|address| (*address).to_owned()).collect();
+        Guide::new(endpoints, &Environment::default()).unwrap()
+    }
+
+    fn somebody() -> Peer {
+        Peer { node_id: None, name: String::new(), address: "a:1".into() }
+    }
+
+    #[test]
+    fn a_member_that_is_behind_does_not_bring_an_old_leader_back() {
+        let (guide, now) = (guide(&["a:1"]), Instant::now());
+        let members = [(1, "a:1"), (2, "b:1")];
+        guide.note(&somebody(), told(5, Some(2), &members), now);
+        guide.note(&somebody(), told(4, Some(1), &members), now);
+        guide.note(&somebody(), told(9, None, &members), now);
+        assert!(matches!(guide.leader(), Leader::At(2, _)));
+        guide.note(&somebody(), told(6, Some(1), &members), now);
+        assert!(matches!(guide.leader(), Leader::At(1, _)));
+    }
+
+    #[test]
+    fn each_address_is_asked_once_and_endpoints_stay_beside_the_members() {
+        let guide = guide(&["a:1", "service:1"]);
+        assert_eq!(guide.candidates().len(), 2);
+        guide.note(
+            &somebody(),
+            told(1, Some(1), &[(1, "a:1"), (2, "b:1"), (3, "")]),
+            Instant::now(),
+        );
+        let addresses: Vec<_> = guide.candidates().into_iter().map(|peer| peer.address).collect();
+        assert_eq!(addresses, ["a:1", "b:1", "service:1"]);
+    }
+
+    #[test]
+    fn who_has_failed_is_asked_again_only_once_it_was_heard_or_nobody_else_is_left() {
+        let (guide, why) = (guide(&["a:1", "b:1"]), Error::unavailable("down"));
+        let first = guide.home().unwrap();
+        assert_eq!(guide.home().unwrap(), first);
+        guide.pass(&first, &why);
+        let second = guide.home().unwrap();
+        assert_ne!(second, first);
+        guide.pass(&second, &why);
+        guide.pass(&second, &why);
+        assert!([&first, &second].contains(&&guide.home().unwrap()));
+        guide.note(&second, told(1, None, &[]), Instant::now());
+        assert_eq!(guide.home().unwrap(), second);
+    }
+
+    #[test]
+    fn the_first_cluster_that_was_reached_is_the_only_one() {
+        let guide = guide(&["a:1"]);
+        guide.settle_cluster(7).unwrap();
+        guide.settle_cluster(7).unwrap();
+        assert_eq!(guide.settle_cluster(8).unwrap_err().kind(), crate::ErrorKind::Refused);
+    }
+}
