@@ -4,11 +4,12 @@
 .DEFAULT_GOAL := help
 STEPS := tools fmt deny clippy doc build core faces server chart house package
 
-.PHONY: help demo test bench $(STEPS)
+.PHONY: help demo test trust-long bench $(STEPS)
 
 help:
 	@echo "make demo     three nodes in this terminal, the leader killed, every key read back"
 	@echo "make test     everything that the gate checks"
+	@echo "make trust-long   the tests that take minutes, which the gate leaves out"
 	@echo "make bench    the load generator, on a release build"
 	@echo "make <step>   one step of the gate with what it needs: $(STEPS)"
 
@@ -17,6 +18,10 @@ demo:
 
 test:
 	@python3 tests/gate
+
+trust-long:
+	cargo build --locked -p kvraft --example member
+	cargo test --locked -p kvraft --tests -- --ignored
 
 bench:
 	cargo run --locked --release -p kvraft-bench -- $(ARGS)

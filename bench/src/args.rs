@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 
+const EXPIRY: &str = "expiry";
+
 /// What the program is to do.
 #[derive(Debug)]
 pub(crate) enum Order {
     Measure(Plan),
+    /// Measure how leases end.
+    Expiry(Plan, Leases),
     /// Be a member of the cluster that another process measures; settings as `name=value`.
     Member(Vec<String>),
 }
@@ -29,14 +33,38 @@ pub(crate) struct Plan {
     pub(crate) dir: Option<PathBuf>,
 }
 
+/// The leases whose end is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leases {
+    pub(crate) count: usize,
+    /// From the first one that is due to the last.
+    pub(crate) spread: Duration,
+    /// How long granting them may take.
+    pub(crate) grant_time: Duration,
+}
+
 /// Reads the command line; ends the program for `--help` and for a wrong one.
 pub(crate) fn parse() -> Order {
     let mut matches = command().get_matches();
-    if let Some((_, member)) = matches.remove_subcommand() {
-        let settings = member.get_many::<String>("setting").unwrap_or_default();
-        return Order::Member(settings.cloned().collect());
+    match matches.remove_subcommand() {
+        Some((name, mut expiry)) if name == EXPIRY => {
+            let leases = Leases {
+                count: one(&mut expiry, "leases"),
+                spread: one::<humantime::Duration>(&mut expiry, "spread").into(),
+                grant_time: one::<humantime::Duration>(&mut expiry, "grant-time").into(),
+            };
+            Order::Expiry(plan(matches), leases)
+        }
+        Some((_, member)) => {
+            let settings = member.get_many::<String>("setting").unwrap_or_default();
+            Order::Member(settings.cloned().collect())
+        }
+        None => Order::Measure(plan(matches)),
     }
-    Order::Measure(Plan {
+}
+
+fn plan(mut matches: clap::ArgMatches) -> Plan {
+    Plan {
         in_process: matches.get_flag("in-process"),
         repetitions: one(&mut matches, "repetitions"),
         window: one::<humantime::Duration>(&mut matches, "window").into(),
@@ -44,7 +72,7 @@ pub(crate) fn parse() -> Order {
         keys: one(&mut matches, "keys"),
         value_bytes: one(&mut matches, "value-bytes"),
         dir: matches.remove_one("dir"),
-    })
+    }
 }
 
 fn one<T: Clone + Send + Sync + 'static>(matches: &mut clap::ArgMatches, name: &str) -> T {
@@ -54,7 +82,6 @@ fn one<T: Clone + Send + Sync + 'static>(matches: &mut clap::ArgMatches, name: &
 fn command() -> Command {
     Command::new("kvraft-bench")
         .about("Measures three kvraft nodes on loopback and prints a page of Markdown")
-        .args_conflicts_with_subcommands(true)
         .arg(
             Arg::new("in-process")
                 .long("in-process")
@@ -88,10 +115,29 @@ fn command() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("Where to keep the data while it runs, on the disk to be measured [default: the directory for temporary files]"),
         )
+        .subcommand(expiry())
         .subcommand(
             Command::new("member")
                 .hide(true)
                 .arg(Arg::new("setting").action(ArgAction::Append)),
+        )
+}
+
+fn expiry() -> Command {
+    Command::new(EXPIRY)
+        .about("Measures how late many leases end, and what writes take meanwhile")
+        .arg(setting("leases", "100000", "How many leases there are").value_parser(count))
+        .arg(
+            setting(
+                "spread",
+                "20s",
+                "The time over which they are due, a fifth in one second of it",
+            )
+            .value_parser(value_parser!(humantime::Duration)),
+        )
+        .arg(
+            setting("grant-time", "40s", "How long granting them may take")
+                .value_parser(value_parser!(humantime::Duration)),
         )
 }
 

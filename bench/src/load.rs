@@ -87,6 +87,26 @@ impl Data {
         }
         Ok(())
     }
+
+    /// Puts keys at random, one after the other, until `end`; returns how long each put took.
+    pub(crate) async fn put_until(
+        &self,
+        map: &ReplicatedMap,
+        seed: u64,
+        end: Instant,
+    ) -> anyhow::Result<Vec<Duration>> {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut latencies = Vec::new();
+        loop {
+            let asked = Instant::now();
+            if asked >= end {
+                return Ok(latencies);
+            }
+            let key = random.choice(&self.keys).context("there is a key")?;
+            map.put(key, &self.value).await?;
+            latencies.push(asked.elapsed());
+        }
+    }
 }
 
 impl Load {
@@ -160,7 +180,7 @@ async fn call(
 }
 
 /// Returns the smallest value that `percent` of the sorted values do not exceed.
-fn quantile(sorted: &[Duration], percent: usize) -> anyhow::Result<Duration> {
+pub(crate) fn quantile(sorted: &[Duration], percent: usize) -> anyhow::Result<Duration> {
     let rank = (sorted.len() * percent).div_ceil(100);
     let value = sorted.get(rank.saturating_sub(1)).copied();
     value.context("no call was answered in a whole window; measure longer, or look at the nodes")

@@ -2,6 +2,7 @@
 
 mod args;
 mod cluster;
+mod expiry;
 mod figures;
 mod load;
 mod member;
@@ -16,10 +17,11 @@ use crate::args::Order;
 fn main() -> anyhow::Result<()> {
     match args::parse() {
         Order::Member(settings) => member::serve(&settings),
-        Order::Measure(plan) => {
-            let report = report::render(&run::measure(&plan)?);
-            std::io::stdout().lock().write_all(report.as_bytes())?;
-            Ok(())
-        }
+        Order::Measure(plan) => print(&report::render(&run::measure(&plan)?)),
+        Order::Expiry(plan, leases) => print(&expiry::measure(&plan, &leases)?),
     }
+}
+
+fn print(page: &str) -> anyhow::Result<()> {
+    Ok(std::io::stdout().lock().write_all(page.as_bytes())?)
 }

@@ -18,7 +18,13 @@ VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "tests" / "requirements.txt"
 TOOLS = ROOT / "target" / "tools"
 
-COMMANDS = {"cc": "gcc", "c++": "g++", "readelf": "binutils", "setpriv": "util-linux"}
+COMMANDS = {
+    "cc": "gcc",
+    "c++": "g++",
+    "faketime": "faketime",
+    "readelf": "binutils",
+    "setpriv": "util-linux",
+}
 """A command that the tests call -> the Debian package that has it."""
 
 HELM = {

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use kvraft::{ErrorKind, ReadOptions, WriteOptions};
+use futures_util::StreamExt as _;
+use kvraft::{ErrorKind, KeyRange, ReadOptions, WatchEvent, WatchOptions, WriteOptions};
 
 use crate::harness::{Cluster, assert_kind, eventually};
 
@@ -92,4 +93,29 @@ async fn many_leases_that_are_over_together_end_in_steps() {
     let ops = (0..1000).map(|n| kvraft::Op::put(n.to_string(), "x").ttl(short));
     map.batch(ops).await.unwrap();
     eventually("all are gone", async || (map.status().keys == 0).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_revision_of_an_expiry_takes_more_than_1024_keys() {
+    let cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    let map = cluster.map(cluster.others(leader)[0]);
+    let lease = map.grant_lease(Duration::from_secs(2)).await.unwrap();
+    for batch in 0..3 {
+        let ops = (0..1000).map(|n| kvraft::Op::put(format!("{batch}/{n}"), "x").lease(lease));
+        map.batch(ops).await.unwrap();
+        map.keep_alive(lease).await.unwrap();
+    }
+    let mut watch = map.watch(KeyRange::all(), WatchOptions::new()).unwrap();
+    let mut steps = Vec::new();
+    let gone = async {
+        while steps.iter().sum::<usize>() < 3000 {
+            let event = watch.next().await.expect("a watch does not end").unwrap();
+            let WatchEvent::Changes { changes, .. } = event else { panic!("{event:?}") };
+            assert!(changes.iter().all(|change| change.entry.is_none()));
+            steps.push(changes.len());
+        }
+    };
+    tokio::time::timeout(crate::harness::PATIENCE, gone).await.expect("all keys go");
+    assert!(steps.iter().all(|step| *step <= 1024), "{steps:?}");
 }

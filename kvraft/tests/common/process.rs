@@ -30,12 +30,13 @@ impl Process {
 
     /// The same by a command that runs the example at its end, in the same process.
     pub(crate) fn start_by(command: Command, settings: &[(&str, String)]) -> Result<Self, String> {
-        let mut process = Self::spawn(command, settings);
+        let mut process = Self::begin(command, settings);
         let opened = process.wait(0);
         if opened == "ok open" { Ok(process) } else { Err(opened) }
     }
 
-    fn spawn(mut command: Command, settings: &[(&str, String)]) -> Self {
+    /// The same, but goes on at once: the opening is answered as command 0.
+    pub(crate) fn begin(mut command: Command, settings: &[(&str, String)]) -> Self {
         let mut child = command
             .args(settings.iter().map(|(name, value)| format!("{name}={value}")))
             .stdin(Stdio::piped())

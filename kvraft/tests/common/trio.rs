@@ -33,9 +33,14 @@ impl Trio {
     }
 
     pub(crate) fn open(&self, n: usize) -> Process {
+        Process::start(&self.settings(n)).expect("it opens")
+    }
+
+    /// The settings of member `n`.
+    pub(crate) fn settings(&self, n: usize) -> Vec<(&'static str, String)> {
         let mut settings = settings(self.dir.path(), &self.addresses, n);
         settings.extend(self.settings.iter().cloned());
-        Process::start(&settings).expect("it opens")
+        settings
     }
 
     pub(crate) fn all_ready(&mut self) {

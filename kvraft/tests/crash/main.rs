@@ -8,16 +8,27 @@
     reason = "a test that cannot go on has failed; its helpers are no interface"
 )]
 
+mod once;
 #[path = "../common/process.rs"]
 mod process;
 #[path = "../common/trio.rs"]
 mod trio;
+mod watch;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use process::Process;
 use tempfile::TempDir;
 use trio::{SECRET, Trio};
+
+/// Returns the number of a member's state, which grows with each snapshot that it installs.
+fn generation(trio: &Trio, n: usize) -> u64 {
+    let settings: BTreeMap<_, _> = trio.settings(n).into_iter().collect();
+    let states = std::fs::read_dir(Path::new(&settings["data_dir"]).join("state")).unwrap();
+    let names = states.map(|entry| entry.unwrap().file_name());
+    names.filter_map(|name| name.to_str()?.parse().ok()).max().expect("a state")
+}
 
 #[test]
 fn a_cluster_killed_whole_has_every_acknowledged_write_after_the_restart() {

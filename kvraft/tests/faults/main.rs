@@ -9,10 +9,12 @@
     reason = "a test that cannot go on has failed; its helpers are no interface"
 )]
 
+mod clock;
 mod corruption;
 mod directory;
 mod disk;
 mod expiry;
+mod fencing;
 mod garbage;
 #[path = "../common/harness.rs"]
 mod harness;

@@ -1,6 +1,6 @@
 //! Tests of `State` at its doors, on its real disk and on one that refuses.
 
-use crate::command::OpResult;
+use crate::command::{Attach, MAX_LEASES_AT_ONCE, Op, OpResult};
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Condvar;
@@ -422,6 +422,39 @@ fn an_expired_session_is_gone_after_the_next_checkpoint_too() {
     let expired = Outcome::Rejected(Rejection::SessionExpired);
     assert_eq!(node.put_once(2, "k", "2"), expired);
     assert_eq!(node.put_once(1, "k", "2"), expired);
+}
+
+#[test]
+fn one_step_of_expiry_ends_at_most_1024_leases_and_takes_at_most_1024_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = Node::founded(dir.path());
+    let grant = |node: &mut Node| node.apply(None, &Command::GrantLease { ttl_ms: 1000 });
+    let Outcome::LeaseGranted { lease } = grant(&mut node) else { panic!("a lease") };
+    for n in 0..1500 {
+        let key = Bytes::from(format!("k{n}"));
+        let attach = Attach::Lease(lease);
+        let op = Op::Put { key, value: Bytes::new(), attach, want_previous: false };
+        node.apply(None, &Command::Write { op, test: None });
+    }
+    for _ in 0..1500 {
+        grant(&mut node);
+    }
+    node.now_ms = 1000;
+    let mut steps = Vec::new();
+    loop {
+        let view = node.state.view();
+        let leases = view.expired_leases(node.now_ms, MAX_LEASES_AT_ONCE);
+        if leases.is_empty() {
+            break;
+        }
+        let due = leases.len();
+        node.apply(None, &Command::ExpireLeases { leases });
+        steps.push((due, view.len() - node.state.view().len()));
+    }
+    assert!(steps.len() <= 4, "{steps:?}");
+    assert!(steps.iter().all(|(due, taken)| *due <= 1024 && *taken <= 1024), "{steps:?}");
+    assert_eq!(steps.iter().map(|(_, taken)| taken).sum::<u64>(), 1500);
+    assert!(!node.state.view().has_leases());
 }
 
 #[test]
