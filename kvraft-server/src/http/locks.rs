@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::problem::Problem;
 use super::query::Query;
-use super::{App, condition, id, json};
+use super::{App, body, condition, id, json};
 
 /// Takes a lock for a `lease`, or for a new one with a `ttl`, and answers with the fencing token;
 /// 409 if it is held. Waits for it for `wait`, by default not at all.
@@ -20,9 +20,11 @@ pub(crate) async fn lock(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    condition::refuse_all(request.headers())?;
-    let query = Query::parse(request.uri().query(), &["lease", "ttl", "wait"], &[])?;
-    let name = name_of(request.uri().path())?;
+    let (head, payload) = request.into_parts();
+    condition::refuse_all(&head.headers)?;
+    let query = Query::parse(head.uri.query(), &["lease", "ttl", "wait"], &[])?;
+    let name = name_of(head.uri.path())?;
+    body::refuse(payload).await?;
     let wait = query.wait()?.unwrap_or_default();
     let map = app.map()?;
     let (lease, own) = match (query.lease()?, query.duration("ttl")?) {

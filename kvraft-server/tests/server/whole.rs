@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 
 use crate::common::{Answer, Servers, call};
 
+/// Posts a document, or nothing.
 fn post(servers: &Servers, path: &str, body: &Value) -> Answer {
-    call("POST", &servers.url(path), &[], Some(body.to_string().as_bytes()))
+    let text = body.to_string();
+    let body = (!body.is_null()).then_some(text.as_bytes());
+    call("POST", &servers.url(path), &[], body)
 }
 
 #[test]
@@ -81,6 +84,32 @@ fn a_transaction_answers_what_each_operation_did() {
 }
 
 #[test]
+fn a_transaction_that_is_refused_says_which_step_and_which_limit() {
+    const MIB: usize = 1 << 20;
+    let servers = Servers::start(1, &[]);
+    let put = |key: &str, len: usize| json!({"op": "put", "key": key, "body": "v".repeat(len)});
+    let ops = |ops: &[Value]| post(&servers, "/txn", &json!({ "then": ops }));
+    for (refused, status, said) in [
+        (ops(&[put("a", 1), put("b", 5 * MIB)]), 400, "then[1]: the value has 5242880 bytes"),
+        (ops(&[put("a", 1), put("b", 1), put("a", 1)]), 400, "then[2]: the key \"a\""),
+        (ops(&["a", "b", "c"].map(|key| put(key, 3 * MIB))), 400, "max_command_bytes is 8388608"),
+        (ops(&[put("a", 16 * MIB)]), 413, "max_command_bytes, 8388608"),
+    ] {
+        assert_eq!(refused.status, status, "{refused:?}");
+        assert!(refused.detail().contains(said), "{}", refused.detail());
+    }
+}
+
+#[test]
+fn a_body_that_would_be_ignored_is_refused() {
+    let servers = Servers::start(1, &[]);
+    for path in ["/key/n/increment", "/leases?ttl=10s", "/locks/l?ttl=10s"] {
+        assert_eq!(post(&servers, path, &json!({"delta": 5})).status, 400, "{path}");
+    }
+    assert_eq!(servers.get("/key/n").status, 404);
+}
+
+#[test]
 fn a_range_is_deleted_only_when_it_is_named() {
     let servers = Servers::start(1, &[]);
     for key in ["a1", "a2", "b1"] {
@@ -88,6 +117,8 @@ fn a_range_is_deleted_only_when_it_is_named() {
     }
     assert_eq!(servers.delete("/keys").status, 400);
     assert_eq!(servers.delete("/keys?prefix=a&all").status, 400);
+    assert_eq!(servers.delete("/keys?prefix=").status, 400, "nothing is named");
+    assert_eq!(servers.delete("/keys?start=&prefix=").status, 400, "nothing is named");
     assert_eq!(servers.delete("/keys?prefix=a").json()["deleted"], 2);
     assert_eq!(servers.get("/keys?count").json(), json!({"count": 1}));
     assert_eq!(servers.get("/keys?count&limit=1").status, 400);

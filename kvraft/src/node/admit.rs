@@ -57,7 +57,7 @@ impl Core {
         let limit = self.settings().max_command_bytes;
         if command.len() > usize::try_from(limit).unwrap_or(usize::MAX) {
             return Err(Error::invalid(format!(
-                "the command has {} bytes, the cluster takes {limit}",
+                "the command has {} bytes, and max_command_bytes is {limit}; split it, or raise the setting",
                 command.len()
             )));
         }

@@ -118,6 +118,11 @@ impl Node {
         Ok(usize::try_from(limit).unwrap_or(usize::MAX))
     }
 
+    pub(crate) fn max_command_bytes(&self) -> Result<usize> {
+        let limit = self.core()?.settings().max_command_bytes;
+        Ok(usize::try_from(limit).unwrap_or(usize::MAX))
+    }
+
     pub(crate) fn status(&self) -> Status {
         match self.core.load_full() {
             Some(core) => core.status(),
