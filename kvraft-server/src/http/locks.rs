@@ -13,7 +13,8 @@ use super::query::Query;
 use super::{App, body, condition, id, json};
 
 /// Takes a lock for a `lease`, or for a new one with a `ttl`, and answers with the fencing token;
-/// 409 if it is held. Waits for it for `wait`, by default not at all.
+/// 409 if it is held. Waits for it for `wait`, by default not at all; a server that stops ends the
+/// wait with 503, and gives the place in the queue back.
 ///
 /// The lease has to be kept alive for as long as the lock is held. A holder gets its token again.
 pub(crate) async fn lock(
@@ -39,7 +40,7 @@ pub(crate) async fn lock(
             return Err(Problem::invalid("a lock is taken for a lease, or for a ttl: give one"));
         }
     };
-    match map.acquire(&name, lease, wait).await {
+    match map.acquire_unless(&name, lease, wait, app.drained()).await {
         Ok(token) => Ok(json(&document(&name, lease, token))),
         Err(error) => {
             if own && let Err(error) = map.revoke_lease(lease).await {
