@@ -175,12 +175,13 @@ fn a_lock_is_held_by_one_lease_and_its_tokens_grow() {
 
 /// The next event of a stream: its id, its name and its data.
 fn event(lines: &mut impl Iterator<Item = std::io::Result<String>>) -> (String, String, Value) {
-    let (mut id, mut name, mut data) = (String::new(), String::new(), Value::Null);
+    let (mut id, mut name, mut data) = ("as before".to_owned(), String::new(), Value::Null);
     for line in lines {
         let line = line.unwrap();
         match line.split_once(": ") {
             Some(("id", text)) => text.clone_into(&mut id),
             Some(("event", text)) => text.clone_into(&mut name),
+            None if line == "id:" => id.clear(),
             Some(("data", text)) => data = serde_json::from_str(text).unwrap(),
             _ if line.is_empty() && !name.is_empty() => return (id, name, data),
             _ => {}
@@ -218,9 +219,20 @@ fn a_watch_tells_every_change_and_goes_on_where_it_ended() {
     let change = &data["changes"][0];
     assert_eq!((&change["deleted"], &change["previous"]["body"]), (&json!(true), &json!("x")));
     servers.put("/key/a2", b"y");
-    let mut all = watch(&servers, "/watch?resync", None);
-    let names: Vec<_> = (0..3).map(|_| event(&mut all).1).collect();
-    assert_eq!(names, ["snapshot-begin", "snapshot-entries", "snapshot-end"]);
+    for (path, last) in
+        [("/watch?resync", None), ("/watch?resync", Some("")), ("/watch?resync&from=0", None)]
+    {
+        let mut all = watch(&servers, path, last);
+        let told: Vec<_> = (0..3).map(|_| event(&mut all)).collect();
+        let names: Vec<_> = told.iter().map(|(_, name, _)| name.as_str()).collect();
+        assert_eq!(names, ["snapshot-begin", "snapshot-entries", "snapshot-end"], "{path}");
+        // Who is cut off in the midst of a snapshot comes back without an id, and gets it whole.
+        let ids: Vec<_> = told.iter().map(|(id, ..)| id.as_str()).collect();
+        assert_eq!(ids[..2], ["", "as before"]);
+        assert_eq!(told[2].2["revision"].to_string(), ids[2]);
+    }
+    let mut held = watch(&servers, "/watch?resync", Some(&id));
+    assert_eq!(event(&mut held).1, "changes", "what came after is still held");
     assert_eq!(servers.get("/watch?from=0").status, 410);
     assert_eq!(servers.get("/watch?from=x").status, 400);
     assert_eq!(servers.get("/watch?key=a&prefix=b").status, 400);

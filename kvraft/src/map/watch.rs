@@ -43,9 +43,15 @@ impl ReplicatedMap {
     /// # Ok::<(), kvraft::Error>(()) }).unwrap();
     /// ```
     pub fn watch(&self, range: KeyRange, options: WatchOptions) -> Result<Watch> {
-        let from = if options.resync { None } else { options.from };
-        let follower = self.node.follow((range.start.clone(), range.end.clone()), from)?;
-        let phase = if options.resync { Phase::Begin } else { Phase::Follow };
+        let follow = |from| self.node.follow((range.start.clone(), range.end.clone()), from);
+        let (follower, phase) = match follow(options.from) {
+            Ok(follower) if options.resync && options.from.is_none() => (follower, Phase::Begin),
+            Ok(follower) => (follower, Phase::Follow),
+            Err(error) if options.resync && error.kind() == ErrorKind::Compacted => {
+                (follow(None)?, Phase::Begin)
+            }
+            Err(error) => return Err(error),
+        };
         let work = Work { follower, range, options, phase, ready: VecDeque::new() };
         let events = stream::unfold(Some(work), |work| async {
             let mut work = work?;

@@ -165,6 +165,24 @@ async fn a_slow_watcher_is_compacted_and_one_that_resyncs_catches_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_resyncs_goes_on_from_a_revision_while_it_is_held() {
+    let cluster = Cluster::start(1).await;
+    let map = cluster.map(0);
+    map.put("a", "0").await.unwrap();
+    let from = map.put("b", "1").await.unwrap();
+    map.put("end", "").await.unwrap();
+    let resync = WatchOptions::new().resync();
+    let mut held = map.watch(KeyRange::all(), resync.from(from)).unwrap();
+    let mut folded = Folded::default();
+    folded.follow(&mut held, "end").await;
+    assert_eq!((folded.snapshots, folded.map.contains_key(&b"a"[..])), (0, false));
+    let mut gone = map.watch(KeyRange::all(), resync.from(0)).unwrap();
+    let mut folded = Folded::default();
+    folded.follow(&mut gone, "end").await;
+    assert_eq!((folded.snapshots, &folded.map), (1, &entries(map).await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_gets_a_snapshot_instead_of_the_changes_says_so_to_its_watchers() {
     let cluster = Cluster::start_with(3, |_, config| config.log_keep_bytes(64 << 10)).await;
     let leader = cluster.leader().await;
