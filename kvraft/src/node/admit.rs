@@ -26,10 +26,14 @@ impl Core {
         deadline: Instant,
     ) -> Attempt {
         if let Err(error) = self.admit_command(command) {
+            if error.kind() == ErrorKind::Overloaded {
+                self.counts.overloaded.add();
+            }
             return Attempt::Refused(error);
         }
         // Handing leadership over takes every slot, and so waits for what is under way.
         let Ok(_slots) = self.proposals.try_acquire_many(proposal_cost(command.len())) else {
+            self.counts.overloaded.add();
             return Attempt::NotYet(Error::new(
                 ErrorKind::Overloaded,
                 "the leader has too many writes under way, or is handing over; retry",
@@ -38,6 +42,7 @@ impl Core {
         let Some(stamp) = self.stamp(deadline).await else {
             return Attempt::Elsewhere(None);
         };
+        self.counts.accepted.add();
         let payload = Payload::new(stamp, origin, command);
         match tokio::time::timeout_at(deadline.into(), self.raft.client_write(payload)).await {
             Ok(Ok(response)) => Attempt::Answered(response.data),

@@ -5,6 +5,7 @@ mod backoff;
 mod bootstrap;
 mod contact;
 mod core;
+mod counts;
 mod door;
 mod expire;
 mod handover;

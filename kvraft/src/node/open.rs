@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::bootstrap::own_record;
 use super::contact::Contact;
 use super::core::{Core, MAX_PROPOSALS, Raft};
+use super::counts::Counts;
 use super::door::{Door, blocking};
 use super::lead::Lead;
 use super::life::Life;
@@ -86,6 +87,7 @@ async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
         own_rounds: ByProof::default(),
         leader_rounds: ByProof::default(),
         proposals: Semaphore::new(MAX_PROPOSALS as usize),
+        counts: Counts::default(),
         life: Arc::new(Life::new()),
         contact: Contact::new(now),
         held_until: if hold { now + election_timeout_max(settings) } else { now },

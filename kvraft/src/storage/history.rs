@@ -67,6 +67,8 @@ struct Inner {
     /// The last revision that was published, with or without changes.
     latest: u64,
     last_id: u64,
+    /// How often a watcher was told that it has missed something.
+    compacted: u64,
     watchers: BTreeMap<u64, State>,
     /// Who watches exactly one key.
     by_key: HashMap<Bytes, BTreeSet<u64>>,
@@ -108,6 +110,17 @@ pub(crate) struct Batch {
     pub(crate) more: bool,
 }
 
+/// How much a history holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HistoryStats {
+    pub(crate) watchers: u64,
+    pub(crate) revisions: u64,
+    pub(crate) bytes: u64,
+    /// The oldest revision from which one can watch.
+    pub(crate) oldest: u64,
+    pub(crate) compacted: u64,
+}
+
 impl History {
     /// Begins behind `floor`, before which nothing is known.
     pub(super) fn new(floor: u64) -> Arc<Self> {
@@ -122,6 +135,7 @@ impl History {
             floor,
             latest: floor,
             last_id: 0,
+            compacted: 0,
             watchers: BTreeMap::new(),
             by_key: HashMap::new(),
             by_range: BTreeSet::new(),
@@ -142,6 +156,18 @@ impl History {
     /// Begins anew behind `floor`: the state was replaced, and what lies between is not known.
     pub(super) fn reset(&self, floor: u64) {
         lock(&self.inner).lose_all(floor);
+    }
+
+    /// Says how much is held, without looking at it.
+    pub(super) fn stats(&self) -> HistoryStats {
+        let inner = lock(&self.inner);
+        HistoryStats {
+            watchers: inner.watchers.len() as u64,
+            revisions: inner.ring.len() as u64,
+            bytes: inner.bytes as u64,
+            oldest: inner.floor + 1,
+            compacted: inner.compacted,
+        }
     }
 
     /// Follows a range from a revision on, or from what comes next.
@@ -240,7 +266,8 @@ impl Inner {
         }
     }
 
-    fn compacted(&self) -> Error {
+    fn compacted(&mut self) -> Error {
+        self.compacted += 1;
         Error::new(
             ErrorKind::Compacted,
             format!(

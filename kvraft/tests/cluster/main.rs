@@ -14,6 +14,7 @@ mod election;
 mod harness;
 mod lease;
 mod lock;
+mod metrics;
 #[path = "../common/network.rs"]
 mod network;
 mod partition;
