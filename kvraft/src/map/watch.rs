@@ -60,7 +60,7 @@ impl ReplicatedMap {
                 Err(error) => Some((Err(error), None)),
             }
         });
-        Ok(Watch { events: events.boxed() })
+        Ok(Watch { events: events.fuse().boxed() })
     }
 }
 

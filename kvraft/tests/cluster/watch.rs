@@ -159,6 +159,7 @@ async fn a_slow_watcher_is_compacted_and_one_that_resyncs_catches_up() {
     let error = slow.next().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Compacted);
     assert!(slow.next().await.is_none());
+    assert!(slow.next().await.is_none(), "whoever asks again is told the same");
     folded.follow(&mut patient, "end").await;
     assert!(folded.snapshots == 2, "{} snapshots", folded.snapshots);
     assert_eq!(folded.map, entries(map).await);
