@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed; its helpers are no interface"
 )]
 
+mod blocking;
 mod bootstrap;
 mod election;
 #[path = "../common/harness.rs"]
