@@ -175,14 +175,18 @@ impl CompareDocument {
                 Some(Value::Bool(false)) => Ok(Compare::absent(key)),
                 _ => Err(Problem::invalid("value is neither true nor false")),
             },
-            Target::Revision => Ok(Compare::revision(key, self.op.cmp(), revision(self.value)?)),
-            Target::Created => Ok(Compare::created(key, self.op.cmp(), revision(self.value)?)),
+            Target::Revision => {
+                Ok(Compare::revision(key, self.op.cmp(), revision(self.value.as_ref())?))
+            }
+            Target::Created => {
+                Ok(Compare::created(key, self.op.cmp(), revision(self.value.as_ref())?))
+            }
         }
     }
 }
 
-fn revision(value: Option<Value>) -> Result<u64, Problem> {
-    let number = value.as_ref().and_then(Value::as_u64);
+fn revision(value: Option<&Value>) -> Result<u64, Problem> {
+    let number = value.and_then(Value::as_u64);
     number.ok_or_else(|| Problem::invalid("value is no revision, which is a number from 0 on"))
 }
 

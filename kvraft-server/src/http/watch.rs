@@ -126,6 +126,7 @@ fn text(event: &WatchEvent) -> String {
 }
 
 /// From where a client goes on if it comes back.
+#[derive(Debug, Clone, Copy)]
 enum Id {
     AsBefore,
     Is(u64),
