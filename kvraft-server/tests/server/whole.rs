@@ -89,7 +89,11 @@ fn a_transaction_that_is_refused_says_which_step_and_which_limit() {
     let servers = Servers::start(1, &[]);
     let put = |key: &str, len: usize| json!({"op": "put", "key": key, "body": "v".repeat(len)});
     let ops = |ops: &[Value]| post(&servers, "/txn", &json!({ "then": ops }));
+    let text = post(&servers, "/txn", &json!({"then": [put("text", 1)]}));
+    assert_eq!(text.status, 200);
+    let count = |key: &str| json!({"op": "increment", "key": key});
     for (refused, status, said) in [
+        (ops(&[count("n"), count("text")]), 400, "then[1]: the value under the key is no decimal"),
         (ops(&[put("a", 1), put("b", 5 * MIB)]), 400, "then[1]: the value has 5242880 bytes"),
         (ops(&[put("a", 1), put("b", 1), put("a", 1)]), 400, "then[2]: the key \"a\""),
         (ops(&["a", "b", "c"].map(|key| put(key, 3 * MIB))), 400, "max_command_bytes is 8388608"),

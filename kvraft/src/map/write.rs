@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::ReplicatedMap;
 use crate::command::{self, Command, Outcome};
 use crate::error::{Error, Result};
+use crate::node::rejected;
 use crate::options::{
     Deleted, Entry, Incremented, KeyRange, Op, OpResult, Put, RangeDeleted, Txn, TxnResult,
     WriteOptions, check_key,
@@ -201,9 +202,13 @@ impl ReplicatedMap {
         options.check_plain()?;
         let [then, otherwise] = txn.keys();
         let command = Command::Txn(txn.checked(self.node.max_value_bytes()?)?);
-        let outcome = self.propose(command, options).await?;
-        let Outcome::Txn { revision, succeeded, results } = outcome else {
-            return Err(unexpected(&outcome));
+        let (revision, succeeded, results) = match self.propose(command, options).await? {
+            Outcome::Txn { revision, succeeded, results } => (revision, succeeded, results),
+            Outcome::StepRejected { succeeded, step, rejection } => {
+                let branch = if succeeded { "then" } else { "else" };
+                return Err(rejected(rejection).context(format_args!("{branch}[{step}]")));
+            }
+            outcome => return Err(unexpected(&outcome)),
         };
         let keys = if succeeded { then } else { otherwise };
         let results = keys.into_iter().zip(results).map(|(key, result)| OpResult::new(key, result));

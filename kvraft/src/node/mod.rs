@@ -35,6 +35,7 @@ use tokio::task::JoinSet;
 use self::core::Core;
 pub(crate) use self::lent::Lent;
 use self::life::{Life, Stage};
+pub(crate) use self::rejected::rejected;
 use self::runtime::Runtime;
 pub(crate) use self::watch::Follower;
 use crate::command::{Command, KeyRange, Outcome};

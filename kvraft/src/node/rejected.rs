@@ -3,7 +3,7 @@
 use crate::command::Rejection;
 use crate::error::{Error, ErrorKind, RequestTrouble};
 
-pub(super) fn rejected(rejection: Rejection) -> Error {
+pub(crate) fn rejected(rejection: Rejection) -> Error {
     match rejection {
         Rejection::Full { used, limit } => Error::full(format!(
             "the map holds {used} bytes of at most {limit} (storage_limit_bytes); delete, or raise the limit"
