@@ -159,7 +159,7 @@ async fn ends(
     deadline: Instant,
 ) -> anyhow::Result<HashMap<String, Instant>> {
     let mut ended = HashMap::new();
-    let mut watch = map.watch(KeyRange::prefix("lease"), WatchOptions::new())?;
+    let mut watch = map.watch(KeyRange::prefix("lease"), WatchOptions::new()).await?;
     while ended.len() < count {
         let event = tokio::time::timeout_at(deadline.into(), watch.next()).await;
         let event = event.context("some leases do not end")?.context("a watch does not end")??;

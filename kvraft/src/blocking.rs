@@ -3,18 +3,27 @@
 //! The node runs on threads of its own, so that a blocked caller holds nothing up. Do not call it
 //! on a thread of an async executor: that would block the executor's other tasks.
 
+mod lease;
+mod lock;
+mod typed;
+mod wait;
+mod watch;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_executor::block_on;
 
+pub use self::lease::Lease;
+pub use self::lock::Lock;
+pub use self::typed::TypedMap;
+pub use self::watch::Watch;
 use crate::config::{ClientConfig, Config};
 use crate::error::Result;
-use crate::map::{Lease, Lock};
 use crate::metrics::Metrics;
 use crate::options::{
     Deleted, Entry, Incremented, KeyRange, LeaseId, LeaseInfo, Op, Page, Put, RangeDeleted,
-    ReadOptions, ScanOptions, Txn, TxnResult, WatchEvent, WatchOptions, WriteOptions,
+    ReadOptions, ScanOptions, Txn, TxnResult, WatchOptions, WriteOptions,
 };
 use crate::status::Status;
 
@@ -195,7 +204,7 @@ impl ReplicatedMap {
     /// # Errors
     /// As [`ReplicatedMap::lease`](crate::ReplicatedMap::lease).
     pub fn lease(&self, ttl: Duration) -> Result<Lease> {
-        block_on(self.0.lease(ttl))
+        block_on(self.0.lease(ttl)).map(Lease)
     }
 
     /// Grants a lease that only [`keep_alive`](Self::keep_alive) keeps alive.
@@ -235,7 +244,20 @@ impl ReplicatedMap {
     /// # Errors
     /// As [`ReplicatedMap::lock`](crate::ReplicatedMap::lock).
     pub fn lock(&self, name: impl AsRef<[u8]>, ttl: Duration) -> Result<Lock> {
-        block_on(self.0.lock(name, ttl))
+        block_on(self.0.lock(name, ttl)).map(Lock)
+    }
+
+    /// Takes a lock and waits for it for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::lock_within`](crate::ReplicatedMap::lock_within).
+    pub fn lock_within(
+        &self,
+        name: impl AsRef<[u8]>,
+        ttl: Duration,
+        timeout: Duration,
+    ) -> Result<Lock> {
+        block_on(self.0.lock_within(name, ttl, timeout)).map(Lock)
     }
 
     /// Takes a lock if it is free.
@@ -243,7 +265,7 @@ impl ReplicatedMap {
     /// # Errors
     /// As [`ReplicatedMap::try_lock`](crate::ReplicatedMap::try_lock).
     pub fn try_lock(&self, name: impl AsRef<[u8]>, ttl: Duration) -> Result<Option<Lock>> {
-        block_on(self.0.try_lock(name, ttl))
+        Ok(block_on(self.0.try_lock(name, ttl))?.map(Lock))
     }
 
     /// Takes a lock for a lease that the caller keeps alive.
@@ -259,6 +281,21 @@ impl ReplicatedMap {
         block_on(self.0.acquire(name, lease, timeout))
     }
 
+    /// Takes a lock for a lease that the caller keeps alive, and gives up as soon as `stop` is
+    /// done: a future that another thread ends.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::acquire_unless`](crate::ReplicatedMap::acquire_unless).
+    pub fn acquire_unless(
+        &self,
+        name: impl AsRef<[u8]>,
+        lease: LeaseId,
+        timeout: Duration,
+        stop: impl Future<Output = ()>,
+    ) -> Result<u64> {
+        block_on(self.0.acquire_unless(name, lease, timeout, stop))
+    }
+
     /// Gives a lock back that a lease has.
     ///
     /// # Errors
@@ -267,16 +304,12 @@ impl ReplicatedMap {
         block_on(self.0.release(name, lease))
     }
 
-    /// Iterates over what happens to the keys in `range`; each step waits for the next event.
+    /// Watches the keys in `range`; see [`Watch`] for how its events are waited for.
     ///
     /// # Errors
     /// As [`ReplicatedMap::watch`](crate::ReplicatedMap::watch).
-    pub fn watch(
-        &self,
-        range: KeyRange,
-        options: WatchOptions,
-    ) -> Result<impl Iterator<Item = Result<WatchEvent>> + Send + use<>> {
-        Ok(futures_executor::block_on_stream(block_on(self.0.watch(range, options))?))
+    pub fn watch(&self, range: KeyRange, options: WatchOptions) -> Result<Watch> {
+        block_on(self.0.watch(range, options)).map(Watch)
     }
 
     /// Says what this node knows of itself and its cluster.
@@ -291,6 +324,22 @@ impl ReplicatedMap {
     /// As [`ReplicatedMap::metrics`](crate::ReplicatedMap::metrics).
     pub fn metrics(&self) -> Result<Metrics> {
         self.0.metrics()
+    }
+
+    /// Returns the largest value in bytes that the cluster takes now.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::max_value_bytes`](crate::ReplicatedMap::max_value_bytes).
+    pub fn max_value_bytes(&self) -> Result<usize> {
+        self.0.max_value_bytes()
+    }
+
+    /// Returns the largest command in bytes that the cluster takes now.
+    ///
+    /// # Errors
+    /// As [`ReplicatedMap::max_command_bytes`](crate::ReplicatedMap::max_command_bytes).
+    pub fn max_command_bytes(&self) -> Result<usize> {
+        self.0.max_command_bytes()
     }
 
     /// Waits until this node has recovered and knows a leader.

@@ -109,7 +109,7 @@ pub use bytes::Bytes;
 pub use config::{ClientConfig, Config, Insecure};
 pub use error::{Error, ErrorKind, Result};
 pub use map::{Lease, Lock, ReplicatedMap, TypedMap, Watch};
-pub use metrics::Metrics;
+pub use metrics::{HeldMetrics, Metrics, ProposalMetrics, ReadMetrics, WatchMetrics};
 pub use options::{
     Change, Cmp, Compare, Consistency, Deleted, Entry, Incremented, KeyRange, LeaseId, LeaseInfo,
     Op, OpResult, Page, Put, RangeDeleted, ReadOptions, ScanOptions, Txn, TxnResult, WatchEvent,

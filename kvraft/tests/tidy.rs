@@ -77,7 +77,13 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    ("map", &["client", "command", "config", "error", "metrics", "node", "options", "status"]),
+    (
+        "map",
+        &[
+            "client", "command", "config", "error", "metrics", "node", "options", "proposal",
+            "status",
+        ],
+    ),
     ("blocking", &["config", "error", "map", "metrics", "options", "status"]),
     ("lib", &["config", "error", "map", "metrics", "options", "status"]),
 ];

@@ -16,9 +16,10 @@ use kvraft::{Entry, KeyRange, ReadOptions, Watch, WatchEvent, WatchOptions};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
+use super::body::{self, Limit};
 use super::problem::Problem;
 use super::query::Query;
-use super::{App, accept, body, condition, etag, id, json};
+use super::{App, accept, condition, etag, id, json};
 
 /// How often a long poll looks whether the server is about to stop.
 const TICK: Duration = Duration::from_millis(500);
@@ -37,7 +38,8 @@ pub(crate) async fn put(
     let options = query.life(condition::conditional(&head.headers, query.write_options()?)?)?;
     let key = id::key_of(head.uri.path())?;
     let map = app.map()?;
-    let value = body::read(payload, map.max_value_bytes()?, &app.body_kib).await?;
+    let limit = Limit::of_value(map.max_value_bytes()?);
+    let value = body::read(payload, limit, &app.body_kib).await?;
     let put = map.put_with(&key, &value.bytes, options).await?;
     let mut fields = Map::new();
     id::insert(&mut fields, "key", &key);

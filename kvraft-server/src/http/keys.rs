@@ -60,7 +60,10 @@ pub(crate) async fn delete(
     condition::refuse_conditions(request.headers())?;
     let query =
         Query::parse(request.uri().query(), &["prefix", "start", "end", "all", "timeout"], &[])?;
-    let bounded = ["prefix", "start", "end"].iter().any(|name| query.bytes(name).is_some());
+    // An empty prefix or start bounds nothing: it may come from a variable that was never set.
+    let bounded =
+        ["prefix", "start"].iter().any(|name| query.bytes(name).is_some_and(|b| !b.is_empty()))
+            || query.bytes("end").is_some();
     if bounded == query.switch("all")? {
         return Err(Problem::invalid("give a prefix, start or end, or all for the whole map"));
     }

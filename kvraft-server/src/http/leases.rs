@@ -10,15 +10,17 @@ use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::query::Query;
-use super::{App, condition, id, json as json_response};
+use super::{App, body, condition, id, json as json_response};
 
 /// Grants a lease for `ttl`, which only keep-alives keep: 201 with its id.
 pub(crate) async fn grant(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    condition::refuse_all(request.headers())?;
-    let query = Query::parse(request.uri().query(), &["ttl"], &[])?;
+    let (head, payload) = request.into_parts();
+    condition::refuse_all(&head.headers)?;
+    let query = Query::parse(head.uri.query(), &["ttl"], &[])?;
+    body::refuse(payload).await?;
     let ttl = query
         .duration("ttl")?
         .ok_or_else(|| Problem::invalid("a lease needs a ttl, such as ?ttl=10s"))?;
@@ -33,9 +35,11 @@ pub(crate) async fn keep_alive(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    condition::refuse_all(request.headers())?;
-    Query::parse(request.uri().query(), &[], &[])?;
-    let path = request.uri().path();
+    let (head, payload) = request.into_parts();
+    condition::refuse_all(&head.headers)?;
+    Query::parse(head.uri.query(), &[], &[])?;
+    body::refuse(payload).await?;
+    let path = head.uri.path();
     let lease = lease_of(path.strip_suffix("/keep-alive").unwrap_or(path))?;
     app.map()?.keep_alive(lease).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

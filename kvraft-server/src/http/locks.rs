@@ -10,19 +10,22 @@ use serde_json::{Map, Value};
 
 use super::problem::Problem;
 use super::query::Query;
-use super::{App, condition, id, json};
+use super::{App, body, condition, id, json};
 
 /// Takes a lock for a `lease`, or for a new one with a `ttl`, and answers with the fencing token;
-/// 409 if it is held. Waits for it for `wait`, by default not at all.
+/// 409 if it is held. Waits for it for `wait`, by default not at all; a server that stops ends the
+/// wait with 503, and gives the place in the queue back.
 ///
 /// The lease has to be kept alive for as long as the lock is held. A holder gets its token again.
 pub(crate) async fn lock(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    condition::refuse_all(request.headers())?;
-    let query = Query::parse(request.uri().query(), &["lease", "ttl", "wait"], &[])?;
-    let name = name_of(request.uri().path())?;
+    let (head, payload) = request.into_parts();
+    condition::refuse_all(&head.headers)?;
+    let query = Query::parse(head.uri.query(), &["lease", "ttl", "wait"], &[])?;
+    let name = name_of(head.uri.path())?;
+    body::refuse(payload).await?;
     let wait = query.wait()?.unwrap_or_default();
     let map = app.map()?;
     let (lease, own) = match (query.lease()?, query.duration("ttl")?) {
@@ -37,7 +40,7 @@ pub(crate) async fn lock(
             return Err(Problem::invalid("a lock is taken for a lease, or for a ttl: give one"));
         }
     };
-    match map.acquire(&name, lease, wait).await {
+    match map.acquire_unless(&name, lease, wait, app.drained()).await {
         Ok(token) => Ok(json(&document(&name, lease, token))),
         Err(error) => {
             if own && let Err(error) = map.revoke_lease(lease).await {

@@ -10,6 +10,7 @@ mod keys;
 mod leases;
 mod listener;
 mod locks;
+mod object;
 mod probes;
 mod problem;
 mod query;
@@ -18,7 +19,6 @@ mod status;
 mod txn;
 mod watch;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
@@ -41,7 +41,7 @@ const BODY_BUDGET_KIB: usize = 256 << 10;
 pub(crate) struct App {
     /// Absent while the node recovers what its disk holds.
     map: OnceLock<ReplicatedMap>,
-    draining: AtomicBool,
+    draining: tokio::sync::watch::Sender<bool>,
     body_kib: Arc<Semaphore>,
 }
 
@@ -50,7 +50,7 @@ impl App {
     pub(crate) fn new() -> Self {
         Self {
             map: OnceLock::new(),
-            draining: AtomicBool::new(false),
+            draining: tokio::sync::watch::Sender::new(false),
             body_kib: Arc::new(Semaphore::new(BODY_BUDGET_KIB)),
         }
     }
@@ -63,11 +63,17 @@ impl App {
 
     /// Shows to probes that no more requests should come.
     pub(crate) fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.draining.send_replace(true);
     }
 
     fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        *self.draining.borrow()
+    }
+
+    /// Returns once the server is about to stop.
+    async fn drained(&self) {
+        // The sender lives in `self`.
+        drop(self.draining.subscribe().wait_for(|draining| *draining).await);
     }
 
     fn map(&self) -> Result<&ReplicatedMap, Problem> {

@@ -35,6 +35,12 @@ impl Problem {
         Self { status, ..Self::invalid(detail) }
     }
 
+    /// Says at which place of a list the fault is.
+    #[must_use]
+    pub(crate) fn at(self, list: &str, index: usize) -> Self {
+        Self { detail: format!("{list}[{index}]: {}", self.detail), ..self }
+    }
+
     /// The key has no value.
     pub(crate) fn absent() -> Self {
         Self::plain(StatusCode::NOT_FOUND, "not_found", "No such key", "the key has no value")

@@ -7,24 +7,37 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kvraft::{Cmp, Compare, Entry, Op, OpResult, Txn};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
+use super::body::{self, Limit};
+use super::object::{self, Object};
 use super::problem::Problem;
 use super::query::Query;
-use super::{App, body, condition, json as json_response, key};
-
-/// Largest document: a command of the default limit, and what JSON and base64 make of it.
-const MAX_BODY: usize = 16 << 20;
+use super::{App, condition, json as json_response, key};
 
 /// `{"compares": […], "then": […], "else": […]}`, each list optional.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Document {
+    #[serde(deserialize_with = "compares")]
     compares: Vec<CompareDocument>,
+    #[serde(deserialize_with = "then")]
     then: Vec<OpDocument>,
-    #[serde(rename = "else")]
+    #[serde(rename = "else", deserialize_with = "otherwise")]
     otherwise: Vec<OpDocument>,
+}
+
+fn compares<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<CompareDocument>, D::Error> {
+    object::list("compares", list)
+}
+
+fn then<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<OpDocument>, D::Error> {
+    object::list("then", list)
+}
+
+fn otherwise<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<OpDocument>, D::Error> {
+    object::list("else", list)
 }
 
 /// `{"key": "k", "target": "revision|created|value|exists", "op": "=|!=|<|>", "value": …}`; bytes
@@ -75,8 +88,7 @@ struct OpDocument {
     body_base64: Option<String>,
     ttl: Option<String>,
     lease: Option<String>,
-    #[serde(default)]
-    previous: bool,
+    previous: Option<bool>,
     delta: Option<i64>,
 }
 
@@ -99,7 +111,8 @@ pub(crate) async fn txn(
     let query = Query::parse(head.uri.query(), &["timeout"], &[])?;
     let options = condition::idempotent(&head.headers, query.write_options()?)?;
     let map = app.map()?;
-    let text = body::read(payload, MAX_BODY, &app.body_kib).await?;
+    let limit = Limit::of_transaction(map.max_command_bytes()?);
+    let text = body::read(payload, limit, &app.body_kib).await?;
     let done = map.txn_with(read(&text.bytes)?, options).await?;
     let results: Vec<_> = done.results.iter().map(result).collect();
     Ok(json_response(&json!({
@@ -109,28 +122,24 @@ pub(crate) async fn txn(
     })))
 }
 
-/// Reads a transaction, which is an object: a list of its fields would be taken too.
 fn read(text: &[u8]) -> Result<Txn, Problem> {
-    let wrong = |error| Problem::invalid(format!("the transaction cannot be read: {error}"));
-    if text.trim_ascii_start().first() != Some(&b'{') {
-        return Err(Problem::invalid(
-            "a transaction is a JSON object with compares, then and else",
-        ));
+    match serde_json::from_slice::<Object<Document>>(text) {
+        Ok(Object(document)) => document.txn(),
+        Err(error) => Err(Problem::invalid(format!("the transaction cannot be read: {error}"))),
     }
-    serde_json::from_slice::<Document>(text).map_err(wrong)?.txn()
 }
 
 impl Document {
     fn txn(self) -> Result<Txn, Problem> {
         let mut txn = Txn::new();
-        for compare in self.compares {
-            txn = txn.when(compare.compare()?);
+        for (index, compare) in self.compares.into_iter().enumerate() {
+            txn = txn.when(compare.compare().map_err(|error| error.at("compares", index))?);
         }
-        for op in self.then {
-            txn = txn.then(op.op()?);
+        for (index, op) in self.then.into_iter().enumerate() {
+            txn = txn.then(op.op().map_err(|error| error.at("then", index))?);
         }
-        for op in self.otherwise {
-            txn = txn.or_else(op.op()?);
+        for (index, op) in self.otherwise.into_iter().enumerate() {
+            txn = txn.or_else(op.op().map_err(|error| error.at("else", index))?);
         }
         Ok(txn)
     }
@@ -138,40 +147,47 @@ impl Document {
 
 impl CompareDocument {
     fn compare(self) -> Result<Compare, Problem> {
+        if self.value_base64.is_some() && !matches!(self.target, Target::Value) {
+            return Err(Problem::invalid(
+                "value_base64 is of a comparison with the target value; give value",
+            ));
+        }
         let key = bytes("key", self.key, self.key_base64.as_deref())?;
-        let cmp = self.op.cmp();
-        let wrong = |what| Problem::invalid(format!("a comparison of {what}"));
-        Ok(match self.target {
+        match self.target {
             Target::Value => {
                 let value = match self.value {
                     Some(Value::String(text)) => Some(text),
                     None => None,
-                    Some(_) => return Err(wrong("values needs a text, or value_base64")),
+                    Some(_) => {
+                        return Err(Problem::invalid(
+                            "value is no text; give a text, or value_base64",
+                        ));
+                    }
                 };
-                Compare::value(key, cmp, bytes("value", value, self.value_base64.as_deref())?)
+                let value = bytes("value", value, self.value_base64.as_deref())?;
+                Ok(Compare::value(key, self.op.cmp(), value))
+            }
+            Target::Exists if self.op != Relation::Equal => {
+                Err(Problem::invalid("op of a comparison with the target exists is ="))
             }
             Target::Exists => match self.value {
-                Some(Value::Bool(exists)) if self.op == Relation::Equal => {
-                    if exists {
-                        Compare::present(key)
-                    } else {
-                        Compare::absent(key)
-                    }
-                }
-                _ => return Err(wrong("existence needs true or false, and no other op than =")),
+                Some(Value::Bool(true)) => Ok(Compare::present(key)),
+                Some(Value::Bool(false)) => Ok(Compare::absent(key)),
+                _ => Err(Problem::invalid("value is neither true nor false")),
             },
-            Target::Revision | Target::Created => {
-                let number = self.value.as_ref().and_then(Value::as_u64);
-                let number = number.ok_or_else(|| wrong("revisions needs a number"))?;
-                match self.target {
-                    Target::Created => Compare::created(key, cmp, number),
-                    Target::Revision | Target::Value | Target::Exists => {
-                        Compare::revision(key, cmp, number)
-                    }
-                }
+            Target::Revision => {
+                Ok(Compare::revision(key, self.op.cmp(), revision(self.value.as_ref())?))
             }
-        })
+            Target::Created => {
+                Ok(Compare::created(key, self.op.cmp(), revision(self.value.as_ref())?))
+            }
+        }
     }
+}
+
+fn revision(value: Option<&Value>) -> Result<u64, Problem> {
+    let number = value.and_then(Value::as_u64);
+    number.ok_or_else(|| Problem::invalid("value is no revision, which is a number from 0 on"))
 }
 
 impl Relation {
@@ -203,21 +219,26 @@ impl OpDocument {
         if let Some(lease) = self.lease {
             op = op.lease(lease.parse()?);
         }
-        Ok(if self.previous { op.want_previous() } else { op })
+        Ok(if self.previous == Some(true) { op.want_previous() } else { op })
     }
 
     /// Refuses fields that the operation would ignore.
     fn check_fields(&self) -> Result<(), Problem> {
-        let put = self.body.is_some() || self.body_base64.is_some();
-        let life = self.ttl.is_some() || self.lease.is_some();
-        let misplaced = (put || life) && self.op != Verb::Put
-            || self.previous && !matches!(self.op, Verb::Put | Verb::Delete)
-            || self.delta.is_some() && self.op != Verb::Increment
-            || self.ttl.is_some() && self.lease.is_some();
-        if misplaced {
-            return Err(Problem::invalid(
-                "body, ttl or lease are of a put, previous of a put or delete, delta of an increment",
-            ));
+        use Verb::{Delete, Increment, Put};
+        let fields: [(_, _, &[Verb], _); 6] = [
+            ("body", self.body.is_some(), &[Put], "a put"),
+            ("body_base64", self.body_base64.is_some(), &[Put], "a put"),
+            ("ttl", self.ttl.is_some(), &[Put], "a put"),
+            ("lease", self.lease.is_some(), &[Put], "a put"),
+            ("previous", self.previous.is_some(), &[Put, Delete], "a put or a delete"),
+            ("delta", self.delta.is_some(), &[Increment], "an increment"),
+        ];
+        let misplaced = fields.iter().find(|(_, given, of, _)| *given && !of.contains(&self.op));
+        if let Some((name, _, _, of)) = misplaced {
+            return Err(Problem::invalid(format!("{name} is of {of}; leave it out")));
+        }
+        if self.ttl.is_some() && self.lease.is_some() {
+            return Err(Problem::invalid("ttl and lease exclude each other; give one"));
         }
         Ok(())
     }
@@ -284,20 +305,51 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_transaction_is_refused_in_words() {
-        for text in [
-            "[]",
-            r#"{"than": []}"#,
-            r#"{"then": [{"op": "put", "key": "a"}]}"#,
-            r#"{"then": [{"op": "get", "key": "a", "body": "x"}]}"#,
-            r#"{"then": [{"op": "put", "key": "a", "key_base64": "", "body": ""}]}"#,
-            r#"{"then": [{"op": "put", "key_base64": "?", "body": ""}]}"#,
-            r#"{"then": [{"op": "increment", "key": "a", "delta": 1.5}]}"#,
-            r#"{"then": [{"op": "put", "key": "a", "body": "", "ttl": "-1s"}]}"#,
-            r#"{"compares": [{"key": "a", "target": "exists", "value": 1}]}"#,
-            r#"{"compares": [{"key": "a", "target": "revision", "value": -1}]}"#,
+    fn what_is_no_transaction_is_refused_with_its_place_and_the_field() {
+        for (text, said) in [
+            ("[]", "expected an object"),
+            (r#"[[], []]"#, "expected an object"),
+            (r#"{"than": []}"#, "than"),
+            (r#"{"then": {}}"#, "then as a list of objects"),
+            (r#"{"compares": [["a", null, "exists", "=", true]]}"#, "compares[0]: "),
+            (r#"{"then": [["get", "a"]]}"#, "then[0]: "),
+            (r#"{"then": [{"op": "get", "key": "a"}, {"op": "jump", "key": "a"}]}"#, "then[1]: "),
+            (r#"{"then": [{"op": "get", "key": "a", "key": "b"}]}"#, "then[0]: duplicate field"),
+            (r#"{"else": [{"op": "put", "key": "a"}]}"#, "else[0]: give body, or body_base64"),
+            (r#"{"then": [{"op": "get", "key": "a", "body": "x"}]}"#, "then[0]: body is of a put"),
+            (r#"{"then": [{"op": "get", "key": "a", "previous": false}]}"#, "then[0]: previous"),
+            (r#"{"then": [{"op": "put", "key": "a", "body": "", "delta": 1}]}"#, "then[0]: delta"),
+            (
+                r#"{"then": [{"op": "put", "key": "a", "key_base64": "", "body": ""}]}"#,
+                "then[0]: give key",
+            ),
+            (r#"{"then": [{"op": "put", "key_base64": "?", "body": ""}]}"#, "then[0]: key_base64"),
+            (r#"{"then": [{"op": "increment", "key": "a", "delta": 1.5}]}"#, "then[0]: "),
+            (r#"{"then": [{"op": "put", "key": "a", "body": "", "ttl": "-1s"}]}"#, "then[0]: ttl"),
+            (r#"{"then": [{"op": "put", "key": "a", "body": "", "lease": "x"}]}"#, "then[0]: "),
+            (
+                r#"{"compares": [{"key": "a", "target": "exists", "value": 1}]}"#,
+                "compares[0]: value",
+            ),
+            (
+                r#"{"compares": [{"key": "a", "target": "exists", "op": "<", "value": true}]}"#,
+                "compares[0]: op",
+            ),
+            (
+                r#"{"compares": [{"key": "a", "target": "exists", "value": true, "value_base64": ""}]}"#,
+                "compares[0]: value_base64",
+            ),
+            (
+                r#"{"compares": [{"key": "a", "target": "created", "value_base64": ""}]}"#,
+                "compares[0]: value_base64",
+            ),
+            (
+                r#"{"compares": [{"key": "a", "target": "revision", "value": -1}]}"#,
+                "compares[0]: value",
+            ),
         ] {
-            assert!(read(text.as_bytes()).is_err(), "{text}");
+            let said_so = read(text.as_bytes()).unwrap_err().document()["detail"].to_string();
+            assert!(said_so.contains(said), "{text}: {said_so}");
         }
     }
 }

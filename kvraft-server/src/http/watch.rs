@@ -25,8 +25,10 @@ const TICK: Duration = Duration::from_millis(500);
 const QUIET_TICKS: u32 = 30;
 
 /// Watches the keys with a `prefix`, in `start`..`end`, or one `key`, from a revision `from` (or
-/// after `Last-Event-ID`), with the entries before on `previous`; with `resync` all entries first,
-/// and again whenever changes were missed. The id of an event is its revision.
+/// after `Last-Event-ID`), with the entries before on `previous`; with `resync` all entries first
+/// unless there is a revision to go on from, and again whenever changes were missed. The id of an
+/// event is its revision; the beginning of a snapshot takes it back, so that a client that comes
+/// back from the midst of one gets it whole.
 pub(crate) async fn watch(
     State(app): State<Arc<App>>,
     request: Request,
@@ -55,7 +57,7 @@ pub(crate) async fn watch(
 
 fn options(query: &Query, headers: &HeaderMap) -> Result<WatchOptions, Problem> {
     let mut options = WatchOptions::new();
-    let last = headers.get(LAST_EVENT_ID).map(|id| {
+    let last = headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty()).map(|id| {
         id.to_str().ok().and_then(|id| id.parse::<u64>().ok()).ok_or_else(|| {
             Problem::invalid("last-event-id is not the id of an event, which is a revision")
         })
@@ -105,25 +107,39 @@ fn text(event: &WatchEvent) -> String {
     match event {
         WatchEvent::Changes { revision, changes } => {
             let changes: Vec<_> = changes.iter().map(change).collect();
-            sent(Some(*revision), "changes", &json!({ "revision": revision, "changes": changes }))
+            let data = json!({ "revision": revision, "changes": changes });
+            sent(Id::Is(*revision), "changes", &data)
         }
         WatchEvent::SnapshotBegin { revision } => {
-            sent(None, "snapshot-begin", &json!({ "revision": revision }))
+            sent(Id::TakenBack, "snapshot-begin", &json!({ "revision": revision }))
         }
         WatchEvent::SnapshotEntries(entries) => {
             let entries: Vec<_> = entries.iter().map(key::document).collect();
-            sent(None, "snapshot-entries", &json!({ "entries": entries }))
+            sent(Id::AsBefore, "snapshot-entries", &json!({ "entries": entries }))
         }
         WatchEvent::SnapshotEnd { revision } => {
-            sent(Some(*revision), "snapshot-end", &json!({ "revision": revision }))
+            sent(Id::Is(*revision), "snapshot-end", &json!({ "revision": revision }))
         }
         // A kind of event that this face does not know is told by its name alone.
-        _ => sent(None, "unknown", &json!({})),
+        _ => sent(Id::AsBefore, "unknown", &json!({})),
     }
 }
 
-fn sent(revision: Option<u64>, event: &str, data: &Value) -> String {
-    let id = revision.map(|revision| format!("id: {revision}\n")).unwrap_or_default();
+/// From where a client goes on if it comes back.
+#[derive(Debug, Clone, Copy)]
+enum Id {
+    AsBefore,
+    Is(u64),
+    /// From nowhere: what it was told before does not count any more.
+    TakenBack,
+}
+
+fn sent(id: Id, event: &str, data: &Value) -> String {
+    let id = match id {
+        Id::AsBefore => String::new(),
+        Id::Is(revision) => format!("id: {revision}\n"),
+        Id::TakenBack => "id:\n".to_owned(),
+    };
     format!("{id}event: {event}\ndata: {data}\n\n")
 }
 
@@ -141,5 +157,5 @@ fn change(change: &Change) -> Value {
 
 /// Why a watch ends, as its last event.
 fn last_word(error: Error) -> String {
-    sent(None, "error", &Problem::from(error).document())
+    sent(Id::AsBefore, "error", &Problem::from(error).document())
 }

@@ -145,6 +145,51 @@ fn a_request_that_has_begun_is_finished_before_the_node_stops() {
 }
 
 #[test]
+fn whoever_waits_for_a_lock_is_sent_away_with_its_place_when_its_node_stops() {
+    let servers = Servers::start(3, &["--shutdown-grace=60s"]);
+    let lock = |node, query: &str| {
+        call("POST", &servers.url_of(node, &format!("/locks/l?{query}")), &[], None)
+    };
+    let held = lock(0, "ttl=60s").json()["lease"].as_str().unwrap().to_owned();
+    let lease = |ttl: &str| {
+        let path = format!("/leases?ttl={ttl}");
+        call("POST", &servers.url_of(0, &path), &[], None).json()["lease"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let (given, next) = (lease("90s"), lease("91s"));
+    let client = Client::default();
+    let revision = || client.status(&servers.url_of(0, "")).unwrap()["revision"].as_u64().unwrap();
+    let before = revision();
+    let waits: Vec<_> = [format!("lease={given}&wait=50s"), "ttl=60s&wait=50s".to_owned()]
+        .iter()
+        .map(|query| {
+            let url = servers.url_of(1, &format!("/locks/l?{query}"));
+            std::thread::spawn(move || call("POST", &url, &[], None))
+        })
+        .collect();
+    // Both have come in the queue, one with a lease of its own.
+    let queued = || match revision() - before {
+        0..3 => Err(Failure::ForNow("not in the queue".to_owned())),
+        _ => Ok(()),
+    };
+    servers.stop.retry("queue", PATIENCE, queued).unwrap();
+    let begin = std::time::Instant::now();
+    terminate(servers.cluster.nodes()[1].pid().unwrap());
+    for wait in waits {
+        let answer = wait.join().unwrap();
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert_eq!(answer.header("retry-after"), "1");
+    }
+    assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
+    let url = servers.url_of(0, &format!("/locks/l?lease={held}"));
+    assert_eq!(call("DELETE", &url, &[], None).status, 204);
+    // Nobody stands before: it was the next in the queue, or it is free.
+    assert_eq!(lock(0, &format!("lease={next}")).status, 200);
+}
+
+#[test]
 fn a_second_signal_ends_the_wait_for_requests() {
     let dir = tempfile::tempdir().unwrap();
     let mut node = Single::on(dir.path());

@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 
 use crate::common::{Answer, Servers, call};
 
+/// Posts a document, or nothing.
 fn post(servers: &Servers, path: &str, body: &Value) -> Answer {
-    call("POST", &servers.url(path), &[], Some(body.to_string().as_bytes()))
+    let text = body.to_string();
+    let body = (!body.is_null()).then_some(text.as_bytes());
+    call("POST", &servers.url(path), &[], body)
 }
 
 #[test]
@@ -81,6 +84,36 @@ fn a_transaction_answers_what_each_operation_did() {
 }
 
 #[test]
+fn a_transaction_that_is_refused_says_which_step_and_which_limit() {
+    const MIB: usize = 1 << 20;
+    let servers = Servers::start(1, &[]);
+    let put = |key: &str, len: usize| json!({"op": "put", "key": key, "body": "v".repeat(len)});
+    let ops = |ops: &[Value]| post(&servers, "/txn", &json!({ "then": ops }));
+    let text = post(&servers, "/txn", &json!({"then": [put("text", 1)]}));
+    assert_eq!(text.status, 200);
+    let count = |key: &str| json!({"op": "increment", "key": key});
+    for (refused, status, said) in [
+        (ops(&[count("n"), count("text")]), 400, "then[1]: the value under the key is no decimal"),
+        (ops(&[put("a", 1), put("b", 5 * MIB)]), 400, "then[1]: the value has 5242880 bytes"),
+        (ops(&[put("a", 1), put("b", 1), put("a", 1)]), 400, "then[2]: the key \"a\""),
+        (ops(&["a", "b", "c"].map(|key| put(key, 3 * MIB))), 400, "max_command_bytes is 8388608"),
+        (ops(&[put("a", 16 * MIB)]), 413, "max_command_bytes, 8388608"),
+    ] {
+        assert_eq!(refused.status, status, "{refused:?}");
+        assert!(refused.detail().contains(said), "{}", refused.detail());
+    }
+}
+
+#[test]
+fn a_body_that_would_be_ignored_is_refused() {
+    let servers = Servers::start(1, &[]);
+    for path in ["/key/n/increment", "/leases?ttl=10s", "/locks/l?ttl=10s"] {
+        assert_eq!(post(&servers, path, &json!({"delta": 5})).status, 400, "{path}");
+    }
+    assert_eq!(servers.get("/key/n").status, 404);
+}
+
+#[test]
 fn a_range_is_deleted_only_when_it_is_named() {
     let servers = Servers::start(1, &[]);
     for key in ["a1", "a2", "b1"] {
@@ -88,6 +121,8 @@ fn a_range_is_deleted_only_when_it_is_named() {
     }
     assert_eq!(servers.delete("/keys").status, 400);
     assert_eq!(servers.delete("/keys?prefix=a&all").status, 400);
+    assert_eq!(servers.delete("/keys?prefix=").status, 400, "nothing is named");
+    assert_eq!(servers.delete("/keys?start=&prefix=").status, 400, "nothing is named");
     assert_eq!(servers.delete("/keys?prefix=a").json()["deleted"], 2);
     assert_eq!(servers.get("/keys?count").json(), json!({"count": 1}));
     assert_eq!(servers.get("/keys?count&limit=1").status, 400);
@@ -144,12 +179,13 @@ fn a_lock_is_held_by_one_lease_and_its_tokens_grow() {
 
 /// The next event of a stream: its id, its name and its data.
 fn event(lines: &mut impl Iterator<Item = std::io::Result<String>>) -> (String, String, Value) {
-    let (mut id, mut name, mut data) = (String::new(), String::new(), Value::Null);
+    let (mut id, mut name, mut data) = ("as before".to_owned(), String::new(), Value::Null);
     for line in lines {
         let line = line.unwrap();
         match line.split_once(": ") {
             Some(("id", text)) => text.clone_into(&mut id),
             Some(("event", text)) => text.clone_into(&mut name),
+            None if line == "id:" => id.clear(),
             Some(("data", text)) => data = serde_json::from_str(text).unwrap(),
             _ if line.is_empty() && !name.is_empty() => return (id, name, data),
             _ => {}
@@ -187,9 +223,20 @@ fn a_watch_tells_every_change_and_goes_on_where_it_ended() {
     let change = &data["changes"][0];
     assert_eq!((&change["deleted"], &change["previous"]["body"]), (&json!(true), &json!("x")));
     servers.put("/key/a2", b"y");
-    let mut all = watch(&servers, "/watch?resync", None);
-    let names: Vec<_> = (0..3).map(|_| event(&mut all).1).collect();
-    assert_eq!(names, ["snapshot-begin", "snapshot-entries", "snapshot-end"]);
+    for (path, last) in
+        [("/watch?resync", None), ("/watch?resync", Some("")), ("/watch?resync&from=0", None)]
+    {
+        let mut all = watch(&servers, path, last);
+        let told: Vec<_> = (0..3).map(|_| event(&mut all)).collect();
+        let names: Vec<_> = told.iter().map(|(_, name, _)| name.as_str()).collect();
+        assert_eq!(names, ["snapshot-begin", "snapshot-entries", "snapshot-end"], "{path}");
+        // Who is cut off in the midst of a snapshot comes back without an id, and gets it whole.
+        let ids: Vec<_> = told.iter().map(|(id, ..)| id.as_str()).collect();
+        assert_eq!(ids[..2], ["", "as before"]);
+        assert_eq!(told[2].2["revision"].to_string(), ids[2]);
+    }
+    let mut held = watch(&servers, "/watch?resync", Some(&id));
+    assert_eq!(event(&mut held).1, "changes", "what came after is still held");
     assert_eq!(servers.get("/watch?from=0").status, 410);
     assert_eq!(servers.get("/watch?from=x").status, 400);
     assert_eq!(servers.get("/watch?key=a&prefix=b").status, 400);

@@ -140,7 +140,7 @@ impl Member {
                     Ok(revision) => WatchOptions::new().from(revision),
                     Err(_) => WatchOptions::new().resync(),
                 };
-                let watch = self.map.watch(KeyRange::all(), options)?;
+                let watch = self.map.watch(KeyRange::all(), options).await?;
                 self.watches.hold(name, Mutex::new(watch));
                 Some("ok watching".to_owned())
             }

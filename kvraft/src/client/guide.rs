@@ -21,6 +21,8 @@ pub(super) struct Known {
     pub(super) leader: Option<u64>,
     /// 0 until it was told.
     pub(super) max_value_bytes: u32,
+    /// 0 until it was told.
+    pub(super) max_command_bytes: u32,
     pub(super) members: Vec<PeerMember>,
     /// When a member was heard last.
     heard: Option<Instant>,
@@ -164,6 +166,7 @@ impl Guide {
             if leads || known.members.is_empty() {
                 known.members = peers.members;
                 known.max_value_bytes = peers.max_value_bytes;
+                known.max_command_bytes = peers.max_command_bytes;
             }
         });
         let mut failed = self.failed();
@@ -216,7 +219,14 @@ mod tests {
 
     fn told(term: u64, leader: Option<u64>, members: &[(u64, &str)]) -> Peers {
         let members = members.iter().map(|(id, address)| member(*id, address)).collect();
-        Peers { cluster_id: Some(1), term, leader, max_value_bytes: 9, members }
+        Peers {
+            cluster_id: Some(1),
+            term,
+            leader,
+            max_value_bytes: 9,
+            max_command_bytes: 10,
+            members,
+        }
     }
 
     fn guide(endpoints: &[&str]) -> Guide {

@@ -20,7 +20,7 @@ use self::core::Core;
 pub(crate) use self::walk::Walk;
 pub(crate) use self::watch::Follower;
 use self::watch::Watched;
-use crate::command::{CEILING_VALUE_BYTES, Command, Outcome};
+use crate::command::{CEILING_COMMAND_BYTES, CEILING_VALUE_BYTES, Command, Outcome};
 use crate::config::CheckedClientConfig;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
@@ -92,8 +92,13 @@ impl Client {
     /// Returns the largest value, as a member has told it.
     pub(crate) fn max_value_bytes(&self) -> Result<usize> {
         let known = self.core()?.guide.known().max_value_bytes;
-        let limit = if known == 0 { CEILING_VALUE_BYTES } else { known };
-        Ok(usize::try_from(limit).unwrap_or(usize::MAX))
+        Ok(limit(known, CEILING_VALUE_BYTES))
+    }
+
+    /// Returns the largest command, as a member has told it.
+    pub(crate) fn max_command_bytes(&self) -> Result<usize> {
+        let known = self.core()?.guide.known().max_command_bytes;
+        Ok(limit(known, CEILING_COMMAND_BYTES))
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -278,6 +283,12 @@ impl Drop for Client {
             drop(runtime);
         });
     }
+}
+
+/// What is not known yet is checked by the leader.
+fn limit(known: u32, ceiling: u32) -> usize {
+    let limit = if known == 0 { ceiling } else { known };
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 /// An answer to another question.

@@ -256,9 +256,10 @@ impl Txn {
         }
         for (branch, ops) in [("then", &self.then), ("else", &self.otherwise)] {
             let mut keys = BTreeSet::new();
-            if let Some(twice) = ops.iter().map(Op::key).find(|key| !keys.insert(*key)) {
+            let mut ops = ops.iter().map(Op::key).enumerate();
+            if let Some((index, twice)) = ops.find(|(_, key)| !keys.insert(*key)) {
                 return Err(format!(
-                    "the key {:?} stands twice in the {branch} branch; a branch takes every key once",
+                    "{branch}[{index}]: the key {:?} stands before in this branch, which takes every key once",
                     twice.escape_ascii().to_string()
                 ));
             }

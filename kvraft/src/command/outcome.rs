@@ -21,6 +21,12 @@ pub(crate) enum Outcome {
     },
     /// Refused by every node alike; nothing was changed.
     Rejected(Rejection),
+    /// As `Rejected`, because of one step of the list of a transaction that was to run.
+    StepRejected {
+        succeeded: bool,
+        step: u32,
+        rejection: Rejection,
+    },
     /// Which list of a transaction ran, and what each of its steps did.
     Txn {
         revision: u64,
@@ -192,6 +198,12 @@ impl Outcome {
                 out.put_u64(*revision);
                 out.put_u64(*ahead);
             }
+            Self::StepRejected { succeeded, step, rejection } => {
+                out.put_u8(14);
+                out.put_bool(*succeeded);
+                out.put_u32(*step);
+                rejection.encode(out);
+            }
         }
     }
 
@@ -222,6 +234,11 @@ impl Outcome {
             11 => Self::LeaseRevoked { keys_left: reader.u64()? },
             12 => Self::Locked { token: reader.u64()? },
             13 => Self::Queued { revision: reader.u64()?, ahead: reader.u64()? },
+            14 => Self::StepRejected {
+                succeeded: reader.bool()?,
+                step: reader.u32()?,
+                rejection: Rejection::decode(reader)?,
+            },
             tag => return Err(DecodeError::new(format!("outcome {tag} is unknown"))),
         })
     }

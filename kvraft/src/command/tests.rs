@@ -192,6 +192,10 @@ fn the_bytes_of_every_outcome_are_golden() {
         (Outcome::LeaseRevoked { keys_left: 3 }, "0b0000000000000003"),
         (Outcome::Locked { token: 3 }, "0c0000000000000003"),
         (Outcome::Queued { revision: 5, ahead: 2 }, "0d00000000000000050000000000000002"),
+        (
+            Outcome::StepRejected { succeeded: true, step: 2, rejection: Rejection::NotANumber },
+            "0e01000000020d",
+        ),
     ];
     for (outcome, bytes) in golden {
         let mut out = BytesMut::new();

@@ -1,5 +1,6 @@
 //! Locks: one holder at a time, in the order of arrival, each with a token that only grows.
 
+use std::future::{Future, pending};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -113,13 +114,47 @@ impl ReplicatedMap {
         lease: LeaseId,
         timeout: Duration,
     ) -> Result<u64> {
+        self.acquire_unless(name, lease, timeout, pending()).await
+    }
+
+    /// Takes a lock as [`acquire`](Self::acquire), but gives up the wait for it, and the place in
+    /// the queue, as soon as `stop` is done: for a caller that has to end in good order.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire); `Unavailable` if `stop` came first. The lease does not wait
+    /// any more then.
+    ///
+    /// # Cancel safety
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    /// ```
+    /// # futures_executor::block_on(async {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let map = kvraft::ReplicatedMap::open(kvraft::Config::new(dir.path())).await?;
+    /// use std::time::Duration;
+    ///
+    /// let ten_seconds = Duration::from_secs(10);
+    /// let _held = map.lock("report", ten_seconds).await?;
+    /// let lease = map.grant_lease(ten_seconds).await?;
+    /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    /// drop(stop);
+    /// let waiting = map.acquire_unless("report", lease, ten_seconds, async { drop(stopped.await) });
+    /// assert_eq!(waiting.await.unwrap_err().kind(), kvraft::ErrorKind::Unavailable);
+    /// # Ok::<(), kvraft::Error>(()) }).unwrap();
+    /// ```
+    pub async fn acquire_unless(
+        &self,
+        name: impl AsRef<[u8]>,
+        lease: LeaseId,
+        timeout: Duration,
+        stop: impl Future<Output = ()>,
+    ) -> Result<u64> {
         let name = checked_name(name.as_ref())?;
-        let deadline = self.deadline(Some(timeout));
-        if timeout.is_zero() {
-            return self.take(&name, lease, false, self.deadline(None)).await;
-        }
-        let taken = self.take(&name, lease, true, deadline).await;
+        let until = (!timeout.is_zero()).then(|| self.deadline(Some(timeout)));
+        let taken = self.take(&name, lease, until, stop).await;
         if taken.is_err()
+            && until.is_some()
             && let Err(error) = self.release(&name, lease).await
             && error.kind() != ErrorKind::Expired
         {
@@ -143,20 +178,28 @@ impl ReplicatedMap {
         if outcome == Outcome::Done { Ok(()) } else { Err(unexpected(&outcome)) }
     }
 
+    /// Takes a lock; waits for it until then, or until `stop` is done, if it may wait at all.
     async fn take(
         &self,
         name: &Bytes,
         lease: LeaseId,
-        wait: bool,
-        deadline: Instant,
+        until: Option<Instant>,
+        stop: impl Future<Output = ()>,
     ) -> Result<u64> {
+        let wait = until.is_some();
         let command = Command::Lock { name: name.clone(), lease: lease.number(), wait };
         let outcome = self.place.propose(command, self.deadline(None)).await?;
         if let Outcome::Locked { token } = outcome {
             return Ok(token);
         }
-        let Outcome::Queued { revision, .. } = outcome else { return Err(unexpected(&outcome)) };
-        self.place.await_lock(name.clone(), lease, revision, deadline).await
+        let (Outcome::Queued { revision, .. }, Some(until)) = (&outcome, until) else {
+            return Err(unexpected(&outcome));
+        };
+        // Only from here on: what is under way to the cluster could not be given back.
+        tokio::select! {
+            turn = self.place.await_lock(name.clone(), lease, *revision, until) => turn,
+            () = stop => Err(Error::unavailable("the wait for the lock was given up")),
+        }
     }
 
     /// Takes a lock for a lease of its own. The guard is there before the lock is: whatever goes
@@ -169,7 +212,8 @@ impl ReplicatedMap {
         deadline: Instant,
     ) -> Result<Lock> {
         let mut lock = Lock { name, lease: self.lease(ttl).await?, token: 0 };
-        lock.token = self.take(&lock.name, lock.lease.id(), wait, deadline).await?;
+        let until = wait.then_some(deadline);
+        lock.token = self.take(&lock.name, lock.lease.id(), until, pending()).await?;
         // The news of the lock may be old: it counts only while its lease certainly lives.
         if lock.is_held() { Ok(lock) } else { Err(lock.lease.id().ended()) }
     }

@@ -156,6 +156,15 @@ impl ReplicatedMap {
         self.place.max_value_bytes()
     }
 
+    /// Returns the largest command in bytes that the cluster takes now, as this node has applied it:
+    /// a transaction with all of its keys and values.
+    ///
+    /// # Errors
+    /// `Closed` once the map is closed.
+    pub fn max_command_bytes(&self) -> Result<usize> {
+        self.place.max_command_bytes()
+    }
+
     /// Waits until this node has recovered and knows a leader.
     ///
     /// # Errors

@@ -77,6 +77,10 @@ impl Place {
         at!(self, place => place.max_value_bytes())
     }
 
+    pub(super) fn max_command_bytes(&self) -> Result<usize> {
+        at!(self, place => place.max_command_bytes())
+    }
+
     pub(super) fn status(&self) -> Status {
         at!(self, place => place.status())
     }

@@ -43,10 +43,16 @@ impl ReplicatedMap {
     /// # Ok::<(), kvraft::Error>(()) }).unwrap();
     /// ```
     pub async fn watch(&self, range: KeyRange, options: WatchOptions) -> Result<Watch> {
-        let from = if options.resync { None } else { options.from };
         let deadline = self.deadline(None);
-        let follower = self.place.follow(range, from, options.previous, deadline).await?;
-        let phase = if options.resync { Phase::Begin } else { Phase::Follow };
+        let follow = |from| self.place.follow(range.clone(), from, options.previous, deadline);
+        let (follower, phase) = match follow(options.from).await {
+            Ok(follower) if options.resync && options.from.is_none() => (follower, Phase::Begin),
+            Ok(follower) => (follower, Phase::Follow),
+            Err(error) if options.resync && error.kind() == ErrorKind::Compacted => {
+                (follow(None).await?, Phase::Begin)
+            }
+            Err(error) => return Err(error),
+        };
         let work = Work { follower, options, phase, ready: VecDeque::new() };
         let events = stream::unfold(Some(work), |work| async {
             let mut work = work?;
@@ -55,7 +61,7 @@ impl ReplicatedMap {
                 Err(error) => Some((Err(error), None)),
             }
         });
-        Ok(Watch { events: events.boxed() })
+        Ok(Watch { events: events.fuse().boxed() })
     }
 }
 

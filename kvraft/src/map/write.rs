@@ -9,6 +9,7 @@ use crate::options::{
     Deleted, Entry, Incremented, KeyRange, Op, OpResult, Put, RangeDeleted, Txn, TxnResult,
     WriteOptions, check_key,
 };
+use crate::proposal::rejected;
 
 impl ReplicatedMap {
     /// Gives `key` the value `value` and returns the revision of the change.
@@ -201,9 +202,13 @@ impl ReplicatedMap {
         options.check_plain()?;
         let [then, otherwise] = txn.keys();
         let command = Command::Txn(txn.checked(self.place.max_value_bytes()?)?);
-        let outcome = self.propose(command, options).await?;
-        let Outcome::Txn { revision, succeeded, results } = outcome else {
-            return Err(unexpected(&outcome));
+        let (revision, succeeded, results) = match self.propose(command, options).await? {
+            Outcome::Txn { revision, succeeded, results } => (revision, succeeded, results),
+            Outcome::StepRejected { succeeded, step, rejection } => {
+                let branch = if succeeded { "then" } else { "else" };
+                return Err(rejected(rejection).context(format_args!("{branch}[{step}]")));
+            }
+            outcome => return Err(unexpected(&outcome)),
         };
         let keys = if succeeded { then } else { otherwise };
         let results = keys.into_iter().zip(results).map(|(key, result)| OpResult::new(key, result));

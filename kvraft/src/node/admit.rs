@@ -26,10 +26,14 @@ impl Core {
         deadline: Instant,
     ) -> Attempt {
         if let Err(error) = self.admit_command(command) {
+            if error.kind() == ErrorKind::Overloaded {
+                self.counts.overloaded.add();
+            }
             return Attempt::Refused(error);
         }
         // Handing leadership over takes every slot, and so waits for what is under way.
         let Ok(_slots) = self.proposals.try_acquire_many(proposal_cost(command.len())) else {
+            self.counts.overloaded.add();
             return Attempt::NotYet(Error::new(
                 ErrorKind::Overloaded,
                 "the leader has too many writes under way, or is handing over; retry",
@@ -38,6 +42,7 @@ impl Core {
         let Some(stamp) = self.stamp(deadline).await else {
             return Attempt::Elsewhere(None);
         };
+        self.counts.accepted.add();
         let payload = Payload::new(stamp, origin, command);
         match tokio::time::timeout_at(deadline.into(), self.raft.client_write(payload)).await {
             Ok(Ok(response)) => Attempt::Answered(response.data),
@@ -57,7 +62,7 @@ impl Core {
         let limit = self.settings().max_command_bytes;
         if command.len() > usize::try_from(limit).unwrap_or(usize::MAX) {
             return Err(Error::invalid(format!(
-                "the command has {} bytes, the cluster takes {limit}",
+                "the command has {} bytes, and max_command_bytes is {limit}; split it, or raise the setting",
                 command.len()
             )));
         }

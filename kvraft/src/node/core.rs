@@ -8,6 +8,7 @@ use openraft::{Instant as _, RaftMetrics, ServerState};
 use tokio::sync::Semaphore;
 
 use super::contact::Contact;
+use super::counts::Counts;
 use super::lead::Lead;
 use super::life::{Life, Stage};
 use super::read::ByProof;
@@ -53,6 +54,7 @@ pub(super) struct Core {
     pub(super) proposals: Semaphore,
     /// Taken by every read that this node makes for a client.
     pub(super) client_reads: Semaphore,
+    pub(super) counts: Counts,
     pub(super) life: Arc<Life>,
     pub(super) contact: Contact,
     /// Until then this node neither votes nor campaigns, since before its start it may have

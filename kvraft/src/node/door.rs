@@ -302,6 +302,7 @@ impl Core {
     }
 
     fn known_peers(&self) -> Peers {
+        let settings = self.settings();
         let metrics = self.raft.server_metrics();
         let metrics = metrics.borrow_watched();
         let membership = metrics.membership_config.membership();
@@ -310,7 +311,8 @@ impl Core {
             cluster_id: self.registry.cluster_id(),
             term: metrics.vote.leader_id.term,
             leader: metrics.current_leader,
-            max_value_bytes: self.settings().max_value_bytes,
+            max_value_bytes: settings.max_value_bytes,
+            max_command_bytes: settings.max_command_bytes,
             members: membership
                 .nodes()
                 .map(|(id, member)| PeerMember {

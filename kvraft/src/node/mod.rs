@@ -5,6 +5,7 @@ mod answer;
 mod bootstrap;
 mod contact;
 mod core;
+mod counts;
 mod door;
 mod expire;
 mod handover;
@@ -112,6 +113,11 @@ impl Node {
 
     pub(crate) fn max_value_bytes(&self) -> Result<usize> {
         let limit = self.core()?.settings().max_value_bytes;
+        Ok(usize::try_from(limit).unwrap_or(usize::MAX))
+    }
+
+    pub(crate) fn max_command_bytes(&self) -> Result<usize> {
+        let limit = self.core()?.settings().max_command_bytes;
         Ok(usize::try_from(limit).unwrap_or(usize::MAX))
     }
 

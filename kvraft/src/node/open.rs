@@ -11,6 +11,7 @@ use super::answer::MAX_CLIENT_READS;
 use super::bootstrap::own_record;
 use super::contact::Contact;
 use super::core::{Core, MAX_PROPOSALS, Raft};
+use super::counts::Counts;
 use super::door::{Door, blocking};
 use super::lead::Lead;
 use super::life::Life;
@@ -85,6 +86,7 @@ async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
         leader_rounds: ByProof::default(),
         proposals: Semaphore::new(MAX_PROPOSALS as usize),
         client_reads: Semaphore::new(MAX_CLIENT_READS),
+        counts: Counts::default(),
         life: Arc::new(Life::new()),
         contact: Contact::new(now),
         held_until: if hold { now + election_timeout_max(settings) } else { now },

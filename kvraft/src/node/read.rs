@@ -68,6 +68,7 @@ impl Core {
         let mut backoff = Backoff::new();
         loop {
             self.life.check()?;
+            self.counts.barriers.add();
             let asked =
                 tokio::time::timeout_at(deadline.into(), self.read_index(proof, deadline)).await;
             let error = match asked {
@@ -108,6 +109,7 @@ impl Core {
 
     async fn confirm_leadership(&self, proof: Proof) -> Result<u64> {
         let patience = self.round_patience();
+        self.counts.rounds.add();
         // The voters keep a lease for the longest election timeout after they have confirmed it;
         // four fifths of that leave room for clocks that differ. An older one takes a round.
         let age = match proof {
@@ -136,6 +138,7 @@ impl Core {
             return Err(Error::unavailable("the leader is changing; retry"));
         };
         let patience = self.round_patience();
+        self.counts.rounds.add();
         let timeout_ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
         let to = peer(*id, member);
         let question = match proof {

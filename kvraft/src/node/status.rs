@@ -8,7 +8,7 @@ use super::core::Core;
 use super::life::Stage;
 use crate::error::Result;
 use crate::identity::HexId;
-use crate::metrics::Metrics;
+use crate::metrics::{HeldMetrics, Metrics, WatchMetrics};
 use crate::status::{MemberStatus, Role, Status};
 
 impl Core {
@@ -70,7 +70,33 @@ impl Core {
             checkpoints: state.checkpoints,
             buffer_bytes: state.buffer_bytes,
             state_bytes: state.disk_bytes,
+            leases_expired: state.leases_expired,
+            held: self.held(),
+            watches: WatchMetrics {
+                watchers: state.history.watchers,
+                history_revisions: state.history.revisions,
+                history_bytes: state.history.bytes,
+                oldest_revision: state.history.oldest,
+                compacted: state.history.compacted,
+            },
+            proposals: self.counts.proposals(),
+            reads: self.counts.reads(),
         })
+    }
+
+    fn held(&self) -> HeldMetrics {
+        let view = self.view();
+        let tables = view.table_counts();
+        HeldMetrics {
+            keys: view.len(),
+            key_bytes: view.bytes(),
+            sessions: tables.sessions,
+            leases: tables.leases,
+            locks_held: tables.locks_held,
+            locks_waiting: tables.locks_waiting,
+            request_ids: tables.requests,
+            request_bytes: tables.request_bytes,
+        }
     }
 
     /// Returns whether this node has recovered, serves, and knows a leader.

@@ -160,7 +160,7 @@ impl Op {
         if let command::Op::Put { value, attach, .. } = &mut op {
             if value.len() > max_value_bytes {
                 return Err(Error::invalid(format!(
-                    "a value of the transaction has {} bytes, and max_value_bytes is {max_value_bytes}",
+                    "the value has {} bytes, and max_value_bytes is {max_value_bytes}",
                     value.len()
                 )));
             }
@@ -237,16 +237,19 @@ impl Txn {
     }
 
     pub(crate) fn checked(self, max_value_bytes: usize) -> Result<command::Txn> {
-        let checked = |ops: Vec<Op>| {
-            ops.into_iter().map(|op| op.checked(max_value_bytes)).collect::<Result<Vec<_>>>()
+        let checked = |branch, ops: Vec<Op>| {
+            let ops = ops.into_iter().enumerate().map(|(index, op)| {
+                op.checked(max_value_bytes).map_err(|error| at(error, branch, index))
+            });
+            ops.collect::<Result<Vec<_>>>()
         };
-        for compare in &self.compares {
-            check_key(&compare.0.key)?;
+        for (index, compare) in self.compares.iter().enumerate() {
+            check_key(&compare.0.key).map_err(|error| at(error, "compares", index))?;
         }
         let txn = command::Txn {
             compares: self.compares.into_iter().map(|compare| compare.0).collect(),
-            then: checked(self.then)?,
-            otherwise: checked(self.otherwise)?,
+            then: checked("then", self.then)?,
+            otherwise: checked("else", self.otherwise)?,
         };
         txn.check().map_err(Error::invalid)?;
         Ok(txn)
@@ -304,6 +307,11 @@ impl OpResult {
     }
 }
 
+/// Says which step of a transaction is at fault.
+fn at(error: Error, list: &str, index: usize) -> Error {
+    error.context(format_args!("{list}[{index}]"))
+}
+
 fn copied(bytes: impl AsRef<[u8]>) -> Bytes {
     Bytes::copy_from_slice(bytes.as_ref())
 }
@@ -316,5 +324,26 @@ pub(crate) fn check_key(key: &[u8]) -> Result<()> {
         len => Err(Error::invalid(format!(
             "the key has {len} bytes; keys have 1 to {MAX_KEY_BYTES} bytes"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_transaction_is_said_of_the_step_that_is_at_fault() {
+        let fine = || Op::put("a", "x");
+        let exists = |key: &str| Compare::present(key);
+        for (txn, said) in [
+            (Txn::new().when(exists("a")).when(exists("")), "compares[1]: the key is empty"),
+            (Txn::new().then(fine()).then(Op::put("b", "long")), "then[1]: the value has 4 bytes"),
+            (Txn::new().or_else(Op::get("")), "else[0]: the key is empty"),
+            (Txn::new().then(fine()).or_else(fine()).or_else(fine()), "else[1]: the key \"a\""),
+            (Txn::new().then(Op::get("a").ttl(Duration::MAX)), "then[0]: only a put takes a ttl"),
+        ] {
+            let error = txn.checked(3).unwrap_err();
+            assert!(error.message().starts_with(said), "{error}");
+        }
     }
 }

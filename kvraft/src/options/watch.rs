@@ -21,6 +21,12 @@ impl WatchOptions {
 
     /// Tells changes from this revision on, itself included; one that has not come yet is waited
     /// for. A node holds its last 65,536 revisions with changes, or 64 MiB of them.
+    ///
+    /// A revision that is not held any more is `Compacted`, since nobody knows what happened to
+    /// the range since then. Once a watch has begun, it loses its place only if something in its
+    /// range left the node's memory unread, if all is forgotten at once (a snapshot came instead of
+    /// the changes, or one command changed more than 65,536 keys or 32 MiB), or if more than 1024
+    /// watches of the node have to be taken over one revision that leaves.
     #[must_use]
     pub const fn from(mut self, revision: u64) -> Self {
         self.from = Some(revision);
@@ -36,6 +42,10 @@ impl WatchOptions {
 
     /// Begins with all entries as they are, and goes on for ever: when changes were missed, it
     /// begins again with all entries, instead of ending as `Compacted`.
+    ///
+    /// With [`from`](Self::from) it begins with the changes from that revision on, and with all
+    /// entries only if they are not held any more: for a caller that knows the entries as they
+    /// were.
     #[must_use]
     pub const fn resync(mut self) -> Self {
         self.resync = true;

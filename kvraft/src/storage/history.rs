@@ -27,6 +27,29 @@ const LOOK_AT_ONCE: usize = 4096;
 /// Revisions and bytes that one read gives; the first revision is there in any case.
 const READ_AT_ONCE: usize = 256;
 const READ_BYTES: usize = 1 << 20;
+/// Watchers that are behind what leaves the ring and for whom it is looked at, so that those for
+/// whom it has nothing lose nothing. More would hold apply up; they lose their place.
+const BEHIND_AT_ONCE: usize = 1024;
+
+/// How much the ring holds, and how much of it is looked at and read at a time.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    bytes: usize,
+    revisions: usize,
+    look: usize,
+    read: usize,
+    read_bytes: usize,
+    behind: usize,
+}
+
+const LIMITS: Limits = Limits {
+    bytes: MAX_BYTES,
+    revisions: MAX_REVISIONS,
+    look: LOOK_AT_ONCE,
+    read: READ_AT_ONCE,
+    read_bytes: READ_BYTES,
+    behind: BEHIND_AT_ONCE,
+};
 
 /// The ring and its watchers.
 #[derive(Debug)]
@@ -36,6 +59,7 @@ pub(crate) struct History {
 
 #[derive(Debug)]
 struct Inner {
+    limits: Limits,
     ring: VecDeque<Revision>,
     bytes: usize,
     /// Up to here changes are not in the ring any more.
@@ -43,11 +67,15 @@ struct Inner {
     /// The last revision that was published, with or without changes.
     latest: u64,
     last_id: u64,
+    /// How often a watcher was told that it has missed something.
+    compacted: u64,
     watchers: BTreeMap<u64, State>,
     /// Who watches exactly one key.
     by_key: HashMap<Bytes, BTreeSet<u64>>,
     /// Who watches a range.
     by_range: BTreeSet<u64>,
+    /// Who has something to read, by where it begins.
+    by_pending: BTreeSet<(u64, u64)>,
 }
 
 /// What the history knows of one watcher.
@@ -82,18 +110,36 @@ pub(crate) struct Batch {
     pub(crate) more: bool,
 }
 
+/// How much a history holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HistoryStats {
+    pub(crate) watchers: u64,
+    pub(crate) revisions: u64,
+    pub(crate) bytes: u64,
+    /// The oldest revision from which one can watch.
+    pub(crate) oldest: u64,
+    pub(crate) compacted: u64,
+}
+
 impl History {
     /// Begins behind `floor`, before which nothing is known.
     pub(super) fn new(floor: u64) -> Arc<Self> {
+        Self::within(LIMITS, floor)
+    }
+
+    fn within(limits: Limits, floor: u64) -> Arc<Self> {
         let inner = Inner {
+            limits,
             ring: VecDeque::new(),
             bytes: 0,
             floor,
             latest: floor,
             last_id: 0,
+            compacted: 0,
             watchers: BTreeMap::new(),
             by_key: HashMap::new(),
             by_range: BTreeSet::new(),
+            by_pending: BTreeSet::new(),
         };
         Arc::new(Self { inner: Mutex::new(inner) })
     }
@@ -110,6 +156,18 @@ impl History {
     /// Begins anew behind `floor`: the state was replaced, and what lies between is not known.
     pub(super) fn reset(&self, floor: u64) {
         lock(&self.inner).lose_all(floor);
+    }
+
+    /// Says how much is held, without looking at it.
+    pub(super) fn stats(&self) -> HistoryStats {
+        let inner = lock(&self.inner);
+        HistoryStats {
+            watchers: inner.watchers.len() as u64,
+            revisions: inner.ring.len() as u64,
+            bytes: inner.bytes as u64,
+            oldest: inner.floor + 1,
+            compacted: inner.compacted,
+        }
     }
 
     /// Follows a range from a revision on, or from what comes next.
@@ -135,9 +193,10 @@ impl History {
         } else {
             inner.by_range.insert(id);
         }
-        let pending = (from <= inner.latest).then_some(from);
-        let state = State { range, from, pending, lost: false, wake: Arc::clone(&wake) };
+        let state = State { range, from, pending: None, lost: false, wake: Arc::clone(&wake) };
         inner.watchers.insert(id, state);
+        let pending = (from <= inner.latest).then_some(from);
+        inner.set_pending(id, pending);
         Ok(Watcher { history: Arc::clone(self), id, wake })
     }
 }
@@ -158,17 +217,41 @@ impl Inner {
                 }
                 if revision.revision >= state.from && state.range.contains(&change.key) {
                     state.pending = Some(revision.revision);
+                    self.by_pending.insert((revision.revision, *id));
                     state.wake.notify_one();
                 }
             }
         }
         self.bytes += size(&revision);
         self.ring.push_back(revision);
-        while self.bytes > MAX_BYTES || self.ring.len() > MAX_REVISIONS {
+        while self.bytes > self.limits.bytes || self.ring.len() > self.limits.revisions {
             let Some(oldest) = self.ring.pop_front() else { break };
             self.bytes -= size(&oldest);
             self.floor = oldest.revision;
+            self.pass(&oldest);
         }
+    }
+
+    /// Takes those who are behind over a revision that leaves the ring: who had something to read
+    /// in it has lost it, the others have lost nothing.
+    fn pass(&mut self, gone: &Revision) {
+        let behind = self.by_pending.range(..=(gone.revision, u64::MAX)).take(self.limits.behind);
+        let behind: Vec<_> = behind.map(|(_, id)| *id).collect();
+        for id in behind {
+            let Some(state) = self.watchers.get_mut(&id) else { continue };
+            let wanted = gone.changes.iter().any(|change| state.range.contains(&change.key));
+            state.lost |= wanted && gone.revision >= state.from;
+            let next = (!state.lost).then_some(gone.revision + 1);
+            self.set_pending(id, next);
+        }
+    }
+
+    fn set_pending(&mut self, id: u64, pending: Option<u64>) {
+        let Some(state) = self.watchers.get_mut(&id) else { return };
+        if let Some(old) = std::mem::replace(&mut state.pending, pending) {
+            self.by_pending.remove(&(old, id));
+        }
+        self.by_pending.extend(pending.map(|pending| (pending, id)));
     }
 
     /// Forgets everything up to `floor`; who wanted to see it has lost it.
@@ -183,7 +266,8 @@ impl Inner {
         }
     }
 
-    fn compacted(&self) -> Error {
+    fn compacted(&mut self) -> Error {
+        self.compacted += 1;
         Error::new(
             ErrorKind::Compacted,
             format!(
@@ -203,10 +287,12 @@ impl Inner {
         if pending <= self.floor {
             return Err(self.compacted());
         }
+        let limits = self.limits;
         let start = self.ring.partition_point(|revision| revision.revision < pending);
         let (mut revisions, mut bytes, mut next) = (Vec::new(), 0, None);
         for (looked, revision) in self.ring.iter().skip(start).enumerate() {
-            if looked == LOOK_AT_ONCE || revisions.len() == READ_AT_ONCE || bytes >= READ_BYTES {
+            if looked == limits.look || revisions.len() == limits.read || bytes >= limits.read_bytes
+            {
                 next = Some(revision.revision);
                 break;
             }
@@ -218,13 +304,12 @@ impl Inner {
             }
         }
         let upto = next.map_or(self.latest, |next| next - 1);
-        if let Some(state) = self.watchers.get_mut(&id) {
-            state.pending = next;
-        }
+        self.set_pending(id, next);
         Ok(Batch { revisions, upto, more: next.is_some() })
     }
 
     fn end(&mut self, id: u64) {
+        self.set_pending(id, None);
         let Some(state) = self.watchers.remove(&id) else { return };
         self.by_range.remove(&id);
         if let Some(key) = only_key(&state.range)
@@ -251,19 +336,20 @@ impl Watcher {
     pub(crate) fn restart(&self) {
         let mut inner = lock(&self.history.inner);
         let from = inner.latest + 1;
+        inner.set_pending(self.id, None);
         if let Some(state) = inner.watchers.get_mut(&self.id) {
             state.from = from;
-            state.pending = None;
             state.lost = false;
         }
     }
 
     /// Leaves out what came before `from`: the caller has seen it elsewhere.
     pub(crate) fn skip_to(&self, from: u64) {
-        if let Some(state) = lock(&self.history.inner).watchers.get_mut(&self.id) {
-            state.from = state.from.max(from);
-            state.pending = state.pending.map(|pending| pending.max(from));
-        }
+        let mut inner = lock(&self.history.inner);
+        let Some(state) = inner.watchers.get_mut(&self.id) else { return };
+        state.from = state.from.max(from);
+        let pending = state.pending.map(|pending| pending.max(from));
+        inner.set_pending(self.id, pending);
     }
 
     /// Returns when there may be something to read; a wake-up before the call counts.
@@ -289,6 +375,9 @@ fn only_key(range: &KeyRange) -> Option<Bytes> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod model;
 
 #[cfg(test)]
 mod tests {
@@ -364,6 +453,40 @@ mod tests {
     }
 
     #[test]
+    fn a_place_in_the_past_is_not_lost_while_nothing_was_for_it() {
+        let history = History::new(0);
+        history.publish(vec![revision(1, &["a"])], 1);
+        // Never read before the ring has moved on.
+        let (other, lost) =
+            (history.watch(key("x"), Some(1)).unwrap(), history.watch(key("a"), Some(1)).unwrap());
+        let many = u64::try_from(MAX_REVISIONS).unwrap() + 10;
+        history.publish((2..=many).map(|n| revision(n, &["b"])).collect(), many);
+        history.publish(vec![revision(many + 1, &["x"])], many + 1);
+        let mut found = Vec::new();
+        loop {
+            let batch = other.read().unwrap();
+            found.extend(batch.revisions.iter().map(|(revision, _)| *revision));
+            if !batch.more {
+                break;
+            }
+        }
+        assert_eq!(found, [many + 1]);
+        let error = lost.read().unwrap_err();
+        assert_eq!((error.kind(), error.revision()), (ErrorKind::Compacted, Some(12)));
+    }
+
+    #[test]
+    fn more_watchers_behind_than_can_be_looked_at_lose_their_places() {
+        let limits = Limits { revisions: 2, behind: 3, ..LIMITS };
+        let history = History::within(limits, 0);
+        history.publish(vec![revision(1, &["a"])], 1);
+        let watchers: Vec<_> = (0..5).map(|_| history.watch(key("x"), Some(1)).unwrap()).collect();
+        history.publish((2..6).map(|n| revision(n, &["a"])).collect(), 5);
+        let kept = watchers.iter().filter(|watcher| watcher.read().is_ok()).count();
+        assert!(kept <= 3, "{kept}");
+    }
+
+    #[test]
     fn what_cannot_be_told_in_full_is_lost_to_all_who_wanted_to_see_it() {
         let history = History::new(0);
         let (now, later) =
@@ -418,8 +541,11 @@ mod tests {
     #[test]
     fn a_watcher_that_is_dropped_leaves_nothing_behind() {
         let history = History::new(0);
-        drop((history.watch(ALL, None).unwrap(), history.watch(key("a"), None).unwrap()));
+        let watchers = (history.watch(ALL, None).unwrap(), history.watch(key("a"), None).unwrap());
+        history.publish(vec![revision(1, &["a"])], 1);
+        drop(watchers);
         let inner = lock(&history.inner);
         assert!(inner.watchers.is_empty() && inner.by_key.is_empty() && inner.by_range.is_empty());
+        assert!(inner.by_pending.is_empty());
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Lock {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Locks {
     by_name: OrdMap<Bytes, Lock>,
+    /// Places in all queues together.
+    waiting: u64,
     hash: u64,
 }
 
@@ -83,6 +85,11 @@ impl Locks {
         self.by_name.len() as u64
     }
 
+    /// Returns how many places there are in the queues of all locks.
+    pub(super) const fn waiting(&self) -> u64 {
+        self.waiting
+    }
+
     pub(super) fn get(&self, name: &[u8]) -> Option<&Lock> {
         self.by_name.get(name)
     }
@@ -98,6 +105,7 @@ impl Locks {
     pub(super) fn set(&mut self, name: &Bytes, lock: Option<Lock>) {
         let hash = |lock: &Lock| row_hash(HASH_LOCK, name, &lock.encode());
         if let Some(lock) = &lock {
+            self.waiting += lock.waiters.len() as u64;
             self.hash = self.hash.wrapping_add(hash(lock));
         }
         let old = match lock {
@@ -105,6 +113,7 @@ impl Locks {
             None => self.by_name.remove(name),
         };
         if let Some(old) = old {
+            self.waiting -= old.waiters.len() as u64;
             self.hash = self.hash.wrapping_sub(hash(&old));
         }
     }

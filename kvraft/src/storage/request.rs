@@ -60,6 +60,15 @@ impl Requests {
         self.hash
     }
 
+    pub(super) fn count(&self) -> u64 {
+        self.by_key.len() as u64
+    }
+
+    /// Returns how many bytes the keys and answers have.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     pub(super) fn get(&self, key: &RequestKey) -> Option<&Answered> {
         self.by_key.get(key)
     }
@@ -84,7 +93,7 @@ impl Requests {
 
     /// Returns whether there is room for one more answer.
     pub(super) fn check_room(&self) -> Result<(), Rejection> {
-        let full = self.by_key.len() as u64 >= MAX_REQUESTS || self.bytes >= MAX_REQUESTS_BYTES;
+        let full = self.count() >= MAX_REQUESTS || self.bytes >= MAX_REQUESTS_BYTES;
         if full { Err(Rejection::TooManyRequests { limit: MAX_REQUESTS }) } else { Ok(()) }
     }
 

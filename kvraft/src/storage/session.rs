@@ -68,6 +68,10 @@ impl Sessions {
         self.hash
     }
 
+    pub(super) fn count(&self) -> u64 {
+        self.by_id.len() as u64
+    }
+
     pub(super) fn get(&self, id: SessionId) -> Option<&Session> {
         self.by_id.get(&id)
     }

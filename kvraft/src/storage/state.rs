@@ -49,6 +49,7 @@ pub(super) struct Shared {
     checkpoint_bytes: usize,
     buffer_cap_bytes: usize,
     checkpoints: AtomicU64,
+    leases_expired: AtomicU64,
     /// Which sink is the newest: only that one goes on.
     newest_sink: Arc<AtomicU64>,
 }
@@ -98,6 +99,7 @@ impl State {
             checkpoint_bytes: options.checkpoint_bytes,
             buffer_cap_bytes: options.buffer_cap_bytes,
             checkpoints: AtomicU64::new(0),
+            leases_expired: AtomicU64::new(0),
             newest_sink: Arc::new(AtomicU64::new(0)),
         });
         let checkpointer = Arc::new(Checkpointer::start(Arc::clone(&shared))?);
@@ -187,6 +189,8 @@ impl State {
             buffer_bytes: self.view().layers.buffer_bytes() as u64,
             disk_bytes: self.shared.disk.used_bytes()?,
             checkpoints: self.shared.checkpoints.load(Ordering::Relaxed),
+            leases_expired: self.shared.leases_expired.load(Ordering::Relaxed),
+            history: self.shared.history.stats(),
         })
     }
 
@@ -249,6 +253,7 @@ impl Shared {
         let view = Arc::new(replica.view());
         let applied = view.applied().map(|log_id| log_id.index);
         self.published.store(view);
+        self.leases_expired.store(replica.leases_expired(), Ordering::Relaxed);
         let locks = replica.lock_changes();
         self.lock_changes.send_if_modified(|last| std::mem::replace(last, locks) != locks);
         self.applied.send_if_modified(|index| std::mem::replace(index, applied) != applied);
@@ -356,8 +361,7 @@ impl Shared {
             return Err(Error::internal("a snapshot was installed under another log id"));
         }
         let mut replica = self.replica()?;
-        let locks = replica.lock_changes();
-        *replica = Replica::following(loaded, locks + 1);
+        *replica = Replica::following(loaded, &replica);
         let durable = Arc::new(replica.view());
         self.publish(&replica);
         self.history.reset(durable.revision());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::storage::LogBarrier;
+use crate::storage::history::HistoryStats;
 use crate::storage::pressure::DiskPressure;
 
 /// When the state is written to its disk.
@@ -48,4 +49,7 @@ pub(crate) struct StateStats {
     pub(crate) buffer_bytes: u64,
     pub(crate) disk_bytes: u64,
     pub(crate) checkpoints: u64,
+    /// Leases that have ended by their time.
+    pub(crate) leases_expired: u64,
+    pub(crate) history: HistoryStats,
 }

@@ -19,7 +19,30 @@ pub(super) struct Tables {
     pub(super) requests: Requests,
 }
 
+/// How many rows the tables have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct TableCounts {
+    pub(crate) sessions: u64,
+    pub(crate) leases: u64,
+    pub(crate) locks_held: u64,
+    pub(crate) locks_waiting: u64,
+    pub(crate) requests: u64,
+    pub(crate) request_bytes: u64,
+}
+
 impl Tables {
+    /// Counts the rows, without looking at them.
+    pub(super) fn counts(&self) -> TableCounts {
+        TableCounts {
+            sessions: self.sessions.count(),
+            leases: self.leases.count(),
+            locks_held: self.locks.count(),
+            locks_waiting: self.locks.waiting(),
+            requests: self.requests.count(),
+            request_bytes: self.requests.bytes(),
+        }
+    }
+
     /// Returns one number over all tables, kept up with every change.
     pub(super) const fn hash(&self) -> u64 {
         self.sessions
@@ -164,6 +187,10 @@ mod tests {
             read.take(id, record.into()).unwrap();
         }
         assert_eq!(read.hash(), tables.hash());
+        let counts = read.counts();
+        assert_eq!(counts, tables.counts());
+        assert_eq!((counts.sessions, counts.leases, counts.requests), (1, 1, 1));
+        assert_eq!((counts.locks_held, counts.locks_waiting), (1, 1));
         assert!(read.take_lease_key(7, "k".into()).is_ok());
         assert!(read.take_lease_key(8, "k".into()).is_err());
         assert_ne!(read.hash(), tables.hash());

@@ -14,7 +14,7 @@ use crate::storage::buffer::{Buffer, Slot};
 use crate::storage::lock::LockPlace;
 use crate::storage::state_disk::{Checkpoint, DiskView, Loaded, Order};
 use crate::storage::state_record::{Founding, Head, Meta, Record};
-use crate::storage::tables::Tables;
+use crate::storage::tables::{TableCounts, Tables};
 
 /// A consistent state that never changes. Cheap to clone.
 #[derive(Clone)]
@@ -103,6 +103,11 @@ impl View {
     /// Returns how many entries there are.
     pub(crate) const fn len(&self) -> u64 {
         self.meta.len
+    }
+
+    /// Returns how many rows the small tables have.
+    pub(crate) fn table_counts(&self) -> TableCounts {
+        self.tables.counts()
     }
 
     /// Returns how many bytes their keys and values have.

@@ -83,6 +83,8 @@ pub(crate) struct Peers {
     pub(crate) leader: Option<u64>,
     /// The largest value that the cluster takes.
     pub(crate) max_value_bytes: u32,
+    /// The largest command.
+    pub(crate) max_command_bytes: u32,
     pub(crate) members: Vec<PeerMember>,
 }
 
@@ -315,6 +317,7 @@ impl Peers {
         out.put_u64(self.term);
         out.put_option(self.leader, BufMut::put_u64);
         out.put_u32(self.max_value_bytes);
+        out.put_u32(self.max_command_bytes);
         out.put_list(self.members.iter(), |out, peer| {
             out.put_u64(peer.node_id);
             out.put_bool(peer.voter);
@@ -328,6 +331,7 @@ impl Peers {
             term: reader.u64()?,
             leader: reader.option(Reader::u64)?,
             max_value_bytes: reader.u32()?,
+            max_command_bytes: reader.u32()?,
             members: reader.list(|r| {
                 Ok(PeerMember {
                     node_id: r.u64()?,

@@ -106,7 +106,7 @@ async fn no_revision_of_an_expiry_takes_more_than_1024_keys() {
         map.batch(ops).await.unwrap();
         map.keep_alive(lease).await.unwrap();
     }
-    let mut watch = map.watch(KeyRange::all(), WatchOptions::new()).unwrap();
+    let mut watch = map.watch(KeyRange::all(), WatchOptions::new()).await.unwrap();
     let mut steps = Vec::new();
     let gone = async {
         while steps.iter().sum::<usize>() < 3000 {

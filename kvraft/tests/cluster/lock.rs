@@ -96,3 +96,26 @@ async fn who_gives_up_waiting_leaves_no_place_behind() {
     let next = map.lock_within("l", TTL, Duration::from_secs(20)).await.unwrap();
     assert!(next.is_held());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_to_give_up_leaves_the_queue_at_once() {
+    let cluster = Cluster::start(1).await;
+    let map = cluster.map(0).clone();
+    let held = map.lock("l", TTL).await.unwrap();
+    let lease = map.grant_lease(Duration::from_secs(30)).await.unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let waiting = {
+        let map = map.clone();
+        let stopped = async { drop(stopped.await) };
+        let wait = Duration::from_secs(30);
+        tokio::spawn(async move { map.acquire_unless("l", lease, wait, stopped).await })
+    };
+    eventually("it waits", async || (map.metrics().unwrap().held.locks_waiting == 1).then_some(()))
+        .await;
+    drop(stop);
+    assert_kind(waiting.await.unwrap(), &[ErrorKind::Unavailable]);
+    assert_eq!(map.metrics().unwrap().held.locks_waiting, 0);
+    // A lock that is free is taken all the same: there is nothing to wait for.
+    held.unlock().await.unwrap();
+    map.acquire_unless("l", lease, Duration::from_secs(30), std::future::pending()).await.unwrap();
+}

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed; its helpers are no interface"
 )]
 
+mod blocking;
 mod bootstrap;
 mod client;
 mod election;
@@ -15,6 +16,7 @@ mod election;
 mod harness;
 mod lease;
 mod lock;
+mod metrics;
 #[path = "../common/network.rs"]
 mod network;
 mod partition;

@@ -157,9 +157,28 @@ async fn a_slow_watcher_is_compacted_and_one_that_resyncs_catches_up() {
     let error = slow.next().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Compacted);
     assert!(slow.next().await.is_none());
+    assert!(slow.next().await.is_none(), "whoever asks again is told the same");
     folded.follow(&mut patient, "end").await;
     assert!(folded.snapshots == 2, "{} snapshots", folded.snapshots);
     assert_eq!(folded.map, entries(map).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_resyncs_goes_on_from_a_revision_while_it_is_held() {
+    let cluster = Cluster::start(1).await;
+    let map = cluster.map(0);
+    map.put("a", "0").await.unwrap();
+    let from = map.put("b", "1").await.unwrap();
+    map.put("end", "").await.unwrap();
+    let resync = WatchOptions::new().resync();
+    let mut held = map.watch(KeyRange::all(), resync.from(from)).await.unwrap();
+    let mut folded = Folded::default();
+    folded.follow(&mut held, "end").await;
+    assert_eq!((folded.snapshots, folded.map.contains_key(&b"a"[..])), (0, false));
+    let mut gone = map.watch(KeyRange::all(), resync.from(0)).await.unwrap();
+    let mut folded = Folded::default();
+    folded.follow(&mut gone, "end").await;
+    assert_eq!((folded.snapshots, &folded.map), (1, &entries(map).await));
 }
 
 #[tokio::test(flavor = "multi_thread")]

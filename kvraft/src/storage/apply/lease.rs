@@ -9,6 +9,7 @@ use crate::command::{
     Rejection,
 };
 use crate::error::Result;
+use crate::storage::lease::Lease;
 use crate::storage::lock::{Lock, LockPlace};
 use crate::storage::row::RowId;
 
@@ -63,13 +64,10 @@ impl Replica {
         let now_ms = self.view.meta.cluster_ms;
         let mut room = MAX_KEYS_ENDED_AT_ONCE;
         for (lease, deadline) in leases {
-            let due = self
-                .view
-                .tables
-                .leases
-                .get(*lease)
-                .is_some_and(|known| known.expire_at == *deadline && *deadline <= now_ms);
-            if due {
+            let known = self.view.tables.leases.get(*lease);
+            let due = |known: &&Lease| known.expire_at == *deadline && *deadline <= now_ms;
+            if let Some(known) = known.filter(due) {
+                self.leases_expired += u64::from(!known.ended);
                 self.end_lease(change, *lease);
                 room -= self.take_keys_of(*lease, room)?;
             }

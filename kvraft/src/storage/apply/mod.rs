@@ -33,6 +33,8 @@ pub(super) struct Replica {
     changes: Changes,
     /// How often a lock came to another holder, or was freed.
     lock_changes: u64,
+    /// How many leases have ended by their time.
+    leases_expired: u64,
 }
 
 impl Replica {
@@ -43,12 +45,14 @@ impl Replica {
             frozen_changed: Changed::default(),
             changes: Changes::default(),
             lock_changes: 0,
+            leases_expired: 0,
         }
     }
 
-    /// As [`new`](Self::new), in place of a replica in which locks have changed hands so often.
-    pub(super) fn following(loaded: Loaded, lock_changes: u64) -> Self {
-        Self { lock_changes, ..Self::new(loaded) }
+    /// As [`new`](Self::new), in place of another, in which any lock may have had another holder.
+    pub(super) fn following(loaded: Loaded, before: &Self) -> Self {
+        let (lock_changes, leases_expired) = (before.lock_changes + 1, before.leases_expired);
+        Self { lock_changes, leases_expired, ..Self::new(loaded) }
     }
 
     /// Returns the state as it is now, never to change again.
@@ -105,6 +109,11 @@ impl Replica {
     /// Returns how often a lock has changed hands.
     pub(super) const fn lock_changes(&self) -> u64 {
         self.lock_changes
+    }
+
+    /// Returns how many leases have ended by their time, of those that were seen to.
+    pub(super) const fn leases_expired(&self) -> u64 {
+        self.leases_expired
     }
 
     /// Applies one committed entry.

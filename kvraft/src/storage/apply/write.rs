@@ -72,14 +72,15 @@ impl Replica {
         let limit = change.founding.settings.max_command_bytes;
         let mut left = u64::from(limit);
         let mut plans = Vec::with_capacity(ops.len());
-        for op in ops {
+        for (step, op) in (0..).zip(ops) {
+            let refused = |rejection| Ok(Outcome::StepRejected { succeeded, step, rejection });
             let old = self.view.layers.record(op.key())?;
             let plan = match plan(op, old, change.founding.settings) {
                 Ok(plan) => plan,
-                Err(rejection) => return Ok(Outcome::Rejected(rejection)),
+                Err(rejection) => return refused(rejection),
             };
             let Some(less) = left.checked_sub(plan.result.data_len() as u64) else {
-                return Ok(Outcome::Rejected(Rejection::ResultTooLarge { limit }));
+                return refused(Rejection::ResultTooLarge { limit });
             };
             left = less;
             plans.push(plan);

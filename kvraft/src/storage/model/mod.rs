@@ -181,6 +181,13 @@ impl World {
             for (name, (token, leases)) in &self.model.locks {
                 assert_eq!(view.lock_holder(name), Some((leases[0], *token)));
             }
+            let (counts, locks) = (view.table_counts(), &self.model.locks);
+            let waiting: usize = locks.values().map(|(_, leases)| leases.len() - 1).sum();
+            assert_eq!(
+                (counts.locks_held, counts.locks_waiting),
+                (locks.len() as u64, waiting as u64)
+            );
+            assert_eq!(counts.leases, self.model.leases.len() as u64);
         }
         let told: Vec<_> = self.watched.iter().collect();
         let held: Vec<_> = expected.iter().map(|(key, found)| (key, &found.value)).collect();

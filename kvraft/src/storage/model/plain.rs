@@ -129,23 +129,35 @@ impl Model {
         if test.is_some_and(|test| !holds(test, old)) {
             return Err(Rejection::Conflict { revision: old.map_or(0, |old| old.revision) });
         }
-        let mut results = self.run(revision, std::slice::from_ref(op))?;
+        let results = self.run(revision, std::slice::from_ref(op));
+        let mut results = results.map_err(|(_, rejection)| rejection)?;
         Ok(Outcome::Written { revision, result: results.remove(0) })
     }
 
     fn txn(&mut self, revision: u64, txn: &Txn) -> Result<Outcome, Rejection> {
         let succeeded = txn.compares.iter().all(|c| holds(&c.test, self.entries.get(&c.key)));
         let ops = if succeeded { &txn.then } else { &txn.otherwise };
-        let results = self.run(revision, ops)?;
-        Ok(Outcome::Txn { revision, succeeded, results })
+        match self.run(revision, ops) {
+            Ok(results) => Ok(Outcome::Txn { revision, succeeded, results }),
+            Err((None, rejection)) => Err(rejection),
+            Err((Some(step), rejection)) => {
+                Ok(Outcome::StepRejected { succeeded, step, rejection })
+            }
+        }
     }
 
-    /// Runs steps on a copy, which replaces the state if nothing forbids it.
-    fn run(&mut self, revision: u64, ops: &[Op]) -> Result<Vec<OpResult>, Rejection> {
+    /// Runs steps on a copy, which replaces the state if nothing forbids it; says which step it is
+    /// that does, if it is one alone.
+    fn run(
+        &mut self,
+        revision: u64,
+        ops: &[Op],
+    ) -> Result<Vec<OpResult>, (Option<u32>, Rejection)> {
         let mut then = self.clone();
         let mut unknown = None;
         let mut results = Vec::new();
-        for op in ops {
+        for (step, op) in (0..).zip(ops) {
+            let refused = |rejection| (Some(step), rejection);
             let old = self.entries.get(op.key()).cloned();
             let existed = old.is_some();
             results.push(match op {
@@ -173,8 +185,9 @@ impl Model {
                     let value: i64 = String::from_utf8(text.to_vec())
                         .ok()
                         .and_then(|text| text.parse().ok())
-                        .ok_or(Rejection::NotANumber)?;
-                    let sum = value.checked_add(*delta).ok_or(Rejection::Overflow { value })?;
+                        .ok_or(refused(Rejection::NotANumber))?;
+                    let sum = value.checked_add(*delta);
+                    let sum = sum.ok_or(refused(Rejection::Overflow { value }))?;
                     let lease = old.map_or(0, |old| old.lease);
                     then.put(revision, key, sum.to_string().into(), lease);
                     OpResult::Incremented(sum)
@@ -183,10 +196,10 @@ impl Model {
         }
         let (used, limit) = (self.bytes(), SETTINGS.storage_limit_bytes);
         if then.bytes() > used && then.bytes() > limit {
-            return Err(Rejection::Full { used, limit });
+            return Err((None, Rejection::Full { used, limit }));
         }
         if let Some(lease) = unknown {
-            return Err(Rejection::LeaseNotFound { lease });
+            return Err((None, Rejection::LeaseNotFound { lease }));
         }
         *self = then;
         Ok(results)
