@@ -202,13 +202,13 @@ impl ReplicatedMap {
         options.check_plain()?;
         let [then, otherwise] = txn.keys();
         let command = Command::Txn(txn.checked(self.node.max_value_bytes()?)?);
-        let (revision, succeeded, results) = match self.propose(command, options).await? {
-            Outcome::Txn { revision, succeeded, results } => (revision, succeeded, results),
-            Outcome::StepRejected { succeeded, step, rejection } => {
-                let branch = if succeeded { "then" } else { "else" };
-                return Err(rejected(rejection).context(format_args!("{branch}[{step}]")));
-            }
-            outcome => return Err(unexpected(&outcome)),
+        let outcome = self.propose(command, options).await?;
+        if let Outcome::StepRejected { succeeded, step, rejection } = outcome {
+            let branch = if succeeded { "then" } else { "else" };
+            return Err(rejected(rejection).context(format_args!("{branch}[{step}]")));
+        }
+        let Outcome::Txn { revision, succeeded, results } = outcome else {
+            return Err(unexpected(&outcome));
         };
         let keys = if succeeded { then } else { otherwise };
         let results = keys.into_iter().zip(results).map(|(key, result)| OpResult::new(key, result));

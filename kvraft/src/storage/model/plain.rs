@@ -185,9 +185,9 @@ impl Model {
                     let value: i64 = String::from_utf8(text.to_vec())
                         .ok()
                         .and_then(|text| text.parse().ok())
-                        .ok_or(refused(Rejection::NotANumber))?;
+                        .ok_or_else(|| refused(Rejection::NotANumber))?;
                     let sum = value.checked_add(*delta);
-                    let sum = sum.ok_or(refused(Rejection::Overflow { value }))?;
+                    let sum = sum.ok_or_else(|| refused(Rejection::Overflow { value }))?;
                     let lease = old.map_or(0, |old| old.lease);
                     then.put(revision, key, sum.to_string().into(), lease);
                     OpResult::Incremented(sum)
