@@ -4,16 +4,16 @@
 //! bounded ring. So memory does not grow with slow watchers, and one that has nothing to read is
 //! never too far behind, however long it waits.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::ops::{Bound, RangeBounds as _};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::RangeBounds as _;
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::command::KeyRange;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::change::{Change, Revision};
+use crate::storage::interest::Interest;
 use crate::storage::lock;
 
 /// Keys and values that the ring holds, those of before the changes among them.
@@ -70,10 +70,8 @@ struct Inner {
     /// How often a watcher was told that it has missed something.
     compacted: u64,
     watchers: BTreeMap<u64, State>,
-    /// Who watches exactly one key.
-    by_key: HashMap<Bytes, BTreeSet<u64>>,
-    /// Who watches a range.
-    by_range: BTreeSet<u64>,
+    /// Who waits for what: those who have something to read do not.
+    waiting: Interest,
     /// Who has something to read, by where it begins.
     by_pending: BTreeSet<(u64, u64)>,
 }
@@ -137,8 +135,7 @@ impl History {
             last_id: 0,
             compacted: 0,
             watchers: BTreeMap::new(),
-            by_key: HashMap::new(),
-            by_range: BTreeSet::new(),
+            waiting: Interest::default(),
             by_pending: BTreeSet::new(),
         };
         Arc::new(Self { inner: Mutex::new(inner) })
@@ -188,15 +185,13 @@ impl History {
         inner.last_id += 1;
         let id = inner.last_id;
         let wake = Arc::new(Notify::new());
-        if let Some(key) = only_key(&range) {
-            inner.by_key.entry(key).or_default().insert(id);
-        } else {
-            inner.by_range.insert(id);
-        }
-        let state = State { range, from, pending: None, lost: false, wake: Arc::clone(&wake) };
-        inner.watchers.insert(id, state);
         let pending = (from <= inner.latest).then_some(from);
-        inner.set_pending(id, pending);
+        match pending {
+            Some(pending) => drop(inner.by_pending.insert((pending, id))),
+            None => inner.waiting.insert(&range, id),
+        }
+        let state = State { range, from, pending, lost: false, wake: Arc::clone(&wake) };
+        inner.watchers.insert(id, state);
         Ok(Watcher { history: Arc::clone(self), id, wake })
     }
 }
@@ -208,17 +203,12 @@ impl Inner {
             return self.lose_all(revision.revision);
         }
         for change in revision.changes.iter() {
-            let by_key = self.by_key.get(&change.key).into_iter().flatten();
-            for id in by_key.chain(&self.by_range) {
-                let Some(state) = self.watchers.get_mut(id) else { continue };
-                if state.pending.is_some() {
-                    // It has been woken, and reads all that comes after.
-                    continue;
-                }
+            for id in self.waiting.of(&change.key) {
+                let Some(state) = self.watchers.get(&id) else { continue };
                 if revision.revision >= state.from && state.range.contains(&change.key) {
-                    state.pending = Some(revision.revision);
-                    self.by_pending.insert((revision.revision, *id));
                     state.wake.notify_one();
+                    // It reads all that comes after as well.
+                    self.set(id, Some(revision.revision), false);
                 }
             }
         }
@@ -238,20 +228,27 @@ impl Inner {
         let behind = self.by_pending.range(..=(gone.revision, u64::MAX)).take(self.limits.behind);
         let behind: Vec<_> = behind.map(|(_, id)| *id).collect();
         for id in behind {
-            let Some(state) = self.watchers.get_mut(&id) else { continue };
-            let wanted = gone.changes.iter().any(|change| state.range.contains(&change.key));
-            state.lost |= wanted && gone.revision >= state.from;
-            let next = (!state.lost).then_some(gone.revision + 1);
-            self.set_pending(id, next);
+            let Some(state) = self.watchers.get(&id) else { continue };
+            let lost = gone.revision >= state.from
+                && gone.changes.iter().any(|change| state.range.contains(&change.key));
+            self.set(id, (!lost).then_some(gone.revision + 1), lost);
         }
     }
 
-    fn set_pending(&mut self, id: u64, pending: Option<u64>) {
+    /// Says of a watcher what it has to read, or that it has lost something.
+    fn set(&mut self, id: u64, pending: Option<u64>, lost: bool) {
         let Some(state) = self.watchers.get_mut(&id) else { return };
-        if let Some(old) = std::mem::replace(&mut state.pending, pending) {
+        if let Some(old) = state.pending {
             self.by_pending.remove(&(old, id));
         }
         self.by_pending.extend(pending.map(|pending| (pending, id)));
+        let waited = state.waits();
+        (state.pending, state.lost) = (pending, lost);
+        match (waited, state.waits()) {
+            (true, false) => self.waiting.remove(&state.range, id),
+            (false, true) => self.waiting.insert(&state.range, id),
+            (true, true) | (false, false) => {}
+        }
     }
 
     /// Forgets everything up to `floor`; who wanted to see it has lost it.
@@ -260,9 +257,12 @@ impl Inner {
         self.bytes = 0;
         self.floor = floor;
         self.latest = self.latest.max(floor);
-        for state in self.watchers.values_mut().filter(|state| state.from <= floor) {
-            state.lost = true;
-            state.wake.notify_one();
+        let lost = self.watchers.iter().filter(|(_, state)| state.from <= floor);
+        for id in lost.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.set(id, None, true);
+            if let Some(state) = self.watchers.get(&id) {
+                state.wake.notify_one();
+            }
         }
     }
 
@@ -304,22 +304,22 @@ impl Inner {
             }
         }
         let upto = next.map_or(self.latest, |next| next - 1);
-        self.set_pending(id, next);
+        self.set(id, next, false);
         Ok(Batch { revisions, upto, more: next.is_some() })
     }
 
     fn end(&mut self, id: u64) {
-        self.set_pending(id, None);
         let Some(state) = self.watchers.remove(&id) else { return };
-        self.by_range.remove(&id);
-        if let Some(key) = only_key(&state.range)
-            && let Some(ids) = self.by_key.get_mut(&key)
-        {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.by_key.remove(&key);
-            }
+        self.waiting.remove(&state.range, id);
+        if let Some(pending) = state.pending {
+            self.by_pending.remove(&(pending, id));
         }
+    }
+}
+
+impl State {
+    const fn waits(&self) -> bool {
+        self.pending.is_none() && !self.lost
     }
 }
 
@@ -336,10 +336,9 @@ impl Watcher {
     pub(crate) fn restart(&self) {
         let mut inner = lock(&self.history.inner);
         let from = inner.latest + 1;
-        inner.set_pending(self.id, None);
+        inner.set(self.id, None, false);
         if let Some(state) = inner.watchers.get_mut(&self.id) {
             state.from = from;
-            state.lost = false;
         }
     }
 
@@ -348,8 +347,8 @@ impl Watcher {
         let mut inner = lock(&self.history.inner);
         let Some(state) = inner.watchers.get_mut(&self.id) else { return };
         state.from = state.from.max(from);
-        let pending = state.pending.map(|pending| pending.max(from));
-        inner.set_pending(self.id, pending);
+        let (pending, lost) = (state.pending.map(|pending| pending.max(from)), state.lost);
+        inner.set(self.id, pending, lost);
     }
 
     /// Returns when there may be something to read; a wake-up before the call counts.
@@ -368,19 +367,13 @@ fn size(revision: &Revision) -> usize {
     revision.changes.iter().map(|change| change.bytes() + size_of::<Change>()).sum()
 }
 
-/// Returns the key of a range that can hold no other.
-fn only_key(range: &KeyRange) -> Option<Bytes> {
-    match range {
-        (Bound::Included(start), Bound::Included(end)) if start == end => Some(start.clone()),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod model;
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Bound;
+
     use futures_util::FutureExt as _;
 
     use super::*;
@@ -545,7 +538,7 @@ mod tests {
         history.publish(vec![revision(1, &["a"])], 1);
         drop(watchers);
         let inner = lock(&history.inner);
-        assert!(inner.watchers.is_empty() && inner.by_key.is_empty() && inner.by_range.is_empty());
+        assert!(inner.watchers.is_empty() && inner.waiting.is_empty());
         assert!(inner.by_pending.is_empty());
     }
 }

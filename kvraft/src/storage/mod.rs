@@ -9,6 +9,7 @@ mod env;
 mod erased;
 mod generation;
 mod history;
+mod interest;
 mod lease;
 mod lock;
 mod log;
