@@ -101,6 +101,8 @@ pub(crate) struct Member {
     /// The base URL that clients may be redirected to; empty if it advertises none.
     pub(crate) http: String,
     pub(crate) labels: BTreeMap<String, String>,
+    /// Whether the leader is to make it a voter once it has caught up.
+    pub(crate) promote: bool,
 }
 
 /// The content of a snapshot on its way between the wings.

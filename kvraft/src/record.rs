@@ -42,6 +42,7 @@ pub(crate) fn put_member<W: Writer>(out: &mut W, member: &Member) {
         out.put_bytes_with_len(key.as_bytes());
         out.put_bytes_with_len(value.as_bytes());
     });
+    out.put_bool(member.promote);
 }
 
 pub(crate) fn read_member(reader: &mut Reader) -> Decoded<Member> {
@@ -50,6 +51,7 @@ pub(crate) fn read_member(reader: &mut Reader) -> Decoded<Member> {
         address: reader.string()?,
         http: reader.string()?,
         labels: reader.list(|r| Ok((r.string()?, r.string()?)))?.into_iter().collect(),
+        promote: reader.bool()?,
     })
 }
 
@@ -145,6 +147,7 @@ mod tests {
             address: "h:1".into(),
             http: String::new(),
             labels: [("z".to_owned(), "1".to_owned())].into(),
+            promote: true,
         };
         Membership::new(vec![[7].into()], BTreeMap::from([(7, member)])).unwrap()
     }
@@ -169,7 +172,7 @@ mod tests {
             (
                 EntryPayload::Membership(membership()),
                 "000000000000000203000000010000000100000000000000070000000100000000000000070000000161\
-                 00000003683a310000000000000001000000017a0000000131",
+                 00000003683a310000000000000001000000017a000000013101",
             ),
         ];
         for (payload, bytes) in golden {

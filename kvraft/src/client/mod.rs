@@ -25,7 +25,8 @@ use crate::config::CheckedClientConfig;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::options::{
-    Consistency, Entry, KeyRange, LeaseId, LeaseInfo, Page, ReadOptions, ScanOptions,
+    Consistency, Entry, KeyRange, LeaseId, LeaseInfo, MembershipChange, Page, ReadOptions,
+    ScanOptions,
 };
 use crate::proposal::{self, SESSION_PATIENCE, end_session};
 use crate::runtime::Runtime;
@@ -118,6 +119,17 @@ impl Client {
         let core = self.core()?;
         let proposing = async move { proposal::propose(&*core, command, deadline).await };
         self.runtime.finish(proposing).await
+    }
+
+    /// Has the leader change the membership. The change goes on if the caller goes away.
+    pub(crate) async fn change_members(
+        &self,
+        change: MembershipChange,
+        deadline: Instant,
+    ) -> Result<()> {
+        let core = self.core()?;
+        let changing = async move { proposal::change(&*core, &change, deadline).await };
+        self.runtime.finish(changing).await
     }
 
     /// Reads the entry of a key.

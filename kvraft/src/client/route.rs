@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use super::core::Core;
 use crate::command::{Origin, SessionId};
 use crate::error::{Error, Result};
+use crate::options::MembershipChange;
 use crate::proposal::{self, Attempt, Leader, Route, Session};
 use crate::transport::Transport;
 
@@ -61,5 +62,14 @@ impl Route for Core {
         _deadline: Instant,
     ) -> BoxFuture<'a, Attempt> {
         std::future::ready(Attempt::Elsewhere(None)).boxed()
+    }
+
+    fn change_here<'a>(
+        &'a self,
+        _change: &'a MembershipChange,
+        _again: bool,
+        _deadline: Instant,
+    ) -> BoxFuture<'a, Result<()>> {
+        std::future::ready(Err(Error::unavailable("a client leads nobody"))).boxed()
     }
 }

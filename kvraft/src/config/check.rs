@@ -47,6 +47,9 @@ pub(crate) struct CheckedConfig {
     pub(crate) labels: BTreeMap<String, String>,
     /// Sorted by name; holds at least this node.
     pub(crate) members: BTreeMap<String, String>,
+    /// Where to ask for a place in a cluster that exists; empty to found one.
+    pub(crate) join: Vec<String>,
+    pub(crate) auto_promote: bool,
     /// What the cluster is founded with, if it is founded now.
     pub(crate) settings: Settings,
     pub(crate) request_timeout: Duration,
@@ -74,6 +77,7 @@ impl Config {
             Duration::from_secs(600),
         )?;
         let members = self.checked_members()?;
+        self.check_join()?;
         let endpoint = self.endpoint(&members)?;
         Ok(CheckedConfig {
             data_dir: self.data_dir,
@@ -82,6 +86,8 @@ impl Config {
             advertise_http: self.advertise_http,
             labels: self.labels,
             members,
+            join: self.join,
+            auto_promote: self.auto_promote,
             settings,
             request_timeout: self.request_timeout,
             consistency: self.consistency,
@@ -142,6 +148,23 @@ impl Config {
             )));
         }
         Ok(members)
+    }
+
+    fn check_join(&self) -> Result<()> {
+        for address in &self.join {
+            check_address("join", address)?;
+        }
+        if !self.join.is_empty() && self.members.len() > 1 {
+            return Err(Error::invalid(
+                "join and members are both set; a node joins a cluster that exists, or founds one",
+            ));
+        }
+        if !self.join.is_empty() && self.listen.is_none() {
+            return Err(Error::invalid(
+                "join is set, but listen is not: other members must reach this node",
+            ));
+        }
+        Ok(())
     }
 
     fn endpoint(&self, members: &BTreeMap<String, String>) -> Result<Option<Endpoint>> {

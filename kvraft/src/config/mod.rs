@@ -44,6 +44,8 @@ pub struct Config {
     advertise_http: String,
     labels: BTreeMap<String, String>,
     members: Vec<(String, String)>,
+    join: Vec<String>,
+    auto_promote: bool,
     security: SecuritySettings,
     heartbeat_interval: Duration,
     election_timeout: Duration,
@@ -80,6 +82,8 @@ impl Config {
             advertise_http: String::new(),
             labels: BTreeMap::new(),
             members: Vec::new(),
+            join: Vec::new(),
+            auto_promote: true,
             security: SecuritySettings::default(),
             heartbeat_interval: Duration::from_millis(50),
             election_timeout: Duration::from_millis(200),
@@ -140,6 +144,26 @@ impl Config {
     ) -> Self {
         self.members =
             members.into_iter().map(|(name, address)| (name.into(), address.into())).collect();
+        self
+    }
+
+    /// Joins the cluster that answers at any of these `host:port`s, instead of founding one with
+    /// `members`: this node becomes a learner, and a voter once it has caught up (see
+    /// [`auto_promote`](Self::auto_promote)). It is used only until the node is a member. A node
+    /// whose disk was wiped comes back like this under its old name, in the place of its former
+    /// self, once nobody has heard of that for 10 s.
+    #[must_use]
+    pub fn join<A: Into<String>>(mut self, addresses: impl IntoIterator<Item = A>) -> Self {
+        self.join = addresses.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets whether this node, when it joins, becomes a voter as soon as it has caught up. Default
+    /// true; otherwise it stays a learner until somebody
+    /// [promotes](crate::ReplicatedMap::promote) it.
+    #[must_use]
+    pub fn auto_promote(mut self, promote: bool) -> Self {
+        self.auto_promote = promote;
         self
     }
 
@@ -301,6 +325,17 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_joins_needs_a_socket_and_founds_nothing() {
+        let joins = || Config::new("d").join(["h:1"]);
+        let open = || joins().listen("127.0.0.1:0").insecure(Insecure::Loopback);
+        assert_eq!(open().check().unwrap().join, ["h:1"]);
+        assert!(refusal(joins()).contains("listen"));
+        assert!(refusal(open().join(["h"])).contains("host:port"));
+        let both = open().name("a").members([("a", "h:1"), ("b", "h:2")]);
+        assert!(refusal(both).contains("members"));
+    }
+
+    #[test]
     fn every_named_setting_can_be_set_from_text() {
         let values = [
             ("data_dir", "d"),
@@ -310,6 +345,7 @@ mod tests {
             ("advertise_http", "http://a.example"),
             ("labels", "zone=1,rack=2"),
             ("members", "a=h:1, b=h:2"),
+            ("auto_promote", "false"),
             ("cluster_secret", SECRET),
             ("heartbeat_interval", "100ms"),
             ("election_timeout", "1s"),

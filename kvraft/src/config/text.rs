@@ -27,6 +27,8 @@ impl Config {
             "advertise" => self.advertise = Some(value.to_owned()),
             "advertise_http" => value.clone_into(&mut self.advertise_http),
             "labels" => self.labels = pairs(name, value)?.into_iter().collect(),
+            "join" => self.join = list(value).map(str::to_owned).collect(),
+            "auto_promote" => self.auto_promote = parse(name, value, "true or false")?,
             "members" => self.members = pairs(name, value)?,
             "consistency" => self.consistency = parse(name, value, "linearizable, lease or local")?,
             "heartbeat_interval" => self.heartbeat_interval = duration(name, value)?,
@@ -42,7 +44,7 @@ impl Config {
     }
 
     /// The names that [`Config::set`] knows.
-    pub const NAMES: [&'static str; 20] = [
+    pub const NAMES: [&'static str; 22] = [
         "data_dir",
         "name",
         "listen",
@@ -50,6 +52,8 @@ impl Config {
         "advertise_http",
         "labels",
         "members",
+        "join",
+        "auto_promote",
         "cluster_secret",
         "cluster_secret_file",
         "tls_ca",

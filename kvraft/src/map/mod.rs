@@ -3,6 +3,7 @@
 mod keeper;
 mod lease;
 mod lock;
+mod members;
 mod place;
 mod read;
 mod scan;

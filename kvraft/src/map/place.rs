@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::node::{self, Node};
 use crate::options::{
-    Changes, Entry, KeyRange, LeaseId, LeaseInfo, Page, ReadOptions, ScanOptions,
+    Changes, Entry, KeyRange, LeaseId, LeaseInfo, MembershipChange, Page, ReadOptions, ScanOptions,
 };
 use crate::status::Status;
 
@@ -109,6 +109,15 @@ impl Place {
     /// Has `command` applied exactly once. The command goes on if the caller goes away.
     pub(super) async fn propose(&self, command: Command, deadline: Instant) -> Result<Outcome> {
         at!(self, place => place.propose(command, deadline).await)
+    }
+
+    /// Has the leader change the membership. The change goes on if the caller goes away.
+    pub(super) async fn change_members(
+        &self,
+        change: MembershipChange,
+        deadline: Instant,
+    ) -> Result<()> {
+        at!(self, place => place.change_members(change, deadline).await)
     }
 
     pub(super) async fn get(

@@ -14,10 +14,10 @@ use openraft::errors::{InitializeError, RaftError};
 use super::core::Core;
 use crate::config::CheckedConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::identity::{Claim, ClaimedMember, HexId, Identity};
+use crate::identity::{Claim, ClaimedMember};
 use crate::proposal::{Backoff, peer};
 use crate::raft::Member;
-use crate::transport::{CallError, Hello, Peer, Peers, Request, Response, Transport};
+use crate::transport::{CallError, Hello, Peer, Request, Response, Transport};
 
 /// How long one node may take to say who it is.
 const HELLO_PATIENCE: Duration = Duration::from_secs(2);
@@ -27,7 +27,9 @@ impl Core {
     pub(super) async fn find_cluster(self: Arc<Self>) {
         let mut backoff = Backoff::slow();
         while !self.raft_has_members() && self.life.check().is_ok() {
-            match self.try_to_found().await {
+            let joins = !self.config.join.is_empty();
+            let found = if joins { self.try_to_join().await } else { self.try_to_found().await };
+            match found {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Refused => return self.life.fail(error),
                 Err(error) => {
@@ -43,7 +45,7 @@ impl Core {
 
     async fn try_to_found(&self) -> Result<()> {
         let hellos = self.meet_members().await?;
-        self.check_for_a_cluster(&hellos).await?;
+        self.join_one_that_exists(&hellos).await?;
         let first = self.config.members.keys().next();
         if first != Some(&self.config.name) {
             let claimant = first.map_or("", String::as_str);
@@ -148,27 +150,15 @@ impl Core {
         }
     }
 
-    /// Fails for good if a cluster exists that does not count this node as a member.
-    async fn check_for_a_cluster(&self, hellos: &BTreeMap<String, Hello>) -> Result<()> {
-        let Some(transport) = &self.transport else { return Ok(()) };
+    /// Joins a cluster that exists instead of founding another one.
+    async fn join_one_that_exists(&self, hellos: &BTreeMap<String, Hello>) -> Result<()> {
         let Some((name, hello)) = hellos.iter().find(|(_, hello)| hello.initialised) else {
             return Ok(());
         };
         let address = self.config.members.get(name).cloned().unwrap_or_default();
         let peer = Peer { node_id: Some(hello.identity.node_id), name: name.clone(), address };
-        let asked = transport.request(&peer, Request::Peers, self.now() + HELLO_PATIENCE).await;
-        let Ok(Response::Peers(peers)) = asked else {
-            return Err(Error::unavailable(format!(
-                "{name} has a cluster, but does not say which"
-            )));
-        };
-        let own = self.registry.identity();
-        if peers.members.iter().any(|member| member.node_id == own.node_id) {
-            return Err(Error::unavailable(format!(
-                "waiting for the leader of the cluster that {name} knows"
-            )));
-        }
-        Err(stranger(own, &peers))
+        self.join_by(&peer).await?;
+        Err(Error::unavailable(format!("waiting for the leader of the cluster that {name} knows")))
     }
 
     /// Makes the claim of this node, under the cluster id that it has claimed before, if it has.
@@ -258,26 +248,6 @@ impl Core {
     }
 }
 
-/// Says why this node does not belong to a cluster that exists.
-fn stranger(own: &Identity, peers: &Peers) -> Error {
-    let cluster = peers.cluster_id.unwrap_or_default();
-    let namesake = peers.members.iter().find(|member| member.member.name == own.name);
-    Error::refused(match namesake {
-        Some(old) => format!(
-            "name in use: cluster {cluster:032x} knows {} as node {}, and this data directory is \
-             node {}. If its disk was wiped, give it its old data directory back, or remove the old \
-             member first: a new disk must not vote in the place of an old one",
-            own.name,
-            HexId(old.node_id),
-            HexId(own.node_id)
-        ),
-        None => format!(
-            "cluster {cluster:032x} exists, and {} is no member of it; correct members",
-            own.name
-        ),
-    })
-}
-
 /// What the membership is to record of this node; port 0 stands for the bound one.
 pub(super) fn own_record(config: &CheckedConfig, bound_port: u16) -> Member {
     let advertised = config.endpoint.as_ref().map(|endpoint| endpoint.advertise.as_str());
@@ -291,5 +261,6 @@ pub(super) fn own_record(config: &CheckedConfig, bound_port: u16) -> Member {
         address,
         http: config.advertise_http.clone(),
         labels: config.labels.clone(),
+        promote: false,
     }
 }

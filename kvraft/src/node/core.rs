@@ -1,6 +1,6 @@
 //! `Core` is what the tasks of a node share.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use openraft::async_runtime::watch::WatchReceiver;
@@ -55,6 +55,12 @@ pub(super) struct Core {
     /// Taken by every read that this node makes for a client.
     pub(super) client_reads: Semaphore,
     pub(super) counts: Counts,
+    /// Held while this node, as leader, changes the membership.
+    pub(super) changing: tokio::sync::Mutex<()>,
+    /// The cluster that took this node in, until its log says so.
+    pub(super) joining: Mutex<Option<u128>>,
+    /// When a leader first refused to record this node.
+    pub(super) refused_since: OnceLock<Instant>,
     pub(super) life: Arc<Life>,
     pub(super) contact: Contact,
     /// Until then this node neither votes nor campaigns, since before its start it may have

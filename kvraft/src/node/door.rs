@@ -2,7 +2,7 @@
 //!
 //! It holds the node weakly: a transport that still has connections keeps no closed node alive.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -164,33 +164,7 @@ impl Handler for Door {
 
 impl Core {
     async fn answer(self: &Arc<Self>, from: &Hello, request: Request) -> Result<Response> {
-        let stopped = |fatal| Error::unavailable("this node has stopped").with_source(fatal);
         match request {
-            Request::Append(request) => {
-                self.check_sender(from)?;
-                let response = self.raft.append_entries(request).await.map_err(stopped)?;
-                if !matches!(response, AppendResponse::HigherVote(_)) {
-                    self.contact.note(self.now());
-                }
-                Ok(Response::Append(response))
-            }
-            Request::Vote(request) => {
-                self.check_sender(from)?;
-                self.check_hold(request.leadership_transfer)?;
-                Ok(Response::Vote(self.raft.vote(request).await.map_err(stopped)?))
-            }
-            Request::PreVote(request) => {
-                self.check_sender(from)?;
-                self.check_hold(request.leadership_transfer)?;
-                Ok(Response::Vote(self.raft.pre_vote(request).await.map_err(stopped)?))
-            }
-            Request::TransferLeader(request) => {
-                self.check_sender(from)?;
-                let answer = self.raft.handle_transfer_leader(request).await;
-                Ok(Response::TransferLeader(answer.map_err(|fatal| {
-                    Error::unavailable("this node has stopped").with_source(fatal)
-                })?))
-            }
             Request::Propose { origin, command, timeout_ms } => {
                 Ok(self.answer_proposal(origin, &command, timeout_ms).await)
             }
@@ -206,12 +180,53 @@ impl Core {
                 tracing::info!(claimant = claim.claimant, "granted the claim to found a cluster");
                 Ok(Response::ClaimGranted)
             }
+            Request::Join { record, auto_promote } => {
+                self.record_member(from, record, auto_promote).await
+            }
+            Request::Change { change, again, timeout_ms } => {
+                let deadline = self.deadline_in(timeout_ms);
+                self.change_here(&change, again, deadline).await.map(|()| Response::Changed)
+            }
             Request::Query(query) => self.answer_query(query).await.map(Response::Answer),
             Request::Peers => Ok(Response::Peers(self.known_peers())),
+            Request::Append(_)
+            | Request::Vote(_)
+            | Request::PreVote(_)
+            | Request::TransferLeader(_) => {
+                self.check_sender(from)?;
+                self.answer_raft(request).await
+            }
             Request::StreamAppend | Request::Snapshot { .. } => {
                 Err(Error::internal("a stream was opened as a request"))
             }
         }
+    }
+
+    /// Answers what the raft of a node of this cluster asks of this one.
+    async fn answer_raft(&self, request: Request) -> Result<Response> {
+        if let Request::TransferLeader(request) = request {
+            let answer = self.raft.handle_transfer_leader(request).await;
+            return Ok(Response::TransferLeader(answer.map_err(|error| {
+                Error::unavailable("this node has stopped").with_source(error)
+            })?));
+        }
+        let stopped = |fatal| Error::unavailable("this node has stopped").with_source(fatal);
+        if let Request::Append(request) = request {
+            let response = self.raft.append_entries(request).await.map_err(stopped)?;
+            if !matches!(response, AppendResponse::HigherVote(_)) {
+                self.contact.note(self.now());
+            }
+            return Ok(Response::Append(response));
+        }
+        if let Request::Vote(vote) = request {
+            self.check_hold(vote.leadership_transfer)?;
+            return Ok(Response::Vote(self.raft.vote(vote).await.map_err(stopped)?));
+        }
+        let Request::PreVote(vote) = request else {
+            return Err(Error::internal(format!("{request:?} is no request of raft")));
+        };
+        self.check_hold(vote.leadership_transfer)?;
+        Ok(Response::Vote(self.raft.pre_vote(vote).await.map_err(stopped)?))
     }
 
     /// Lets only nodes of this cluster speak raft, and before there is one those of the granted
@@ -221,7 +236,8 @@ impl Core {
     /// the members who bring it the news.
     pub(super) fn check_sender(&self, from: &Hello) -> Result<()> {
         let id = from.identity.node_id;
-        let own = self.registry.cluster_id();
+        let joins = *self.joining.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = self.registry.cluster_id().or(joins);
         if own.is_some() && own == from.cluster_id {
             return Ok(());
         }
@@ -294,7 +310,7 @@ impl Core {
         self.now() + Duration::from_millis(u64::from(timeout_ms)).min(MAX_FORWARD_WAIT)
     }
 
-    fn other_leader(&self) -> Option<(u64, Member)> {
+    pub(super) fn other_leader(&self) -> Option<(u64, Member)> {
         match self.leader() {
             Leader::At(id, member) => Some((id, member)),
             Leader::Here | Leader::Unknown => None,

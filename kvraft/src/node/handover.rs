@@ -33,13 +33,28 @@ impl Core {
         // An heir answers within an election; a longer wait would only hold the host up.
         let patience = LEAST_PATIENCE.max(self.election_timeout_max() * 4);
         let deadline = deadline.min(self.now() + patience);
-        let late = || Error::unavailable("no voter has taken over in time");
         // Never given back: from here on this node lets no write in.
         let paused =
             tokio::time::timeout_at(deadline.into(), self.proposals.acquire_many(MAX_PROPOSALS));
         paused.await.map_err(|_| late())?.map_err(|_| late())?.forget();
+        self.pass_on(None, deadline).await
+    }
+
+    /// Transfers leadership to this voter, or to the closest one, and goes on as a follower.
+    pub(super) async fn transfer_to(&self, heir: Option<u64>, deadline: Instant) -> Result<()> {
+        let patience = LEAST_PATIENCE.max(self.election_timeout_max() * 4);
+        let deadline = deadline.min(self.now() + patience);
+        // Given back at the end, whatever comes of it: writes go on here or there.
+        let paused =
+            tokio::time::timeout_at(deadline.into(), self.proposals.acquire_many(MAX_PROPOSALS));
+        let _paused = paused.await.map_err(|_| late())?.map_err(|_| late())?;
+        self.pass_on(heir, deadline).await
+    }
+
+    /// Waits until a voter has the whole log, asks it to take over, and waits until it has.
+    async fn pass_on(&self, heir: Option<u64>, deadline: Instant) -> Result<()> {
         let handed = async {
-            let heir = self.matched_voter().await?;
+            let heir = self.matched_voter(heir).await?;
             tracing::info!(to = format_args!("{heir:016x}"), "hands leadership over");
             self.raft
                 .trigger()
@@ -61,11 +76,13 @@ impl Core {
         metrics.membership_config.membership().voter_ids().filter(|id| *id != metrics.id).collect()
     }
 
-    /// Waits until some other voter has matched the last log id: any other ignores the request.
-    async fn matched_voter(&self) -> Result<u64> {
+    /// Waits until some other voter, or this one, has matched the last log id: any other ignores
+    /// the request.
+    async fn matched_voter(&self, wanted: Option<u64>) -> Result<u64> {
         let mut metrics = self.raft.metrics();
         loop {
-            let voters = self.other_voters();
+            let mut voters = self.other_voters();
+            voters.retain(|id| wanted.is_none_or(|wanted| wanted == *id));
             let found = {
                 let now = metrics.borrow_watched();
                 let last = now.last_log_index;
@@ -86,4 +103,8 @@ impl Core {
             metrics.changed().await.map_err(|_| Error::closed("raft has stopped"))?;
         }
     }
+}
+
+fn late() -> Error {
+    Error::unavailable("no voter has taken over in time")
 }

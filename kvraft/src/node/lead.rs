@@ -19,6 +19,8 @@ const LONGEST_STEP: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Office {
     term: u64,
+    /// When the office was taken.
+    since: Instant,
     led: Duration,
     at: Instant,
 }
@@ -37,7 +39,7 @@ impl Lead {
     /// Takes office in `term`: cluster time stood at `base_ms` at the instant `at`.
     pub(super) fn take(&self, term: u64, base_ms: u64, at: Instant) {
         let led = Duration::from_millis(base_ms);
-        self.office.send_replace(Some(Office { term, led, at }));
+        self.office.send_replace(Some(Office { term, since: at, led, at }));
     }
 
     pub(super) fn leave(&self) {
@@ -47,6 +49,11 @@ impl Lead {
     /// Returns the term in which this node may stamp.
     pub(super) fn term(&self) -> Option<u64> {
         self.office.borrow().map(|office| office.term)
+    }
+
+    /// Returns since when this node may stamp.
+    pub(super) fn led_since(&self) -> Option<Instant> {
+        self.office.borrow().map(|office| office.since)
     }
 
     /// Returns the stamp of a command that is proposed now, or `None` if this node may not stamp.

@@ -9,16 +9,19 @@ mod counts;
 mod door;
 mod expire;
 mod handover;
+mod join;
 mod lead;
 mod lent;
 mod life;
 mod lock;
+mod membership;
 mod office;
 mod open;
 mod read;
 mod rounds;
 mod route;
 mod status;
+mod steward;
 mod upkeep;
 mod walk;
 mod watch;
@@ -40,8 +43,10 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::options::{
-    Consistency, Entry, KeyRange, LeaseId, LeaseInfo, Page, ReadOptions, ScanOptions,
+    Consistency, Entry, KeyRange, LeaseId, LeaseInfo, MembershipChange, Page, ReadOptions,
+    ScanOptions,
 };
+use crate::proposal;
 use crate::runtime::Runtime;
 use crate::status::Status;
 use crate::storage::Gone;
@@ -136,6 +141,17 @@ impl Node {
     pub(crate) async fn propose(&self, command: Command, deadline: Instant) -> Result<Outcome> {
         let core = self.core()?;
         self.runtime.finish(async move { core.propose(command, deadline).await }).await
+    }
+
+    /// Has the leader change the membership. The change goes on if the caller goes away.
+    pub(crate) async fn change_members(
+        &self,
+        change: MembershipChange,
+        deadline: Instant,
+    ) -> Result<()> {
+        let core = self.core()?;
+        let changing = async move { proposal::change(&*core, &change, deadline).await };
+        self.runtime.finish(changing).await
     }
 
     /// Reads the entry of a key.

@@ -1,6 +1,6 @@
 //! Opening: from checked settings to a running node.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use openraft::SnapshotPolicy;
@@ -87,6 +87,9 @@ async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
         proposals: Semaphore::new(MAX_PROPOSALS as usize),
         client_reads: Semaphore::new(MAX_CLIENT_READS),
         counts: Counts::default(),
+        changing: tokio::sync::Mutex::default(),
+        joining: Mutex::default(),
+        refused_since: OnceLock::new(),
         life: Arc::new(Life::new()),
         contact: Contact::new(now),
         held_until: if hold { now + election_timeout_max(settings) } else { now },
@@ -115,6 +118,7 @@ fn start_tasks(core: &Arc<Core>) -> JoinSet<()> {
     tasks.spawn(Arc::clone(core).recover());
     tasks.spawn(Arc::clone(core).watch_state());
     tasks.spawn(Arc::clone(core).withdraw());
+    tasks.spawn(Arc::clone(core).keep_membership());
     if core.held_until > core.now() {
         tasks.spawn(Arc::clone(core).release_hold());
     }

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use super::core::Core;
 use crate::command::{Command, Origin, Outcome, SessionId};
 use crate::error::{Error, Result};
+use crate::options::MembershipChange;
 use crate::proposal::{self, Attempt, Leader, Route, Session};
 use crate::transport::Transport;
 
@@ -67,5 +68,14 @@ impl Route for Core {
         deadline: Instant,
     ) -> BoxFuture<'a, Attempt> {
         Self::propose_here(self, origin, command, deadline).boxed()
+    }
+
+    fn change_here<'a>(
+        &'a self,
+        change: &'a MembershipChange,
+        again: bool,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<()>> {
+        Self::change_here(self, change, again, deadline).boxed()
     }
 }

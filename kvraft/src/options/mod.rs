@@ -1,6 +1,7 @@
 //! What one call may ask for beyond its key, and what it answers.
 
 mod lease;
+mod members;
 mod range;
 mod read;
 mod txn;
@@ -8,6 +9,7 @@ mod watch;
 mod write;
 
 pub use self::lease::{LeaseId, LeaseInfo};
+pub(crate) use self::members::MembershipChange;
 pub use self::range::{KeyRange, Page, ScanOptions};
 pub use self::read::{Consistency, Entry, ReadOptions};
 pub(crate) use self::txn::check_key;

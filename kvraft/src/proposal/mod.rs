@@ -1,6 +1,7 @@
 //! A proposal's way to the leader: asked as often as needed, applied at most once.
 
 mod backoff;
+mod change;
 mod rejected;
 mod route;
 mod session;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 pub(crate) use self::backoff::Backoff;
+pub(crate) use self::change::change;
 pub(crate) use self::rejected::rejected;
 pub(crate) use self::route::{Leader, Route, known_leader, peer};
 use self::session::Ticket;

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use super::{Attempt, Session};
 use crate::command::{Origin, SessionId};
 use crate::error::{Error, Result};
+use crate::options::MembershipChange;
 use crate::raft::Member;
 use crate::transport::{Peer, Transport};
 
@@ -54,6 +55,14 @@ pub(crate) trait Route: Send + Sync {
         command: &'a Bytes,
         deadline: Instant,
     ) -> BoxFuture<'a, Attempt>;
+
+    /// Changes the membership as the leader; `again` if it may have been done already.
+    fn change_here<'a>(
+        &'a self,
+        change: &'a MembershipChange,
+        again: bool,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<()>>;
 }
 
 /// Waits until some node is known to lead.

@@ -17,7 +17,7 @@ use tokio::time::{timeout, timeout_at};
 use super::credentials::Credentials;
 use super::exchange::Exchange;
 use super::frame::{check_len, expect_frame, write_frame};
-use super::greeting::{Hello, Refusal};
+use super::greeting::{Hello, HelloRole, Refusal};
 use super::kind::{HELLO_LIMIT, RESPONSE_LIMIT};
 use super::message::{Request, Response};
 use super::query::{Answer, Query};
@@ -30,6 +30,9 @@ use crate::identity::HexId;
 /// One try to reach a peer: four round trips of any link, yet short enough that a peer which
 /// comes back meanwhile is not waited for in the growing pauses between resent packets.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Nodes whose addresses are remembered: many times as many as a cluster has in its life.
+const MAX_ADDRESSES: usize = 1024;
 
 /// Whom a request is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -105,6 +108,8 @@ pub(super) struct Client {
     greeter: Arc<dyn Greeter>,
     runtime: Handle,
     slots: Mutex<Slots>,
+    /// Where nodes have said that they are, by node id: newer than what was recorded of them.
+    addresses: Mutex<HashMap<u64, String>>,
 }
 
 impl Client {
@@ -114,7 +119,14 @@ impl Client {
         greeter: Arc<dyn Greeter>,
         runtime: Handle,
     ) -> Self {
-        Self { endpoint, credentials, greeter, runtime, slots: Mutex::default() }
+        Self {
+            endpoint,
+            credentials,
+            greeter,
+            runtime,
+            slots: Mutex::default(),
+            addresses: Mutex::default(),
+        }
     }
 
     /// Sends a request and waits for its answer.
@@ -202,6 +214,7 @@ impl Client {
     /// Takes note that a node has dialed in: connections to its former start are dead, and a
     /// dial that waits for it need not wait longer.
     pub(super) fn peer_is_up(&self, hello: &Hello) {
+        self.note_address(hello);
         let mut slots = self.slots();
         slots.retain(|(peer, _), slot| {
             if peer.node_id != Some(hello.identity.node_id) {
@@ -219,6 +232,26 @@ impl Client {
                 }
             }
         });
+    }
+
+    /// Remembers where a node says that it is.
+    fn note_address(&self, hello: &Hello) {
+        let address = &hello.record.address;
+        if hello.role != HelloRole::Member || address.is_empty() {
+            return;
+        }
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if addresses.len() < MAX_ADDRESSES || addresses.contains_key(&hello.identity.node_id) {
+            addresses.insert(hello.identity.node_id, address.clone());
+        }
+    }
+
+    /// Returns where a peer may be: where it has said last, and where it was recorded.
+    fn addresses_of(&self, peer: &Peer) -> Vec<String> {
+        let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = peer.node_id.and_then(|id| addresses.get(&id).cloned());
+        let recorded = Some(peer.address.clone()).filter(|address| said.as_ref() != Some(address));
+        said.into_iter().chain(recorded).collect()
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -314,14 +347,18 @@ impl Client {
 
     /// Resolves the address, tries what it stands for in turn, and exchanges hellos.
     async fn reach(&self, peer: &Peer) -> Result<(Connection, Hello)> {
-        let addresses: Vec<SocketAddr> = tokio::net::lookup_host(&peer.address)
-            .await
-            .map_err(|error| {
-                Error::unavailable("the address cannot be resolved").with_source(error)
-            })?
-            .collect();
-        let share = DIAL_TIMEOUT / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
         let mut failure = Error::unavailable("the name stands for no address");
+        let mut addresses: Vec<SocketAddr> = Vec::new();
+        for name in self.addresses_of(peer) {
+            match tokio::net::lookup_host(&name).await {
+                Ok(found) => addresses.extend(found),
+                Err(error) => {
+                    failure = Error::unavailable(format!("the address {name} cannot be resolved"))
+                        .with_source(error);
+                }
+            }
+        }
+        let share = DIAL_TIMEOUT / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
         for address in addresses {
             match timeout(share, self.greet(address)).await {
                 Ok(Ok(reached)) => return Ok(reached),
@@ -349,7 +386,10 @@ impl Client {
             return Err(Error::refused(format!("the peer refused: {}", refusal.text)));
         }
         match Hello::decode(answer) {
-            Ok(hello) => Ok((connection, hello)),
+            Ok(hello) => {
+                self.note_address(&hello);
+                Ok((connection, hello))
+            }
             Err(error) => {
                 connection.close(quic::CLOSE_REFUSED, error.to_string().as_bytes());
                 Err(Error::refused("the peer cannot be talked to").with_source(error))

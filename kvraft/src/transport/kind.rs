@@ -46,6 +46,8 @@ pub(super) const AWAIT_LOCK: u8 = 33;
 pub(super) const SCAN: u8 = 34;
 pub(super) const WATCH: u8 = 35;
 pub(super) const NEXT: u8 = 36;
+pub(super) const JOIN: u8 = 37;
+pub(super) const CHANGE: u8 = 38;
 pub(super) const APPENDED: u8 = 64;
 pub(super) const VOTED: u8 = 65;
 pub(super) const TRANSFERRED: u8 = 66;
@@ -61,6 +63,8 @@ pub(super) const COUNT_IS: u8 = 75;
 pub(super) const LEASE_IS: u8 = 76;
 pub(super) const LOCKED: u8 = 77;
 pub(super) const CHANGES: u8 = 78;
+pub(super) const JOINED: u8 = 79;
+pub(super) const CHANGED: u8 = 80;
 pub(super) const FAILED: u8 = 127;
 
 /// Returns how long a body of this kind may be, or `None` if the kind is unknown.
@@ -68,8 +72,9 @@ pub(super) const fn max_body_len(kind: u8) -> Option<usize> {
     match kind {
         HELLO | REFUSED | VOTE | PRE_VOTE | TRANSFER_LEADER | READ_INDEX | LEASE_INDEX | PEERS
         | STREAM_APPEND | SNAPSHOT_END | GET | PAGE | COUNT | LEASE | AWAIT_LOCK | SCAN | WATCH
-        | NEXT | APPENDED | VOTED | TRANSFERRED | READ_INDEX_IS | CLAIM_GRANTED
-        | STREAM_APPENDED | SNAPSHOT_INSTALLED | COUNT_IS | LOCKED => Some(SMALL_BODY),
+        | NEXT | JOIN | CHANGE | JOINED | CHANGED | APPENDED | VOTED | TRANSFERRED
+        | READ_INDEX_IS | CLAIM_GRANTED | STREAM_APPENDED | SNAPSHOT_INSTALLED | COUNT_IS
+        | LOCKED => Some(SMALL_BODY),
         CLAIM | SNAPSHOT | PEERS_ARE | FAILED => Some(MEMBERS_BODY),
         // What a transaction reads is bounded like what it writes, and so are pages and changes.
         PROPOSE | PROPOSED | ENTRY | PAGE_IS | LEASE_IS | CHANGES => Some(COMMAND_BODY),

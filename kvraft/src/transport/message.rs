@@ -2,13 +2,15 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::frame::{Frame, frame, put_text};
+use super::change::{put_change, read_change};
+use super::failure::Failure;
+use super::frame::{Frame, frame};
 use super::query::{Answer, Query};
 use super::{kind, wire};
 use crate::codec::{DecodeError, Decoded, Reader, Writer};
 use crate::command::{Origin, Outcome};
-use crate::error::{Error, ErrorKind};
 use crate::identity::Claim;
+use crate::options::MembershipChange;
 use crate::raft::{
     AppendRequest, AppendResponse, Member, SnapshotMeta, SnapshotResponse, StreamAppendResult,
     TransferRequest, TransferResponse, Vote, VoteRequest, VoteResponse,
@@ -47,6 +49,17 @@ pub(crate) enum Request {
     Claim(Claim),
     /// Asks what the peer knows of its cluster.
     Peers,
+    /// Asks the leader to record the sending node: as a new learner, or as it is now.
+    Join {
+        record: Member,
+        auto_promote: bool,
+    },
+    /// Asks the leader to change the membership; `again` if it may have done so already.
+    Change {
+        change: MembershipChange,
+        again: bool,
+        timeout_ms: u32,
+    },
     /// Has the peer read something for a process without a disk.
     Query(Query),
     /// Opens a stream on which `Append` requests follow, answered in order.
@@ -68,6 +81,9 @@ pub(crate) enum Response {
     ReadIndex(u64),
     ClaimGranted,
     Peers(Peers),
+    /// The sending node belongs to this cluster from now on.
+    Joined(u128),
+    Changed,
     Answer(Answer),
     StreamAppend(StreamAppendResult),
     SnapshotInstalled(SnapshotResponse),
@@ -94,58 +110,6 @@ pub(crate) struct PeerMember {
     pub(crate) node_id: u64,
     pub(crate) voter: bool,
     pub(crate) member: Member,
-}
-
-/// Why a request failed, in the words of the node that was asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub(crate) reason: FailureReason,
-    pub(crate) message: String,
-    /// As [`Error::revision`].
-    pub(crate) revision: Option<u64>,
-}
-
-/// What the asking node can conclude from a [`Failure`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum FailureReason {
-    /// Not the leader: nothing was appended. Carries who is, as far as known.
-    NotLeader { leader: Option<(u64, Member)> },
-    /// As the kind says: `Indeterminate` may be applied, `Unavailable` and `Overloaded` are not.
-    Kind(ErrorKind),
-}
-
-impl Failure {
-    pub(crate) fn not_leader(leader: Option<(u64, Member)>) -> Self {
-        let message = match &leader {
-            Some((_, member)) => format!("this node does not lead, {} does", member.name),
-            None => "this node does not lead and knows no leader".to_owned(),
-        };
-        Self { reason: FailureReason::NotLeader { leader }, message, revision: None }
-    }
-}
-
-impl From<&Error> for Failure {
-    fn from(error: &Error) -> Self {
-        Self {
-            reason: FailureReason::Kind(error.kind()),
-            message: error.to_string(),
-            revision: error.revision(),
-        }
-    }
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        let kind = match failure.reason {
-            FailureReason::NotLeader { .. } => ErrorKind::Unavailable,
-            FailureReason::Kind(kind) => kind,
-        };
-        let error = Self::new(kind, failure.message);
-        match failure.revision {
-            Some(revision) => error.at_revision(revision),
-            None => error,
-        }
-    }
 }
 
 impl SnapshotPart {
@@ -196,6 +160,15 @@ impl Request {
             Self::Claim(claim) => frame(kind::CLAIM, 256, |out| claim.encode(out)),
             Self::Peers => frame(kind::PEERS, 0, |_| {}),
             Self::Query(query) => query.encode(),
+            Self::Join { record, auto_promote } => frame(kind::JOIN, 256, |out| {
+                record::put_member(out, record);
+                out.put_bool(*auto_promote);
+            }),
+            Self::Change { change, again, timeout_ms } => frame(kind::CHANGE, 64, |out| {
+                out.put_u32(*timeout_ms);
+                out.put_bool(*again);
+                put_change(out, change);
+            }),
             Self::StreamAppend => frame(kind::STREAM_APPEND, 0, |_| {}),
             Self::Snapshot { vote, meta } => frame(kind::SNAPSHOT, 256, |out| {
                 record::put_vote(out, vote);
@@ -222,6 +195,15 @@ impl Request {
             kind::LEASE_INDEX => Self::LeaseIndex { timeout_ms: reader.u32()? },
             kind::CLAIM => Self::Claim(Claim::decode(&mut reader)?),
             kind::PEERS => Self::Peers,
+            kind::JOIN => Self::Join {
+                record: record::read_member(&mut reader)?,
+                auto_promote: reader.bool()?,
+            },
+            kind::CHANGE => Self::Change {
+                timeout_ms: reader.u32()?,
+                again: reader.bool()?,
+                change: read_change(&mut reader)?,
+            },
             kind::STREAM_APPEND => Self::StreamAppend,
             kind::SNAPSHOT => Self::Snapshot {
                 vote: record::read_vote(&mut reader)?,
@@ -244,12 +226,14 @@ impl Request {
                 | Self::LeaseIndex { .. }
                 | Self::Peers
                 | Self::Query(_)
+                | Self::Change { .. }
         )
     }
 
     /// Returns whether the answer waits for something to happen.
     pub(super) const fn waits(&self) -> bool {
-        matches!(self, Self::Query(query) if query.waits())
+        let waits = matches!(self, Self::Query(query) if query.waits());
+        waits || matches!(self, Self::Change { .. })
     }
 
     /// Returns whether an election or a lease waits for the answer.
@@ -273,6 +257,8 @@ impl Response {
             Self::Proposed(outcome) => frame(kind::PROPOSED, 64, |out| outcome.encode(out)),
             Self::ReadIndex(index) => frame(kind::READ_INDEX_IS, 8, |out| out.put_u64(*index)),
             Self::ClaimGranted => frame(kind::CLAIM_GRANTED, 0, |_| {}),
+            Self::Joined(cluster) => frame(kind::JOINED, 16, |out| out.put_u128(*cluster)),
+            Self::Changed => frame(kind::CHANGED, 0, |_| {}),
             Self::Answer(answer) => answer.encode(),
             Self::Peers(peers) => frame(kind::PEERS_ARE, 256, |out| peers.encode(out)),
             Self::StreamAppend(result) => {
@@ -294,6 +280,8 @@ impl Response {
             kind::PROPOSED => Self::Proposed(Outcome::decode(&mut reader)?),
             kind::READ_INDEX_IS => Self::ReadIndex(reader.u64()?),
             kind::CLAIM_GRANTED => Self::ClaimGranted,
+            kind::JOINED => Self::Joined(reader.u128()?),
+            kind::CHANGED => Self::Changed,
             kind::PEERS_ARE => Self::Peers(Peers::decode(&mut reader)?),
             kind::STREAM_APPENDED => {
                 Self::StreamAppend(wire::read_stream_append_result(&mut reader)?)
@@ -341,44 +329,4 @@ impl Peers {
             })?,
         })
     }
-}
-
-impl Failure {
-    fn encode(&self, out: &mut BytesMut) {
-        match &self.reason {
-            FailureReason::NotLeader { leader } => {
-                out.put_u8(0);
-                out.put_option(leader.as_ref(), |out, (id, member)| {
-                    out.put_u64(*id);
-                    record::put_member(out, member);
-                });
-            }
-            FailureReason::Kind(kind) => out.put_u8(kind_code(*kind)),
-        }
-        put_text(out, &self.message);
-        out.put_option(self.revision, BufMut::put_u64);
-    }
-
-    fn decode(reader: &mut Reader) -> Decoded<Self> {
-        let reason = match reader.u8()? {
-            0 => FailureReason::NotLeader {
-                leader: reader.option(|r| Ok((r.u64()?, record::read_member(r)?)))?,
-            },
-            code => FailureReason::Kind(kind_of(code)?),
-        };
-        Ok(Self { reason, message: reader.string()?, revision: reader.option(Reader::u64)? })
-    }
-}
-
-/// Kinds travel as their place in [`ErrorKind::ALL`], counted from 1, as in C.
-fn kind_code(kind: ErrorKind) -> u8 {
-    let place = ErrorKind::ALL.iter().position(|known| *known == kind);
-    place.and_then(|place| u8::try_from(place + 1).ok()).unwrap_or(u8::MAX)
-}
-
-fn kind_of(code: u8) -> Decoded<ErrorKind> {
-    let place = usize::from(code).checked_sub(1);
-    place
-        .and_then(|place| ErrorKind::ALL.get(place).copied())
-        .ok_or_else(|| DecodeError::new(format!("failure {code} is unknown")))
 }

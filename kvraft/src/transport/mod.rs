@@ -1,8 +1,10 @@
 //! `Transport` is all of a node that speaks QUIC.
 
+mod change;
 mod client;
 mod credentials;
 mod exchange;
+mod failure;
 mod frame;
 mod greeting;
 mod kind;
@@ -25,8 +27,9 @@ use tokio::time::timeout_at;
 
 pub(crate) use self::client::{CallError, Peer};
 pub(crate) use self::exchange::Exchange;
+pub(crate) use self::failure::{Failure, FailureReason};
 pub(crate) use self::greeting::{Hello, HelloRole, PROTOCOL};
-pub(crate) use self::message::{Failure, FailureReason, PeerMember, Peers, Request, Response};
+pub(crate) use self::message::{PeerMember, Peers, Request, Response};
 pub(crate) use self::network::Network;
 pub(crate) use self::query::{Answer, Query};
 pub(crate) use self::server::{Greeter, Handler};

@@ -14,10 +14,11 @@ use tokio::time::timeout;
 
 use super::client::Client;
 use super::credentials::Credentials;
+use super::failure::Failure;
 use super::frame::{check_len, expect_frame, read_frame, write_frame};
 use super::greeting::{Hello, HelloRole, Refusal};
 use super::kind::{self, HELLO_LIMIT, REQUEST_LIMIT};
-use super::message::{Failure, Request, Response, SnapshotPart};
+use super::message::{Request, Response, SnapshotPart};
 use super::query::{Answer, Query};
 use super::quic;
 use crate::error::{Error, Result};

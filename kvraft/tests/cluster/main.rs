@@ -12,10 +12,13 @@ mod blocking;
 mod bootstrap;
 mod client;
 mod election;
+#[path = "../common/growth.rs"]
+mod growth;
 #[path = "../common/harness.rs"]
 mod harness;
 mod lease;
 mod lock;
+mod membership;
 mod metrics;
 #[path = "../common/network.rs"]
 mod network;

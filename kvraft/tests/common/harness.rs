@@ -18,8 +18,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Cluster {
     dir: TempDir,
     pub(crate) network: Network,
-    addresses: Vec<SocketAddr>,
-    maps: Vec<Option<ReplicatedMap>>,
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// So many nodes found the cluster; the others join it.
+    pub(crate) founders: usize,
+    pub(crate) maps: Vec<Option<ReplicatedMap>>,
     adjust: Arc<dyn Fn(usize, Config) -> Config + Send + Sync>,
 }
 
@@ -50,24 +52,35 @@ impl Cluster {
         let network = Network::default();
         let addresses = (0..size).map(|_| network.reserve()).collect();
         let dir = TempDir::new().expect("a temporary directory");
-        Self { dir, network, addresses, maps: vec![None; size], adjust: Arc::new(adjust) }
+        Self {
+            dir,
+            network,
+            addresses,
+            founders: size,
+            maps: vec![None; size],
+            adjust: Arc::new(adjust),
+        }
     }
 
     pub(crate) fn config(&self, node: usize) -> Config {
         let mut members: Vec<_> = self
             .addresses
             .iter()
+            .take(self.founders)
             .enumerate()
             .map(|(i, address)| (format!("n{i}"), address.to_string()))
             .collect();
         // Each node is told the same list in another order.
-        members.rotate_left(node);
+        members.rotate_left(node % self.founders);
+        let joins = node >= self.founders;
+        let join: Vec<_> = members.extract_if(.., |_| joins).map(|(_, address)| address).collect();
         let environment =
             Environment { sockets: Arc::new(self.network.clone()), ..Environment::default() };
         let config = Config::new(self.path(node))
             .name(format!("n{node}"))
             .listen(self.addresses[node].to_string())
             .members(members)
+            .join(join)
             .insecure(Insecure::Loopback)
             .environment(environment);
         (self.adjust)(node, config)

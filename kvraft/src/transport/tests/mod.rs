@@ -137,6 +137,8 @@ impl Handler for Arc<Fake> {
                 Request::Claim(_) => Response::ClaimGranted,
                 Request::Peers => Response::Peers(Peers::default()),
                 Request::Query(query) => Response::Answer(answer(&query)),
+                Request::Join { .. } => Response::Joined(1),
+                Request::Change { .. } => Response::Changed,
                 Request::StreamAppend | Request::Snapshot { .. } => {
                     let error = Error::internal("a stream is not a request");
                     Response::Failed(Failure::from(&error))

@@ -1,0 +1,211 @@
+//! Joining: how a node gets a place in a cluster that exists, keeps its record, and learns that it
+//! was let go.
+
+use std::time::Duration;
+
+use openraft::ChangeMembers;
+use openraft::async_runtime::watch::WatchReceiver;
+
+use super::bootstrap::own_record;
+use super::core::Core;
+use super::steward::NAME_SILENCE;
+use crate::error::{Error, ErrorKind, Result};
+use crate::identity::HexId;
+use crate::proposal::{Leader, peer};
+use crate::raft::Member;
+use crate::transport::{Failure, Hello, Peer, Peers, Request, Response};
+
+/// How long a node may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a name may be in use before it is certain that two nodes have it.
+const NAME_PATIENCE: Duration = Duration::from_secs(15);
+/// How long the leader has to record a member.
+const RECORD_PATIENCE: Duration = Duration::from_secs(5);
+
+impl Core {
+    /// Asks the nodes at the addresses of `join` for a place.
+    pub(super) async fn try_to_join(&self) -> Result<()> {
+        let Some(transport) = &self.transport else { return Ok(()) };
+        let mut failure = Error::unavailable("nobody to join is set");
+        for address in &self.config.join {
+            let deadline = self.now() + PATIENCE;
+            match transport.hello_of(address, deadline).await {
+                Ok(hello) if hello.initialised => {
+                    let known = peer(
+                        hello.identity.node_id,
+                        &Member { address: address.clone(), ..hello.record },
+                    );
+                    return self.join_by(&known).await;
+                }
+                Ok(hello) => {
+                    let name = hello.identity.name;
+                    failure = Error::unavailable(format!(
+                        "waiting for {name} at {address} to have a cluster"
+                    ));
+                }
+                Err(error) => {
+                    failure = error.context(format!("waiting for a member to join at {address}"));
+                }
+            }
+        }
+        Err(failure)
+    }
+
+    /// Asks the leader that this member knows for a place in its cluster.
+    pub(super) async fn join_by(&self, member: &Peer) -> Result<()> {
+        let peers = self.peers_of(member).await?;
+        let leader = peers.leader.and_then(|id| peers.members.iter().find(|m| m.node_id == id));
+        let Some(leader) = leader else {
+            return Err(Error::unavailable(format!("waiting for {member} to know a leader")));
+        };
+        self.ask_for_place(&peer(leader.node_id, &leader.member)).await
+    }
+
+    async fn peers_of(&self, member: &Peer) -> Result<Peers> {
+        let Some(transport) = &self.transport else {
+            return Err(Error::internal("this node has no socket"));
+        };
+        match transport.request(member, Request::Peers, self.now() + PATIENCE).await {
+            Ok(Response::Peers(peers)) => Ok(peers),
+            Ok(Response::Failed(failure)) => Err(failure.into()),
+            Ok(_) => Err(Error::internal(format!("{member} answered something else"))),
+            Err(error) => Err(Error::unavailable(error.error().to_string())),
+        }
+    }
+
+    /// Has the leader record this node: as a learner, or as it is now.
+    async fn ask_for_place(&self, leader: &Peer) -> Result<()> {
+        let Some(transport) = &self.transport else { return Ok(()) };
+        let record = own_record(&self.config, transport.local_addr().port());
+        let request = Request::Join { record, auto_promote: self.config.auto_promote };
+        match transport.request(leader, request, self.now() + RECORD_PATIENCE).await {
+            Ok(Response::Joined(cluster)) => {
+                *self.joining.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+                    Some(cluster);
+                Ok(())
+            }
+            Ok(Response::Failed(failure)) => Err(self.patient(failure.into())),
+            Ok(_) => Err(Error::internal(format!("{leader} answered something else"))),
+            Err(error) => Err(Error::unavailable(error.error().to_string())),
+        }
+    }
+
+    /// Makes a refusal one that may pass, for as long as a former self of this node has to be
+    /// silent.
+    fn patient(&self, error: Error) -> Error {
+        let since = *self.refused_since.get_or_init(|| self.now());
+        let waited = self.now().saturating_duration_since(since);
+        if error.kind() == ErrorKind::Refused && waited < NAME_PATIENCE {
+            return Error::unavailable(error.message());
+        }
+        error
+    }
+
+    /// Keeps the record of this node true, and notices when the cluster has let it go.
+    pub(super) async fn see_to_own_place(&self) -> Result<()> {
+        if self.leader_is_confirmed() {
+            let new = self.new_record(self.recorded(self.node_id()).as_ref());
+            let (Some(_), Leader::At(id, leader)) = (new, self.leader()) else { return Ok(()) };
+            return self.ask_for_place(&peer(id, &leader)).await;
+        }
+        if self.view().applied().is_none() {
+            return Ok(());
+        }
+        self.check_membership().await
+    }
+
+    /// Asks the others whether this node is still a member: who was let go hears nothing of it.
+    async fn check_membership(&self) -> Result<()> {
+        for (id, member) in self.other_members() {
+            let Ok(peers) = self.peers_of(&peer(id, &member)).await else { continue };
+            let newer = peers.leader.is_some() && peers.term >= self.raft_metrics().current_term;
+            let counted = peers.members.iter().any(|peer| peer.node_id == self.node_id());
+            if newer && !counted {
+                self.life.fail(Error::refused(format!(
+                    "this node, {}, was removed from its cluster; to let it join again, move its data directory away \
+                     and start it with join",
+                    self.config.name
+                )));
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what is to be recorded of this node, if that is not what is recorded.
+    pub(super) fn new_record(&self, recorded: Option<&Member>) -> Option<Member> {
+        let (transport, recorded) = (self.transport.as_ref()?, recorded?);
+        let own = own_record(&self.config, transport.local_addr().port());
+        let own = Member { promote: recorded.promote, ..own };
+        Some(own).filter(|own| own != recorded)
+    }
+
+    fn other_members(&self) -> Vec<(u64, Member)> {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let nodes = metrics.membership_config.membership().nodes();
+        nodes.filter(|(id, _)| **id != metrics.id).map(|(id, m)| (*id, m.clone())).collect()
+    }
+
+    fn recorded(&self, id: u64) -> Option<Member> {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.membership_config.membership().get_node(&id).cloned()
+    }
+
+    /// Records a node that asks for it, as the leader: a new one as a learner.
+    pub(super) async fn record_member(
+        &self,
+        from: &Hello,
+        record: Member,
+        auto_promote: bool,
+    ) -> Result<Response> {
+        let Some(since) = self.lead.led_since().filter(|_| self.leads()) else {
+            return Ok(Response::Failed(Failure::not_leader(self.other_leader())));
+        };
+        let (id, deadline) = (from.identity.node_id, self.now() + RECORD_PATIENCE);
+        let Some(cluster) = self.view().cluster_id() else {
+            return Err(Error::unavailable("the cluster is being founded; retry"));
+        };
+        if record.name != from.identity.name {
+            return Err(Error::refused("a node records itself under its own name only"));
+        }
+        let turn = tokio::time::timeout_at(deadline.into(), self.changing.lock()).await;
+        let _turn = turn.map_err(|_| Error::unavailable("another change is under way; retry"))?;
+        let roll = self.roll();
+        let change = match roll.members.get(&id) {
+            Some(known) => {
+                let record = Member { promote: known.promote, ..record };
+                if *known == record {
+                    return Ok(Response::Joined(cluster));
+                }
+                ChangeMembers::SetNodes([(id, record)].into())
+            }
+            None => {
+                let old = roll.members.iter().find(|(_, member)| member.name == record.name);
+                if let Some((old, _)) = old {
+                    let silence = self.silence(&roll, *old, since);
+                    if silence < NAME_SILENCE {
+                        return Err(name_in_use(&record.name, *old, id, silence));
+                    }
+                }
+                tracing::info!(name = record.name, id = %HexId(id), "joins as a learner");
+                ChangeMembers::AddNodes([(id, Member { promote: auto_promote, ..record })].into())
+            }
+        };
+        self.change(&roll, change, true, deadline).await?;
+        Ok(Response::Joined(cluster))
+    }
+}
+
+fn name_in_use(name: &str, old: u64, new: u64, silence: Duration) -> Error {
+    Error::refused(format!(
+        "name in use: {name} is node {} and was heard {} ms ago, and this data directory is node {}; a new disk \
+         takes the place of an old one once that has been silent for {} s. Stop the other node, or give this one \
+         another name",
+        HexId(old),
+        silence.as_millis(),
+        HexId(new),
+        NAME_SILENCE.as_secs()
+    ))
+}

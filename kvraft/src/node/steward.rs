@@ -1,0 +1,108 @@
+//! Stewardship: what a leader sees to in the membership without being asked.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use openraft::ChangeMembers;
+
+use super::core::Core;
+use super::membership::Roll;
+use crate::error::Result;
+use crate::identity::HexId;
+
+/// How often the membership is looked at.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// How long one step may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A member that was silent for so long may be replaced by another disk of its name.
+pub(super) const NAME_SILENCE: Duration = Duration::from_secs(10);
+
+impl Core {
+    /// Sees to the membership while this node leads, until it ends.
+    pub(super) async fn keep_membership(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                _ = self.life.ended() => return,
+            }
+            let seen_to = match self.lead.led_since() {
+                Some(since) => self.see_to_members(since).await,
+                None => self.see_to_own_place().await,
+            };
+            if let Err(error) = seen_to {
+                tracing::debug!(%error, "the membership has to wait");
+            }
+        }
+    }
+
+    /// Takes one step: ends a change that a former leader began, puts a new disk in the place of an
+    /// old one, promotes who has caught up.
+    async fn see_to_members(&self, since: Instant) -> Result<()> {
+        // Somebody changes the membership right now.
+        let Ok(_turn) = self.changing.try_lock() else { return Ok(()) };
+        let (roll, deadline) = (self.roll(), self.now() + PATIENCE);
+        if !self.is_settled() {
+            return Ok(());
+        }
+        if roll.is_joint {
+            let nothing = ChangeMembers::AddVoterIds([].into());
+            return self.change(&roll, nothing, true, deadline).await;
+        }
+        if let Some(record) = self.new_record(roll.members.get(&self.node_id())) {
+            let nodes = [(self.node_id(), record)].into();
+            return self.change(&roll, ChangeMembers::SetNodes(nodes), true, deadline).await;
+        }
+        let learners = roll.members.keys().filter(|id| !roll.voters.contains(id));
+        for id in learners.filter(|id| self.is_ready_to_vote(&roll, **id)) {
+            let old = namesake(&roll, *id);
+            if let Some(old) = old {
+                if self.silence(&roll, old, since) >= NAME_SILENCE {
+                    return self.replace(&roll, old, *id, deadline).await;
+                }
+            } else if roll.members.get(id).is_some_and(|member| member.promote) {
+                return self.promote(*id, deadline).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_ready_to_vote(&self, roll: &Roll, id: u64) -> bool {
+        let heard = roll.silence(id).is_some_and(|silence| silence <= self.heard_patience());
+        heard && roll.has_caught_up(id)
+    }
+
+    /// Puts a new disk in the place of an old one, in one joint change.
+    async fn replace(&self, roll: &Roll, old: u64, new: u64, deadline: Instant) -> Result<()> {
+        let change = if roll.voters.contains(&old) {
+            let others = roll.voters.iter().copied().filter(|id| *id != old);
+            self.check_quorum(&others.chain([new]).collect()).await?;
+            ChangeMembers::Batch(vec![
+                ChangeMembers::AddVoterIds([new].into()),
+                ChangeMembers::RemoveVoters([old].into()),
+            ])
+        } else {
+            ChangeMembers::RemoveNodes([old].into())
+        };
+        self.change(roll, change, false, deadline).await?;
+        let name = roll.members.get(&new).map_or("", |member| &member.name);
+        tracing::info!(name, old = %HexId(old), new = %HexId(new), "a new disk took the place of the old one");
+        Ok(())
+    }
+
+    /// Returns how long a member has been silent to this leader, which leads `since` then.
+    pub(super) fn silence(&self, roll: &Roll, id: u64, since: Instant) -> Duration {
+        let led = self.now().saturating_duration_since(since);
+        roll.silence(id).map_or(led, |silence| silence.min(led.max(silence)))
+    }
+}
+
+/// Returns the member that had the name of `id` before it.
+pub(super) fn namesake(roll: &Roll, id: u64) -> Option<u64> {
+    let name = &roll.members.get(&id)?.name;
+    let mut others =
+        roll.members.iter().filter(|(other, member)| **other != id && member.name == *name);
+    // A voter is never replaced by a disk that is older than it: learners come later.
+    others
+        .find(|(other, _)| !roll.voters.contains(&id) || roll.voters.contains(other))
+        .map(|(other, _)| *other)
+}
