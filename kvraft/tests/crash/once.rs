@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::generation;
 use crate::process::{Process, member};
 use crate::trio::{SECRET, Trio};
+use crate::{generation, log};
 
 /// How long anything that is waited for may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -125,12 +125,9 @@ impl Count {
         self.alive.iter().copied().find(|node| leads(&mut self.trio.processes[*node]))
     }
 
-    /// Returns the indexes of the first and the last entry in the log of the leader.
-    fn log(&mut self) -> Option<(u64, u64)> {
+    fn log_of_leader(&mut self) -> Option<(u64, u64)> {
         let leader = self.leader()?;
-        let text = self.trio.processes[leader].ask("log");
-        let mut words = text.strip_prefix("ok ")?.split(' ').map(|word| word.parse().unwrap());
-        Some((words.next()?, words.next()?))
+        Some(log(&mut self.trio.processes[leader]))
     }
 
     /// Kills the leader, and brings it back when the others do not have the entries any more that
@@ -147,11 +144,11 @@ impl Count {
         self.alive.retain(|node| *node != killed);
         let mut last = None;
         self.go_on_until("another leads", |count| {
-            last = count.log().map(|(_, last)| last);
+            last = count.log_of_leader().map(|(_, last)| last);
             last.is_some()
         });
         self.go_on_until("the log is cut off", |count| {
-            count.log().is_some_and(|(first, _)| Some(first) > last.map(|last| last + 1))
+            count.log_of_leader().is_some_and(|(first, _)| Some(first) > last.map(|last| last + 1))
         });
         self.trio.processes[killed] =
             Process::begin(Command::new(member()), &self.trio.settings(killed));
