@@ -27,7 +27,7 @@ impl Core {
     pub(super) async fn expire(self: Arc<Self>) {
         loop {
             match self.expire_once().await {
-                // A full step: more may be due.
+                // A full step: more was due.
                 Ok(true) => continue,
                 Ok(false) => {}
                 Err(error) => tracing::debug!(%error, "expiry has to try again"),
@@ -39,7 +39,8 @@ impl Core {
         }
     }
 
-    /// Returns whether there was something to end.
+    /// Returns whether more was due than one step ends. What comes due meanwhile waits for the next
+    /// one, so that leases that end one by one do not fill the log.
     async fn expire_once(&self) -> Result<bool> {
         let Some(stamp) = self.lead.stamp(self.config.environment.clock.as_ref()) else {
             return Ok(false);
@@ -50,12 +51,12 @@ impl Core {
             self.propose_own(&Command::ExpireSessions { sessions }).await?;
         }
         let leases = view.expired_leases(stamp.cluster_ms, MAX_LEASES_AT_ONCE);
-        let due = !leases.is_empty();
         let silent = stamp.cluster_ms.saturating_sub(view.cluster_ms()) > LONGEST_SILENCE_MS;
-        if due || (silent && view.has_leases()) {
-            return Ok(self.propose_own(&Command::ExpireLeases { leases }).await? && due);
+        if leases.is_empty() && !(silent && view.has_leases()) {
+            return Ok(false);
         }
-        Ok(false)
+        let applied = self.propose_own(&Command::ExpireLeases { leases }).await?;
+        Ok(applied && !self.view().expired_leases(stamp.cluster_ms, 1).is_empty())
     }
 
     /// Proposes what only a leader proposes; returns whether this node still was one.

@@ -30,6 +30,13 @@ fn generation(trio: &Trio, n: usize) -> u64 {
     names.filter_map(|name| name.to_str()?.parse().ok()).max().expect("a state")
 }
 
+/// Returns the indexes of the first and the last entry in the log of a member.
+fn log(process: &mut Process) -> (u64, u64) {
+    let text = process.ask("log");
+    let (first, last) = text.strip_prefix("ok ").unwrap().split_once(' ').unwrap();
+    (first.parse().unwrap(), last.parse().unwrap())
+}
+
 #[test]
 fn a_cluster_killed_whole_has_every_acknowledged_write_after_the_restart() {
     let mut trio = Trio::start(&[SECRET]);

@@ -1,20 +1,23 @@
 //! Increments with fixed request ids, asked for again and again: each counts once.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::generation;
 use crate::process::{Process, member};
 use crate::trio::{SECRET, Trio};
+use crate::{generation, log};
 
 /// How long anything that is waited for may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// One request in so many is sent through two members at the same time.
 const TWICE_IN: u64 = 4;
+/// One of so many requests that were answered is asked for once more after each kill.
+const OLD_IN: usize = 16;
 
 /// One who counts: asks through any member until its request is answered, then makes the next.
+#[derive(Default)]
 struct Client {
-    id: String,
     made: u64,
     /// Member and command of each time that the request under way was sent.
     sent: Vec<(usize, u64)>,
@@ -26,7 +29,7 @@ struct Count {
     alive: Vec<usize>,
     clients: Vec<Client>,
     /// What the counter was after each request.
-    answers: Vec<u64>,
+    answers: BTreeMap<String, u64>,
     turn: usize,
 }
 
@@ -34,9 +37,9 @@ impl Count {
     fn start() -> Self {
         // A log so small that who was away gets a snapshot instead of it.
         let trio = Trio::start(&[SECRET, ("log_keep_bytes", "32768")]);
-        let client = |n| Client { id: format!("client{n}"), made: 0, sent: Vec::new() };
-        let clients = (0..8).map(client).collect();
-        let mut count = Self { trio, alive: vec![0, 1, 2], clients, answers: Vec::new(), turn: 0 };
+        let clients = std::iter::repeat_with(Client::default).take(8).collect();
+        let mut count =
+            Self { trio, alive: vec![0, 1, 2], clients, answers: BTreeMap::new(), turn: 0 };
         (0..8).for_each(|client| count.ask(client));
         count
     }
@@ -49,33 +52,57 @@ impl Count {
         }
     }
 
-    /// Waits for the answers to the request of a client, which are the same; returns whether there
-    /// is one.
+    /// Waits for the answers to the request of a client; returns whether there is one.
     fn answered(&mut self, client: usize) -> bool {
-        let mut answered = None;
-        let sent = std::mem::take(&mut self.clients[client].sent);
+        let Client { made, sent, .. } = &mut self.clients[client];
+        let (request, sent) = (*made, std::mem::take(sent));
+        let id = request_id(client, request);
+        let mut answered = false;
         for (node, number) in sent {
             let text = self.trio.processes[node].wait(number);
-            if let Some(value) = text.strip_prefix("ok ") {
-                let value: u64 = value.parse().unwrap();
-                assert_eq!(*answered.get_or_insert(value), value, "one request, two answers");
-            } else {
-                let lost = ["gone", "error unavailable", "error indeterminate"];
-                assert!(lost.iter().any(|kind| text.starts_with(kind)), "{text}");
-            }
+            answered |= self.note(&id, &text);
         }
-        self.answers.extend(answered);
-        self.clients[client].made += u64::from(answered.is_some());
-        answered.is_some()
+        self.clients[client].made += u64::from(answered);
+        answered
+    }
+
+    /// Notes the answer to a request, if it is one; it must be that of the other times.
+    fn note(&mut self, id: &str, text: &str) -> bool {
+        let Some(value) = text.strip_prefix("ok ") else {
+            let lost = ["gone", "error unavailable", "error indeterminate"];
+            assert!(lost.iter().any(|kind| text.starts_with(kind)), "{text}");
+            return false;
+        };
+        let value = value.parse().unwrap();
+        let first = *self.answers.entry(id.to_owned()).or_insert(value);
+        assert_eq!(first, value, "{id} was answered in two ways");
+        true
     }
 
     fn ask(&mut self, client: usize) {
-        let Client { id, made, sent } = &mut self.clients[client];
-        let times = if *made % TWICE_IN == 0 { 2 } else { 1 };
+        let made = self.clients[client].made;
+        let times = if made.is_multiple_of(TWICE_IN) { 2 } else { 1 };
         for _ in 0..times {
-            self.turn += 1;
-            let node = self.alive[self.turn % self.alive.len()];
-            sent.push((node, self.trio.processes[node].send(&format!("add counter {id}/{made}"))));
+            let sent = self.send(&request_id(client, made));
+            self.clients[client].sent.push(sent);
+        }
+    }
+
+    /// Sends a request through the member whose turn it is.
+    fn send(&mut self, id: &str) -> (usize, u64) {
+        self.turn += 1;
+        let node = self.alive[self.turn % self.alive.len()];
+        (node, self.trio.processes[node].send(&format!("add counter {id}")))
+    }
+
+    /// Asks again for some requests that were answered before the last kill: members know of them
+    /// from a snapshot only, or from their disk.
+    fn ask_for_old_ones(&mut self) {
+        let old: Vec<_> = self.answers.keys().step_by(OLD_IN).cloned().collect();
+        let sent: Vec<_> = old.iter().map(|id| self.send(id)).collect();
+        for (id, (node, number)) in old.iter().zip(sent) {
+            let text = self.trio.processes[node].wait(number);
+            self.note(id, &text);
         }
     }
 
@@ -98,12 +125,9 @@ impl Count {
         self.alive.iter().copied().find(|node| leads(&mut self.trio.processes[*node]))
     }
 
-    /// Returns the indexes of the first and the last entry in the log of the leader.
-    fn log(&mut self) -> Option<(u64, u64)> {
+    fn log_of_leader(&mut self) -> Option<(u64, u64)> {
         let leader = self.leader()?;
-        let text = self.trio.processes[leader].ask("log");
-        let mut words = text.strip_prefix("ok ")?.split(' ').map(|word| word.parse().unwrap());
-        Some((words.next()?, words.next()?))
+        Some(log(&mut self.trio.processes[leader]))
     }
 
     /// Kills the leader, and brings it back when the others do not have the entries any more that
@@ -120,11 +144,11 @@ impl Count {
         self.alive.retain(|node| *node != killed);
         let mut last = None;
         self.go_on_until("another leads", |count| {
-            last = count.log().map(|(_, last)| last);
+            last = count.log_of_leader().map(|(_, last)| last);
             last.is_some()
         });
         self.go_on_until("the log is cut off", |count| {
-            count.log().is_some_and(|(first, _)| Some(first) > last.map(|last| last + 1))
+            count.log_of_leader().is_some_and(|(first, _)| Some(first) > last.map(|last| last + 1))
         });
         self.trio.processes[killed] =
             Process::begin(Command::new(member()), &self.trio.settings(killed));
@@ -147,9 +171,14 @@ impl Count {
         for process in &mut self.trio.processes {
             assert_eq!(process.ask("get counter"), format!("ok {made}"));
         }
-        self.answers.sort_unstable();
-        assert!(self.answers.into_iter().eq(1..=made), "some requests share a count");
+        let mut values: Vec<_> = self.answers.into_values().collect();
+        values.sort_unstable();
+        assert!(values.into_iter().eq(1..=made), "some requests share a count");
     }
+}
+
+fn request_id(client: usize, request: u64) -> String {
+    format!("client{client}/{request}")
 }
 
 /// Counts to `requests`, in which time as many leaders die.
@@ -158,6 +187,7 @@ fn count_under_kills(requests: usize, kills: usize) {
     for kill in 0..kills {
         count.count_to(requests * kill / kills);
         count.kill_the_leader();
+        count.ask_for_old_ones();
     }
     count.count_to(requests);
     count.check();
@@ -169,7 +199,7 @@ fn increments_with_request_ids_count_once_each_under_killed_leaders_and_snapshot
 }
 
 #[test]
-#[ignore = "takes minutes; `make trust-long` runs it"]
+#[ignore = "takes over a minute; `make trust-long` runs it"]
 fn ten_thousand_increments_count_once_each_under_twelve_killed_leaders_and_snapshots() {
     count_under_kills(10_000, 12);
 }

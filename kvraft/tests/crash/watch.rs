@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::generation;
 use crate::process::Process;
 use crate::trio::{SECRET, Trio};
+use crate::{generation, log};
 
 /// What a watch has told, laid over each other.
 #[derive(Debug, Default)]
@@ -108,11 +108,6 @@ fn write_while_killing(trio: &mut Trio, leader: usize, round: usize) {
 
 /// Writes through a member until it has no entry any more that it has now.
 fn write_until_the_log_is_cut_off(process: &mut Process) {
-    let log = |process: &mut Process| {
-        let text = process.ask("log");
-        let mut words = text.split(' ').skip(1).map(|word| word.parse::<u64>().unwrap());
-        (words.next().unwrap(), words.next().unwrap())
-    };
     let (_, last) = log(process);
     let value = "v".repeat(4096);
     while log(process).0 <= last + 1 {
