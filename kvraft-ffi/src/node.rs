@@ -72,5 +72,6 @@ fn member(member: &MemberStatus) -> Value {
         "http": member.http,
         "labels": member.labels,
         "voter": member.voter,
+        "matched": member.matched,
     })
 }

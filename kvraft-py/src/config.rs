@@ -46,6 +46,13 @@ fn with_setting(mut config: Config, name: &str, value: &Bound<'_, PyAny>) -> PyR
             }
             Ok(config)
         }
+        "join" => {
+            let addresses = value.extract::<Vec<String>>();
+            Ok(config.join(addresses.map_err(|_| wrong(name, "str or a list of str", value))?))
+        }
+        "auto_promote" if value.is_instance_of::<PyBool>() => {
+            Ok(config.auto_promote(value.extract()?))
+        }
         "cluster_secret" => with_secrets(config, value),
         "insecure" if value.is_instance_of::<PyBool>() => {
             let insecure = if value.extract()? { Insecure::Loopback } else { Insecure::No };

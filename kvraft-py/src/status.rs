@@ -43,5 +43,6 @@ fn member_to_dict<'py>(py: Python<'py>, member: &MemberStatus) -> PyResult<Bound
     dict.set_item("http", &member.http)?;
     dict.set_item("labels", &member.labels)?;
     dict.set_item("voter", member.voter)?;
+    dict.set_item("matched", member.matched)?;
     Ok(dict)
 }

@@ -21,6 +21,8 @@ KEYWORDS: dict[str, Any] = {
     "max_value_bytes": 10,
     "storage_limit_bytes": "1MiB",
     "listen": None,
+    "join": [],
+    "auto_promote": True,
 }
 
 

@@ -53,6 +53,9 @@ pub struct MemberStatus {
     pub labels: BTreeMap<String, String>,
     /// Whether it votes.
     pub voter: bool,
+    /// Index of the last log entry that it is known to have, compared with
+    /// [`last_log`](Status::last_log) how far it has caught up. Only the leader knows it.
+    pub matched: Option<u64>,
 }
 
 /// What a node says of itself. Known locally; a leader that has just been deposed may not know yet.

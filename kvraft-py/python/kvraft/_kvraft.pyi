@@ -23,6 +23,8 @@ def open(  # noqa: A001
     advertise_http: str | None = None,
     labels: Mapping[str, str] | str | None = None,
     members: Mapping[str, str] | str | None = None,
+    join: Sequence[str] | str | None = None,
+    auto_promote: bool | Literal["true", "false"] | None = None,
     cluster_secret: str | bytes | Sequence[str | bytes] | None = None,
     cluster_secret_file: str | PathLike[str] | None = None,
     tls_ca: str | PathLike[str] | None = None,
@@ -58,6 +60,9 @@ def open(  # noqa: A001
         labels: What the member record carries, such as a zone.
         members: The names and addresses of the nodes that found the cluster together, this one
             included. All nodes must be given the same ones. Used only until then.
+        join: The `host:port`s of members of a cluster that exists: this node joins it instead of
+            founding one. Used only until it is a member.
+        auto_promote: Whether this node, once it has joined and caught up, votes. Default true.
         cluster_secret: What all nodes share: at least 32 random bytes, in any text form. Of
             several all are trusted, and the first one signs.
         cluster_secret_file: A file with such a secret.

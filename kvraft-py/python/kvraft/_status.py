@@ -20,6 +20,8 @@ class MemberStatus(TypedDict):
     """Its labels."""
     voter: bool
     """Whether it votes."""
+    matched: int | None
+    """Index of the last log entry that it is known to have; only the leader knows it."""
 
 
 class Status(TypedDict):

@@ -10,6 +10,7 @@ mod keys;
 mod leases;
 mod listener;
 mod locks;
+mod members;
 mod object;
 mod probes;
 mod problem;

@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::routing;
 
 use super::problem::Problem;
-use super::{App, counter, key, keys, leases, locks, probes, status, txn, watch};
+use super::{App, counter, key, keys, leases, locks, members, probes, status, txn, watch};
 
 /// The whole interface.
 pub(crate) fn routes(app: Arc<App>) -> Router {
@@ -28,6 +28,12 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .route("/leases/{id}", routing::get(leases::info).delete(leases::revoke))
         .route("/leases/{id}/keep-alive", routing::post(leases::keep_alive))
         .route("/locks/{name}", routing::post(locks::lock).delete(locks::unlock))
+        .route("/cluster/members", routing::get(members::list))
+        .route("/cluster/members/{name}", routing::delete(members::remove))
+        .route("/cluster/members/{name}/promote", routing::post(members::promote))
+        .route("/cluster/members/{name}/demote", routing::post(members::demote))
+        .route("/cluster/transfer", routing::post(members::transfer))
+        .route("/cluster/shrink", routing::post(members::shrink))
         .route("/status", routing::get(status::status))
         .merge(probe_routes())
         .fallback(no_such_path)
@@ -57,7 +63,7 @@ async fn no_such_path(request: Request) -> Problem {
         return Problem::no_such_path(format!("{path}: a slash inside a key is written %2F"));
     }
     Problem::no_such_path(format!(
-        "{path}: take /key/{{id}}, /keys, /txn, /watch, /leases, /locks/{{name}}, /status, /livez or /readyz"
+        "{path}: take /key/{{id}}, /keys, /txn, /watch, /leases, /locks/{{name}}, /cluster/members, /status, /livez or /readyz"
     ))
 }
 

@@ -46,7 +46,7 @@ fn document(status: &Status) -> Value {
     })
 }
 
-fn member(member: &MemberStatus) -> Value {
+pub(super) fn member(member: &MemberStatus) -> Value {
     json!({
         "name": member.name,
         "nodeID": member.node_id,
@@ -54,5 +54,6 @@ fn member(member: &MemberStatus) -> Value {
         "http": member.http,
         "labels": member.labels,
         "voter": member.voter,
+        "matched": member.matched,
     })
 }

@@ -5,6 +5,8 @@ mod common;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod members;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod whole;

@@ -107,6 +107,7 @@ impl Core {
             http: peer.member.http.clone(),
             labels: peer.member.labels.clone(),
             voter: peer.voter,
+            matched: None,
         });
         let mut members: Vec<_> = members.collect();
         members.sort_by(|a, b| a.name.cmp(&b.name));

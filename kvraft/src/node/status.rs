@@ -2,14 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use openraft::ServerState;
+use openraft::{RaftMetrics, ServerState};
 
 use super::core::Core;
 use super::life::Stage;
 use crate::error::Result;
 use crate::identity::HexId;
 use crate::metrics::{HeldMetrics, Metrics, WatchMetrics};
+use crate::raft::TypeConfig;
 use crate::status::{MemberStatus, Role, Status};
+
+/// Returns how far a member has come, if this node leads and knows it.
+fn matched(metrics: &RaftMetrics<TypeConfig>, id: u64) -> Option<u64> {
+    if id == metrics.id {
+        return metrics.replication.as_ref().and(metrics.last_log_index);
+    }
+    metrics.replication.as_ref()?.get(&id)?.as_ref().map(openraft::LogId::index)
+}
 
 impl Core {
     pub(super) fn status(&self) -> Status {
@@ -30,6 +39,7 @@ impl Core {
                 http: member.http.clone(),
                 labels: member.labels.clone(),
                 voter: voters.contains(id),
+                matched: matched(&metrics, *id),
             })
             .collect();
         members.sort_by(|a, b| a.name.cmp(&b.name));

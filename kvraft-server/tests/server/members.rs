@@ -1,0 +1,39 @@
+//! The membership over HTTP.
+
+use crate::common::{Servers, call};
+
+fn post(servers: &Servers, node: usize, path: &str) -> crate::common::Answer {
+    call("POST", &servers.url_of(node, path), &[], None)
+}
+
+#[test]
+fn leadership_moves_members_go_and_mistakes_are_named_over_http() {
+    let servers = Servers::start(3, &[]);
+    let names = |answer: &crate::common::Answer| {
+        let members = answer.json()["members"].as_array().unwrap().clone();
+        members.iter().map(|m| m["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let listed = servers.get("/cluster/members");
+    let all = names(&listed);
+    assert_eq!((listed.status, all.len()), (200, 3));
+    let leader = listed.json()["leaderID"].as_str().unwrap().to_owned();
+    let heir = all.iter().find(|name| **name != leader).unwrap();
+    assert_eq!(post(&servers, 0, &format!("/cluster/transfer?to={heir}")).status, 204);
+    for (path, status) in [
+        ("/cluster/transfer?to=nobody", 409),
+        ("/cluster/transfer?too=x", 400),
+        ("/cluster/shrink", 400),
+        ("/cluster/shrink?voters=0", 400),
+        ("/cluster/shrink?voters=-1", 400),
+        ("/cluster/members/nobody/promote", 409),
+        ("/cluster/members/%zz/demote", 400),
+    ] {
+        let answer = post(&servers, 1, path);
+        assert_eq!(answer.status, status, "{path}: {}", answer.detail());
+        assert!(!answer.detail().is_empty());
+    }
+    assert_eq!(post(&servers, 0, "/cluster/shrink?voters=2").status, 204);
+    let left: Vec<_> = all.iter().take(2).cloned().collect();
+    assert_eq!(names(&servers.get("/cluster/members")), left);
+    assert_eq!(servers.put("/key/k", b"v").status, 201);
+}
