@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use bytesize::ByteSize;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use crate::demo;
 use crate::layers::Layer;
 use crate::settings;
+use crate::{cluster, demo};
 
 /// What the program is to do.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(crate) enum Action {
     /// Run a node; the flags that were given.
     Serve(Layer),
     Demo(demo::Options),
+    /// Look at the membership or change it, through any node at these URLs.
+    Cluster(cluster::Order, Vec<String>),
     GenSecret,
     /// Ask a node whether it lives; at this URL, or where the environment says that it listens.
     Healthcheck(Option<String>),
@@ -31,6 +33,9 @@ pub(crate) fn parse(
         Some(("gen-secret", _)) => Action::GenSecret,
         Some(("healthcheck", matches)) => {
             Action::Healthcheck(matches.get_one::<String>("url").cloned())
+        }
+        Some((name, matches)) if name != "serve" => {
+            Action::Cluster(cluster_order(name, matches), urls(matches))
         }
         Some((_, matches)) => Action::Serve(flags(matches)),
         None => Action::Serve(flags(&matches)),
@@ -58,6 +63,7 @@ fn command() -> Command {
                 .about("Start three nodes here, load files, kill the leader, read everything back")
                 .args(demo_args()),
         )
+        .subcommands(cluster_commands())
         .subcommand(Command::new("gen-secret").about("Print a fresh cluster secret"))
         .subcommand(
             Command::new("healthcheck").about("Ask a node whether it lives; exit with 0 or 1").arg(
@@ -67,6 +73,48 @@ fn command() -> Command {
                 ),
             ),
         )
+}
+
+/// The commands of [`cluster`]; each takes the URLs of one node or several.
+fn cluster_commands() -> impl Iterator<Item = Command> {
+    let name = || Arg::new("member").value_name("NAME").help("The name of the member");
+    [
+        Command::new("members").about("List the members, who leads, and how far each has come"),
+        Command::new("promote").about("Give a learner its vote").arg(name().required(true)),
+        Command::new("demote").about("Take a voter its vote").arg(name().required(true)),
+        Command::new("remove").about("Let a member go").arg(name().required(true)),
+        Command::new("transfer").about("Have this voter lead, or the closest one").arg(name()),
+        Command::new("shrink").about("Let voters go, the last names first, until N are left").arg(
+            Arg::new("voters").value_name("N").value_parser(value_parser!(u32)).required(true),
+        ),
+    ]
+    .into_iter()
+    .map(|command| {
+        command.arg(Arg::new("url").long("url").value_name("URL").action(ArgAction::Append).help(
+            "Base URL of a node; repeat it to have others tried [default: where \
+                 KVRAFT_LISTEN_HTTP says that one listens]",
+        ))
+    })
+}
+
+fn cluster_order(name: &str, matches: &ArgMatches) -> cluster::Order {
+    let member = matches.try_get_one::<String>("member").ok().flatten().cloned();
+    let required = || member.clone().unwrap_or_default();
+    match name {
+        "promote" => cluster::Order::Promote(required()),
+        "demote" => cluster::Order::Demote(required()),
+        "remove" => cluster::Order::Remove(required()),
+        "transfer" => cluster::Order::Transfer(member),
+        "shrink" => {
+            let voters = matches.get_one::<u32>("voters").copied();
+            cluster::Order::Shrink(voters.unwrap_or_default())
+        }
+        _ => cluster::Order::Members,
+    }
+}
+
+fn urls(matches: &ArgMatches) -> Vec<String> {
+    matches.get_many("url").into_iter().flatten().cloned().collect()
 }
 
 fn serve_args() -> impl Iterator<Item = Arg> {
@@ -187,6 +235,20 @@ mod tests {
     fn an_unknown_flag_is_refused_with_the_one_that_was_meant() {
         let text = parsed(&["--data-dri", "d"]).unwrap_err().to_string();
         assert!(text.contains("--data-dir"), "{text}");
+    }
+
+    #[test]
+    fn the_membership_is_asked_for_by_name_at_several_urls() {
+        let of = |arguments: &[&str]| match parsed(arguments) {
+            Ok(Action::Cluster(order, urls)) => (order, urls),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(of(&["members"]), (cluster::Order::Members, vec![]));
+        let urls = vec!["http://a".to_owned(), "http://b".to_owned()];
+        let asked = of(&["transfer", "n1", "--url", "http://a", "--url", "http://b"]);
+        assert_eq!(asked, (cluster::Order::Transfer(Some("n1".into())), urls));
+        assert_eq!(of(&["shrink", "3"]).0, cluster::Order::Shrink(3));
+        assert!(parsed(&["remove"]).is_err() && parsed(&["shrink", "-1"]).is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) fn run(url: Option<String>) -> Result<()> {
     let base = match url {
         Some(url) => url,
-        None => default_url(|variable| std::env::var(variable).ok())?,
+        None => own_url(&["KVRAFT_LISTEN_HEALTH", "KVRAFT_LISTEN_HTTP"])?,
     };
     let url = format!("{}/livez", base.trim_end_matches('/'));
     let agent: Agent = Agent::config_builder()
@@ -29,11 +29,15 @@ pub(crate) fn run(url: Option<String>) -> Result<()> {
     Ok(())
 }
 
+/// Returns where the node of this environment listens, as the first of these variables says.
+pub(crate) fn own_url(variables: &[&str]) -> Result<String> {
+    default_url(variables, |variable| std::env::var(variable).ok())
+}
+
 /// The node in the same container was given the same environment.
-fn default_url(variables: impl Fn(&str) -> Option<String>) -> Result<String> {
-    let given = ["KVRAFT_LISTEN_HEALTH", "KVRAFT_LISTEN_HTTP"]
-        .into_iter()
-        .find_map(|variable| variables(variable).filter(|value| !value.is_empty()));
+fn default_url(variables: &[&str], value: impl Fn(&str) -> Option<String>) -> Result<String> {
+    let given =
+        variables.iter().find_map(|variable| value(variable).filter(|value| !value.is_empty()));
     let text = given.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let mut address: SocketAddr =
         text.parse().with_context(|| format!("{text:?} is not ip:port; give --url"))?;
@@ -54,7 +58,8 @@ mod tests {
     #[test]
     fn the_node_is_asked_where_it_listens() {
         let url = |health: &str, http: &str| {
-            default_url(|variable| {
+            let variables = ["KVRAFT_LISTEN_HEALTH", "KVRAFT_LISTEN_HTTP"];
+            default_url(&variables, |variable| {
                 Some(if variable.ends_with("HEALTH") { health } else { http }.to_owned())
             })
             .unwrap()

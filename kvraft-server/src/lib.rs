@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod cluster;
 #[doc(hidden)]
 pub mod demo;
 mod healthcheck;
@@ -38,6 +39,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match action {
         Action::Serve(flags) => serve::run(flags),
         Action::Demo(options) => demo::run(&options),
+        Action::Cluster(order, urls) => cluster::run(&order, urls),
         Action::GenSecret => secret::run(),
         Action::Healthcheck(url) => healthcheck::run(url),
     };

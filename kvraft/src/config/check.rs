@@ -186,6 +186,12 @@ impl Config {
         let own = members.get(&self.name).filter(|own| !own.is_empty());
         let advertise = self.advertise.as_ref().or(own).unwrap_or(listen).clone();
         check_address("advertise", &advertise)?;
+        if is_unspecified(&advertise) {
+            return Err(Error::invalid(format!(
+                "others would be told to reach this node at {advertise}, which is every address of whoever dials it; \
+                 set advertise to the host:port at which they reach it"
+            )));
+        }
         Ok(Some(Endpoint {
             listen: address,
             advertise,
@@ -213,6 +219,11 @@ pub(super) fn check_address(setting: &str, address: &str) -> Result<()> {
     host_and_port
         .map(drop)
         .ok_or_else(|| Error::invalid(format!("{setting}: address {address:?} is not host:port")))
+}
+
+/// Returns whether an address is one to listen on, and not one to dial.
+fn is_unspecified(address: &str) -> bool {
+    SocketAddr::from_str(address).is_ok_and(|address| address.ip().is_unspecified())
 }
 
 /// Checks shared settings that come from another node: every one must open with them again.

@@ -302,11 +302,22 @@ mod tests {
 
     #[test]
     fn insecure_stays_on_loopback_unless_forced() {
-        let open =
-            |address: &str, insecure| Config::new("d").listen(address).insecure(insecure).check();
+        let open = |address: &str, insecure| {
+            let config = Config::new("d").listen(address).advertise("127.0.0.1:1");
+            config.insecure(insecure).check()
+        };
         assert!(open("127.0.0.1:0", Insecure::Loopback).is_ok());
         assert!(open("0.0.0.0:0", Insecure::Loopback).is_err());
         assert!(open("0.0.0.0:0", Insecure::Anywhere).is_ok());
+    }
+
+    #[test]
+    fn who_listens_everywhere_says_where_he_is_reached() {
+        let open = Config::new("d").listen("0.0.0.0:7001").cluster_secret(SECRET);
+        assert!(refusal(open.clone()).contains("advertise"));
+        assert!(open.clone().advertise("a.example:7001").check().is_ok());
+        let listed = open.name("a").members([("a", "a.example:7001"), ("b", "b.example:7001")]);
+        assert!(listed.check().is_ok());
     }
 
     #[test]

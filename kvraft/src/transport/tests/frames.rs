@@ -285,7 +285,8 @@ fn the_bytes_of_every_response_are_golden() {
 
 #[test]
 fn the_bytes_of_greetings_and_snapshot_parts_are_golden() {
-    let hello = hello("a", 7);
+    let record = Member { address: "127.0.0.1:1".to_owned(), ..Member::default() };
+    let hello = Hello { record, ..hello("a", 7) };
     let refusal = Refusal { text: "why".into() };
     let chunk = SnapshotPart::Chunk("xy".into());
     let bytes = hello.encode();

@@ -72,7 +72,7 @@ fn hello(name: &str, node_id: u64) -> Hello {
         role: HelloRole::Member,
         cluster_id: Some(77),
         identity: Identity { name: name.to_owned(), node_id, start: 1, nonce: 5 },
-        record: Member { address: "127.0.0.1:1".to_owned(), ..Member::default() },
+        record: Member::default(),
         initialised: true,
         format_level: 1,
     }
