@@ -186,19 +186,15 @@ impl Config {
         let own = members.get(&self.name).filter(|own| !own.is_empty());
         let advertise = self.advertise.as_ref().or(own).unwrap_or(listen).clone();
         check_address("advertise", &advertise)?;
+        let security =
+            self.security.check(&format!("listen {listen}"), address.ip().is_loopback())?;
         if is_unspecified(&advertise) {
             return Err(Error::invalid(format!(
                 "others would be told to reach this node at {advertise}, which is every address of whoever dials it; \
                  set advertise to the host:port at which they reach it"
             )));
         }
-        Ok(Some(Endpoint {
-            listen: address,
-            advertise,
-            security: self
-                .security
-                .check(&format!("listen {listen}"), address.ip().is_loopback())?,
-        }))
+        Ok(Some(Endpoint { listen: address, advertise, security }))
     }
 }
 
