@@ -43,8 +43,13 @@
 //! any more. A [`Config`] with nothing but a directory is a cluster of one, without a socket.
 //!
 //! A node is known by its name to you, and to its peers by an id that is born with its data
-//! directory. A name whose directory was wiped is another node, and refused: it cannot know what it
-//! has voted for. Keep data directories, and never run two copies of one.
+//! directory. A name whose directory was wiped is another node, since it cannot know what it has
+//! voted for: it joins as a *learner*, which replicates without a vote, and takes the place of its
+//! former self once that was silent for ten seconds. Never run two copies of one directory.
+//!
+//! More nodes [join](Config::join) while the cluster works; members are
+//! [promoted](ReplicatedMap::promote), [demoted](ReplicatedMap::demote) and
+//! [removed](ReplicatedMap::remove_member) from any of them.
 //!
 //! # The leader
 //!
