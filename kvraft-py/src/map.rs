@@ -20,8 +20,8 @@ use crate::{config, errors, exit, status};
 #[pyo3(
     signature = (data_dir, **settings),
     text_signature = "(data_dir, *, name=None, listen=None, advertise=None, advertise_http=None, \
-        labels=None, members=None, join=None, auto_promote=None, cluster_secret=None, \
-        cluster_secret_file=None, tls_ca=None, tls_cert=None, tls_key=None, insecure=None, consistency=None, heartbeat_interval=None, \
+        labels=None, members=None, join=None, auto_promote=None, bootstrap_expect=None, \
+        discover_dns=None, cluster_secret=None, cluster_secret_file=None, tls_ca=None, tls_cert=None, tls_key=None, insecure=None, consistency=None, heartbeat_interval=None, \
         election_timeout=None, request_timeout=None, checkpoint_interval=None, \
         max_value_bytes=None, storage_limit_bytes=None)"
 )]

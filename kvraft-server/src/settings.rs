@@ -30,7 +30,7 @@ const SERVER_SETTINGS: [(&str, &str); 7] = [
 ];
 
 /// What a setting of the core means, for `--help`.
-const CORE_HELP: [(&str, &str); 22] = [
+const CORE_HELP: [(&str, &str); 24] = [
     ("data_dir", "Directory of this node's data; made if needed [default: ./kvraft-data]"),
     ("name", "Stable word for this node, shown as leaderID while it leads [default: node]"),
     ("listen", "UDP address for the other nodes, ip:port; without it this node is alone"),
@@ -40,6 +40,8 @@ const CORE_HELP: [(&str, &str); 22] = [
     ("members", "name=host:port,… of the nodes that found the cluster, this one included"),
     ("join", "host:port,… of members of a cluster that this node joins instead of founding one"),
     ("auto_promote", "Whether this node, once it has joined and caught up, votes [default: true]"),
+    ("bootstrap_expect", "How many nodes at discover_dns found the cluster, instead of members"),
+    ("discover_dns", "host:port whose name stands for the addresses of all nodes"),
     ("cluster_secret", "Secret that all nodes share, at least 32 bytes; prefer the file"),
     ("cluster_secret_file", "File with the secret; repeat it to exchange secrets under load"),
     ("tls_ca", "PEM file of the certificate authority that the nodes trust"),

@@ -1,4 +1,4 @@
-//! `Environment` is what a node takes from the world besides its disk: time, chance and a socket.
+//! `Environment` is what a node takes from the world besides its disk: time, chance, names and a socket.
 //!
 //! Production uses the system's. Tests put a lossy network or a virtual clock here, so that the
 //! logic needs no hooks for them.
@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use ring::rand::{SecureRandom, SystemRandom};
 
 /// A clock that never goes back, and the wall time beside it.
@@ -37,6 +39,15 @@ pub trait SocketFactory: Send + Sync + 'static {
     fn bind(&self, address: SocketAddr) -> io::Result<Arc<dyn quinn::AsyncUdpSocket>>;
 }
 
+/// Finds out what a name stands for.
+pub trait Resolver: Send + Sync + 'static {
+    /// Resolves `host:port`. Called on a thread of a tokio runtime.
+    ///
+    /// # Errors
+    /// Fails if the name is unknown, or nobody answers who would know.
+    fn resolve<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>>;
+}
+
 /// What a node takes from the world; see the module.
 #[derive(Clone)]
 pub struct Environment {
@@ -46,6 +57,8 @@ pub struct Environment {
     pub random: Arc<dyn Random>,
     /// Where packets go.
     pub sockets: Arc<dyn SocketFactory>,
+    /// What names stand for.
+    pub names: Arc<dyn Resolver>,
 }
 
 impl fmt::Debug for Environment {
@@ -60,6 +73,7 @@ impl Default for Environment {
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemSource),
             sockets: Arc::new(UdpSockets),
+            names: Arc::new(SystemNames),
         }
     }
 }
@@ -111,6 +125,16 @@ impl Random for SystemSource {
 
 /// Room for a burst of packets while this process is not scheduled; the system may grant less.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+
+/// The system's resolver, asked anew each time.
+#[derive(Debug)]
+struct SystemNames;
+
+impl Resolver for SystemNames {
+    fn resolve<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+        async move { Ok(tokio::net::lookup_host(address).await?.collect()) }.boxed()
+    }
+}
 
 #[derive(Debug)]
 struct UdpSockets;

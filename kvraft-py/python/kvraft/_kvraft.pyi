@@ -25,6 +25,8 @@ def open(  # noqa: A001
     members: Mapping[str, str] | str | None = None,
     join: Sequence[str] | str | None = None,
     auto_promote: bool | Literal["true", "false"] | None = None,
+    bootstrap_expect: int | str | None = None,
+    discover_dns: str | None = None,
     cluster_secret: str | bytes | Sequence[str | bytes] | None = None,
     cluster_secret_file: str | PathLike[str] | None = None,
     tls_ca: str | PathLike[str] | None = None,
@@ -63,6 +65,8 @@ def open(  # noqa: A001
         join: The `host:port`s of members of a cluster that exists: this node joins it instead of
             founding one. Used only until it is a member.
         auto_promote: Whether this node, once it has joined and caught up, votes. Default true.
+        bootstrap_expect: How many nodes at `discover_dns` found the cluster, instead of `members`.
+        discover_dns: The `host:port` whose name stands for the addresses of all nodes.
         cluster_secret: What all nodes share: at least 32 random bytes, in any text form. Of
             several all are trusted, and the first one signs.
         cluster_secret_file: A file with such a secret.

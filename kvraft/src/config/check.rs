@@ -19,6 +19,8 @@ const MAX_NAME_BYTES: usize = 63;
 const MIN_HEARTBEAT: Duration = Duration::from_millis(10);
 /// An election timeout shorter than this many heartbeats would take one lost packet for a death.
 const HEARTBEATS_PER_ELECTION: u32 = 4;
+/// Nodes that found a cluster at most: far more voters than are good for it.
+const MAX_FOUNDERS: u32 = 64;
 /// Longest election timeout; anything longer is an outage.
 const MAX_ELECTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest timeout of one call: far below the life of a session.
@@ -37,6 +39,15 @@ pub(crate) struct Endpoint {
     pub(crate) security: Security,
 }
 
+/// How nodes that are given no list find each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Discovery {
+    /// `host:port` whose name stands for the addresses of all.
+    pub(crate) dns: String,
+    /// So many of them found the cluster.
+    pub(crate) expect: usize,
+}
+
 /// Settings that have been checked; see [`Config`].
 #[derive(Debug, Clone)]
 pub(crate) struct CheckedConfig {
@@ -50,6 +61,8 @@ pub(crate) struct CheckedConfig {
     /// Where to ask for a place in a cluster that exists; empty to found one.
     pub(crate) join: Vec<String>,
     pub(crate) auto_promote: bool,
+    /// How to found a cluster without a list of its members.
+    pub(crate) discovery: Option<Discovery>,
     /// What the cluster is founded with, if it is founded now.
     pub(crate) settings: Settings,
     pub(crate) request_timeout: Duration,
@@ -78,6 +91,7 @@ impl Config {
         )?;
         let members = self.checked_members()?;
         self.check_join()?;
+        let discovery = self.discovery()?;
         let endpoint = self.endpoint(&members)?;
         Ok(CheckedConfig {
             data_dir: self.data_dir,
@@ -88,6 +102,7 @@ impl Config {
             members,
             join: self.join,
             auto_promote: self.auto_promote,
+            discovery,
             settings,
             request_timeout: self.request_timeout,
             consistency: self.consistency,
@@ -148,6 +163,40 @@ impl Config {
             )));
         }
         Ok(members)
+    }
+
+    fn discovery(&self) -> Result<Option<Discovery>> {
+        let (dns, expect) = match (&self.discover_dns, self.bootstrap_expect) {
+            (None, None) => return Ok(None),
+            (Some(dns), Some(expect)) => (dns, expect),
+            (Some(_), None) => {
+                return Err(Error::invalid(
+                    "discover_dns is set, and bootstrap_expect is not: say how many nodes found the cluster",
+                ));
+            }
+            (None, Some(_)) => {
+                return Err(Error::invalid(
+                    "bootstrap_expect is set, and discover_dns is not: name the host:port that stands for all nodes",
+                ));
+            }
+        };
+        check_address("discover_dns", dns)?;
+        if !(1..=MAX_FOUNDERS).contains(&expect) {
+            return Err(Error::invalid(format!(
+                "bootstrap_expect is {expect}; take 1 to {MAX_FOUNDERS}"
+            )));
+        }
+        if self.members.len() > 1 || !self.join.is_empty() {
+            return Err(Error::invalid(
+                "discover_dns is set beside members or join; a node finds its cluster in one way only",
+            ));
+        }
+        if self.listen.is_none() {
+            return Err(Error::invalid(
+                "discover_dns is set, but listen is not; set it to ip:port",
+            ));
+        }
+        Ok(Some(Discovery { dns: dns.clone(), expect: usize::try_from(expect).unwrap_or(1) }))
     }
 
     fn check_join(&self) -> Result<()> {

@@ -10,7 +10,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) use self::check::{CheckedConfig, check_settings};
+pub(crate) use self::check::{CheckedConfig, Discovery, check_settings};
 pub(crate) use self::client::CheckedClientConfig;
 pub use self::client::ClientConfig;
 pub use self::security::Insecure;
@@ -45,6 +45,8 @@ pub struct Config {
     labels: BTreeMap<String, String>,
     members: Vec<(String, String)>,
     join: Vec<String>,
+    bootstrap_expect: Option<u32>,
+    discover_dns: Option<String>,
     auto_promote: bool,
     security: SecuritySettings,
     heartbeat_interval: Duration,
@@ -83,6 +85,8 @@ impl Config {
             labels: BTreeMap::new(),
             members: Vec::new(),
             join: Vec::new(),
+            bootstrap_expect: None,
+            discover_dns: None,
             auto_promote: true,
             security: SecuritySettings::default(),
             heartbeat_interval: Duration::from_millis(50),
@@ -155,6 +159,25 @@ impl Config {
     #[must_use]
     pub fn join<A: Into<String>>(mut self, addresses: impl IntoIterator<Item = A>) -> Self {
         self.join = addresses.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Founds the cluster with the first so many nodes that are found at
+    /// [`discover_dns`](Self::discover_dns), instead of a list in `members`: 1 to 64. All of them
+    /// must be given the same number. Start no more nodes than that until the cluster is founded;
+    /// those that come later join it.
+    #[must_use]
+    pub const fn bootstrap_expect(mut self, nodes: u32) -> Self {
+        self.bootstrap_expect = Some(nodes);
+        self
+    }
+
+    /// Sets the `host:port` whose name stands for the addresses of all nodes, as that of a headless
+    /// Service does; all nodes listen on that port. It is resolved again whenever it is needed,
+    /// also by nodes whose addresses have all changed.
+    #[must_use]
+    pub fn discover_dns(mut self, name: impl Into<String>) -> Self {
+        self.discover_dns = Some(name.into());
         self
     }
 
@@ -347,6 +370,22 @@ mod tests {
     }
 
     #[test]
+    fn discovery_takes_a_name_a_number_and_no_list() {
+        let open = || {
+            let config = Config::new("d").listen("127.0.0.1:0").insecure(Insecure::Loopback);
+            config.bootstrap_expect(3).discover_dns("nodes.example:7001")
+        };
+        let discovery = open().check().unwrap().discovery.unwrap();
+        assert_eq!((discovery.expect, &*discovery.dns), (3, "nodes.example:7001"));
+        assert!(refusal(open().bootstrap_expect(0)).contains("bootstrap_expect"));
+        assert!(refusal(open().discover_dns("nodes")).contains("host:port"));
+        assert!(refusal(open().join(["h:1"])).contains("discover_dns"));
+        assert!(refusal(open().members([("node", "h:1"), ("b", "h:2")])).contains("members"));
+        assert!(refusal(Config::new("d").bootstrap_expect(3)).contains("discover_dns"));
+        assert!(refusal(Config::new("d").discover_dns("h:1")).contains("bootstrap_expect"));
+    }
+
+    #[test]
     fn every_named_setting_can_be_set_from_text() {
         let values = [
             ("data_dir", "d"),
@@ -357,6 +396,7 @@ mod tests {
             ("labels", "zone=1,rack=2"),
             ("members", "a=h:1, b=h:2"),
             ("auto_promote", "false"),
+            ("join", ""),
             ("cluster_secret", SECRET),
             ("heartbeat_interval", "100ms"),
             ("election_timeout", "1s"),

@@ -28,6 +28,10 @@ impl Config {
             "advertise_http" => value.clone_into(&mut self.advertise_http),
             "labels" => self.labels = pairs(name, value)?.into_iter().collect(),
             "join" => self.join = list(value).map(str::to_owned).collect(),
+            "bootstrap_expect" => {
+                self.bootstrap_expect = Some(parse(name, value, "a number of nodes")?);
+            }
+            "discover_dns" => self.discover_dns = Some(value.to_owned()),
             "auto_promote" => self.auto_promote = parse(name, value, "true or false")?,
             "members" => self.members = pairs(name, value)?,
             "consistency" => self.consistency = parse(name, value, "linearizable, lease or local")?,
@@ -44,7 +48,7 @@ impl Config {
     }
 
     /// The names that [`Config::set`] knows.
-    pub const NAMES: [&'static str; 22] = [
+    pub const NAMES: [&'static str; 24] = [
         "data_dir",
         "name",
         "listen",
@@ -54,6 +58,8 @@ impl Config {
         "members",
         "join",
         "auto_promote",
+        "bootstrap_expect",
+        "discover_dns",
         "cluster_secret",
         "cluster_secret_file",
         "tls_ca",

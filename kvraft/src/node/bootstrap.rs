@@ -44,13 +44,14 @@ impl Core {
     }
 
     async fn try_to_found(&self) -> Result<()> {
-        let hellos = self.meet_members().await?;
+        let hellos = match &self.config.discovery {
+            Some(discovery) => self.discover(discovery).await?,
+            None => self.meet_members().await?,
+        };
         self.join_one_that_exists(&hellos).await?;
-        let first = self.config.members.keys().next();
-        if first != Some(&self.config.name) {
-            let claimant = first.map_or("", String::as_str);
+        if let Some(claimant) = hellos.keys().next().filter(|first| **first < self.config.name) {
             return Err(Error::unavailable(format!(
-                "waiting for {claimant}, the first name of members, to found the cluster"
+                "waiting for {claimant}, the first name, to found the cluster"
             )));
         }
         let claim = self.claim(&hellos)?;
@@ -155,7 +156,7 @@ impl Core {
         let Some((name, hello)) = hellos.iter().find(|(_, hello)| hello.initialised) else {
             return Ok(());
         };
-        let address = self.config.members.get(name).cloned().unwrap_or_default();
+        let address = self.address_of(name, hello);
         let peer = Peer { node_id: Some(hello.identity.node_id), name: name.clone(), address };
         self.join_by(&peer).await?;
         Err(Error::unavailable(format!("waiting for the leader of the cluster that {name} knows")))
@@ -174,7 +175,7 @@ impl Core {
         };
         let others = hellos.iter().map(|(name, hello)| {
             // The list says where a member is; the member says what else is to be recorded of it.
-            let address = self.config.members.get(name).cloned().unwrap_or_default();
+            let address = self.address_of(name, hello);
             let record = Member { name: name.clone(), address, ..hello.record.clone() };
             ClaimedMember { node_id: hello.identity.node_id, record }
         });
@@ -188,6 +189,12 @@ impl Core {
             members,
             settings: self.config.settings,
         })
+    }
+
+    /// Returns where a founder is: as it is listed, else as it says.
+    fn address_of(&self, name: &str, hello: &Hello) -> String {
+        let listed = self.config.members.get(name).cloned();
+        listed.unwrap_or_else(|| hello.record.address.clone())
     }
 
     async fn collect_grants(&self, claim: &Claim) -> Result<()> {
@@ -235,14 +242,20 @@ impl Core {
                 claim.claimant, self.config.name
             )))
         };
-        if own != theirs {
+        let fits = match &self.config.discovery {
+            Some(discovery) => {
+                theirs.len() == discovery.expect && theirs.contains(&self.config.name.as_str())
+            }
+            None => own == theirs,
+        };
+        if !fits {
             return differ("members", &theirs, &own);
         }
         if self.config.settings != claim.settings {
             return differ("settings", &claim.settings, &self.config.settings);
         }
-        if own.first() != Some(&claim.claimant.as_str()) {
-            return differ("claimants", &claim.claimant, &own.first());
+        if theirs.first() != Some(&claim.claimant.as_str()) {
+            return differ("claimants", &claim.claimant, &theirs.first());
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ mod bootstrap;
 mod contact;
 mod core;
 mod counts;
+mod discover;
 mod door;
 mod expire;
 mod handover;

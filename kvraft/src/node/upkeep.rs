@@ -113,7 +113,9 @@ impl Core {
     /// Finds out, once, that everything acknowledged before the start is applied here; only then
     /// this node is ready.
     pub(super) async fn recover(self: Arc<Self>) {
-        let strangers = self.greet(self.others(), FIRST_GREETING).await;
+        let mut strangers = self.others();
+        strangers.extend(self.discovered_addresses().await);
+        let strangers = self.greet(strangers, FIRST_GREETING).await;
         while self.life.check().is_ok() {
             let deadline = self.now() + self.config.request_timeout;
             match self.read_barrier(deadline).await {

@@ -24,6 +24,7 @@ use super::query::{Answer, Query};
 use super::quic;
 use super::secret::NODE_NAME;
 use super::server::Greeter;
+use crate::environment::Resolver;
 use crate::error::{Error, Result};
 use crate::identity::HexId;
 
@@ -107,6 +108,7 @@ pub(super) struct Client {
     credentials: Credentials,
     greeter: Arc<dyn Greeter>,
     runtime: Handle,
+    names: Arc<dyn Resolver>,
     slots: Mutex<Slots>,
     /// Where nodes have said that they are, by node id: newer than what was recorded of them.
     addresses: Mutex<HashMap<u64, String>>,
@@ -118,12 +120,14 @@ impl Client {
         credentials: Credentials,
         greeter: Arc<dyn Greeter>,
         runtime: Handle,
+        names: Arc<dyn Resolver>,
     ) -> Self {
         Self {
             endpoint,
             credentials,
             greeter,
             runtime,
+            names,
             slots: Mutex::default(),
             addresses: Mutex::default(),
         }
@@ -350,7 +354,7 @@ impl Client {
         let mut failure = Error::unavailable("the name stands for no address");
         let mut addresses: Vec<SocketAddr> = Vec::new();
         for name in self.addresses_of(peer) {
-            match tokio::net::lookup_host(&name).await {
+            match self.names.resolve(&name).await {
                 Ok(found) => addresses.extend(found),
                 Err(error) => {
                     failure = Error::unavailable(format!("the address {name} cannot be resolved"))

@@ -38,7 +38,7 @@ use self::client::Client;
 use self::credentials::Credentials;
 use self::server::Server;
 use crate::config::Security;
-use crate::environment::Environment;
+use crate::environment::{Environment, Resolver};
 use crate::error::{Error, Result};
 
 /// What a transport needs to know to start.
@@ -151,6 +151,7 @@ struct Bound {
     credentials: Credentials,
     local_addr: SocketAddr,
     runtime: Handle,
+    names: Arc<dyn Resolver>,
 }
 
 impl Bound {
@@ -176,12 +177,14 @@ impl Bound {
             Arc::new(TokioRuntime),
         )
         .map_err(cannot_bind)?;
-        Ok(Self { endpoint, credentials, local_addr, runtime })
+        let names = Arc::clone(&environment.names);
+        Ok(Self { endpoint, credentials, local_addr, runtime, names })
     }
 
     fn with(self, greeter: Arc<dyn Greeter>) -> Transport {
-        let Self { endpoint, credentials, local_addr, runtime } = self;
-        let client = Arc::new(Client::new(endpoint.clone(), credentials, greeter, runtime));
+        let Self { endpoint, credentials, local_addr, runtime, names } = self;
+        let client = Client::new(endpoint.clone(), credentials, greeter, runtime, names);
+        let client = Arc::new(client);
         Transport(Arc::new(Shared { endpoint, client, local_addr }))
     }
 }

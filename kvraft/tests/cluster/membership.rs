@@ -235,6 +235,59 @@ async fn nodes_that_all_change_their_addresses_at_once_find_each_other() {
     assert_eq!(page.entries.len(), 1);
 }
 
+const EVERYONE: &str = "everyone.test:7001";
+
+/// Clusters whose nodes are given no list, but a name that stands for all.
+async fn discovered(size: usize, expect: u32) -> Cluster {
+    let cluster = Cluster::prepare(size, move |_, config| {
+        let config = config.members(Vec::<(String, String)>::new());
+        config.bootstrap_expect(expect).discover_dns(EVERYONE)
+    });
+    let addresses: Vec<_> = (0..size).map(|node| cluster.address(node)).collect();
+    cluster.network.name(EVERYONE, &addresses);
+    cluster
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_know_only_a_name_found_one_cluster_and_later_ones_join_it() {
+    let mut cluster = discovered(4, 3).await;
+    for node in 0..2 {
+        cluster.open(node).await;
+    }
+    eventually("two wait for a third", async || {
+        let error = cluster.map(0).put("k", "too early").await.err()?;
+        error.message().contains("waiting for 3 nodes").then_some(())
+    })
+    .await;
+    cluster.open(2).await;
+    cluster.wait_all_ready().await;
+    cluster.wait_voters(0, &[0, 1, 2]).await;
+    cluster.open(3).await;
+    cluster.wait_voters(3, &[0, 1, 2, 3]).await;
+    cluster.map(3).put("k", "v").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_all_move_at_once_find_each_other_by_their_name() {
+    let mut cluster = discovered(3, 3).await;
+    for node in 0..3 {
+        cluster.open(node).await;
+    }
+    cluster.wait_all_ready().await;
+    cluster.map(0).put("k", "v").await.unwrap();
+    for node in 0..3 {
+        cluster.close(node).await;
+        cluster.readdress(node);
+    }
+    let addresses: Vec<_> = (0..3).map(|node| cluster.address(node)).collect();
+    cluster.network.name(EVERYONE, &addresses);
+    for node in 0..3 {
+        cluster.open(node).await;
+    }
+    cluster.wait_all_ready().await;
+    assert_eq!(cluster.map(2).get("k").await.unwrap().unwrap(), "v");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_changes_the_membership_too() {
     let mut cluster = Cluster::found(1, 1).await;

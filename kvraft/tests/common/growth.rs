@@ -1,8 +1,18 @@
 //! Clusters that grow, and nodes that come back changed.
 
+use std::net::SocketAddr;
+
 use kvraft::Config;
 
 use crate::harness::{Cluster, eventually};
+use crate::network::Network;
+
+impl Network {
+    /// Says what a name stands for.
+    pub(crate) fn name(&self, name: &str, addresses: &[SocketAddr]) {
+        self.rules().names.insert(name.to_owned(), addresses.to_vec());
+    }
+}
 
 impl Cluster {
     /// Founds a cluster of the first nodes; the others may be opened later, and join it.

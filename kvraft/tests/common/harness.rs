@@ -74,8 +74,7 @@ impl Cluster {
         members.rotate_left(node % self.founders);
         let joins = node >= self.founders;
         let join: Vec<_> = members.extract_if(.., |_| joins).map(|(_, address)| address).collect();
-        let environment =
-            Environment { sockets: Arc::new(self.network.clone()), ..Environment::default() };
+        let environment = self.environment();
         let config = Config::new(self.path(node))
             .name(format!("n{node}"))
             .listen(self.addresses[node].to_string())
@@ -88,8 +87,7 @@ impl Cluster {
 
     /// The settings of a client that knows these nodes.
     pub(crate) fn client_config(&self, nodes: &[usize]) -> ClientConfig {
-        let environment =
-            Environment { sockets: Arc::new(self.network.clone()), ..Environment::default() };
+        let environment = self.environment();
         ClientConfig::new(nodes.iter().map(|node| self.addresses[*node].to_string()))
             .insecure(Insecure::Loopback)
             .environment(environment)
@@ -98,6 +96,12 @@ impl Cluster {
     /// Connects a client that knows these nodes.
     pub(crate) async fn connect(&self, nodes: &[usize]) -> ReplicatedMap {
         ReplicatedMap::connect(self.client_config(nodes)).await.expect("the client connects")
+    }
+
+    /// The world of this test: its own network and its own names.
+    fn environment(&self) -> Environment {
+        let network = Arc::new(self.network.clone());
+        Environment { sockets: network.clone(), names: network, ..Environment::default() }
     }
 
     pub(crate) fn path(&self, node: usize) -> PathBuf {

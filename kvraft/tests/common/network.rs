@@ -8,7 +8,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
-use kvraft::environment::SocketFactory;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use kvraft::environment::{Resolver, SocketFactory};
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, Runtime, UdpPoller};
 
@@ -17,13 +19,15 @@ use quinn::{AsyncUdpSocket, Runtime, UdpPoller};
 pub(crate) struct Network(Arc<Mutex<Rules>>);
 
 #[derive(Default)]
-struct Rules {
+pub(crate) struct Rules {
     cut: BTreeSet<(SocketAddr, SocketAddr)>,
     /// Nothing goes to or from these, whoever is at the other end.
     silent: BTreeSet<SocketAddr>,
     /// Of a thousand packets so many are lost.
     loss: u64,
     dice: u64,
+    /// What names stand for, beside those that the system knows.
+    pub(crate) names: BTreeMap<String, Vec<SocketAddr>>,
     /// Sockets that are bound before their node starts, so that no other test takes the port.
     reserved: BTreeMap<SocketAddr, UdpSocket>,
 }
@@ -86,7 +90,7 @@ impl Network {
         rules.cut.contains(&(from, to)) || (rules.dice >> 33) % 1000 < rules.loss
     }
 
-    fn rules(&self) -> MutexGuard<'_, Rules> {
+    pub(crate) fn rules(&self) -> MutexGuard<'_, Rules> {
         self.0.lock().expect("no test panics while it holds the rules")
     }
 }
@@ -101,6 +105,19 @@ impl SocketFactory for Network {
         let own = socket.local_addr()?;
         let inner = quinn::TokioRuntime.wrap_udp_socket(socket)?;
         Ok(Arc::new(CutSocket { inner, own, network: self.clone() }))
+    }
+}
+
+impl Resolver for Network {
+    fn resolve<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+        let named = self.rules().names.get(address).cloned();
+        async move {
+            match named {
+                Some(addresses) => Ok(addresses),
+                None => Ok(tokio::net::lookup_host(address).await?.collect()),
+            }
+        }
+        .boxed()
     }
 }
 
