@@ -128,7 +128,10 @@ impl Server {
                 return;
             }
         };
-        self.client.peer_is_up(&peer);
+        // The word of a client on who it is was checked by nobody, and nobody dials it.
+        if peer.role == HelloRole::Member {
+            self.client.peer_is_up(&peer);
+        }
         let mut streams = JoinSet::new();
         loop {
             tokio::select! {

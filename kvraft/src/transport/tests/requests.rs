@@ -252,6 +252,20 @@ async fn a_peer_that_dials_in_anew_makes_its_old_connection_dead() {
 }
 
 #[tokio::test]
+async fn a_client_does_not_end_the_connection_to_the_member_that_it_says_it_is() {
+    let security = secrets(&[1]);
+    let (a, b) = two(&security);
+    a.ask(&b).await.unwrap();
+    let mut client = Hello { role: HelloRole::Client, ..hello("b", 2) };
+    client.identity.nonce = 6;
+    let connection = greeted_connection(&a, &security, &client).await;
+    // Its first request is answered behind the hello.
+    answer_to(&connection, &Request::ReadIndex { timeout_ms: 1 }.encode()).await;
+    a.ask(&b).await.unwrap();
+    assert_eq!(a.transport.0.endpoint.stats().outgoing_handshakes, 1, "it dialed once");
+}
+
+#[tokio::test]
 async fn a_taken_port_is_refused_with_its_address() {
     let security = secrets(&[1]);
     let a = Node::start("a", 1, &security);
