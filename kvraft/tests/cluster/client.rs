@@ -210,6 +210,28 @@ async fn clients_take_turns_at_a_lock_while_the_members_that_they_wait_at_are_lo
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wait_for_a_lock_ends_in_time_though_its_member_became_another() {
+    let mut cluster = Cluster::start(1).await;
+    let held = cluster.map(0).grant_lease(Duration::from_secs(60)).await.unwrap();
+    cluster.map(0).acquire("l", held, Duration::ZERO).await.unwrap();
+    let client = cluster.connect(&[0]).await;
+    let lease = client.grant_lease(Duration::from_secs(60)).await.unwrap();
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.acquire("l", lease, Duration::from_secs(5)).await }
+    });
+    eventually("it waits", async || {
+        (cluster.map(0).metrics().unwrap().held.locks_waiting == 1).then_some(())
+    })
+    .await;
+    cluster.close(0).await;
+    std::fs::remove_dir_all(cluster.path(0)).unwrap();
+    cluster.open(0).await.wait_ready(PATIENCE).await.unwrap();
+    let ended = tokio::time::timeout(PATIENCE, waiting).await.expect("it ends").unwrap();
+    assert_kind(ended, &[ErrorKind::Unavailable]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_leases_lives_as_long_as_the_client() {
     let cluster = Cluster::start(3).await;
     let client = cluster.connect(&[0, 1]).await;
