@@ -232,6 +232,30 @@ async fn a_wait_for_a_lock_ends_in_time_though_its_member_became_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_closed_ends_what_it_has_under_way_as_closed() {
+    let cluster = Cluster::start(1).await;
+    let map = cluster.connect(&[0]).await;
+    map.batch((0..1000).map(|n| Op::put(format!("k{n:04}"), "x"))).await.unwrap();
+    let mut begun = map.scan(KeyRange::all(), ScanOptions::new()).await.unwrap();
+    begun.try_next().await.unwrap().unwrap();
+    cluster.network.silence(cluster.address(0));
+    let started = std::time::Instant::now();
+    let (scan, watch, read, closed) = tokio::join!(
+        map.scan(KeyRange::all(), ScanOptions::new().read(long())),
+        map.watch(KeyRange::all(), WatchOptions::new()),
+        map.get_with("k", long()),
+        map.close(),
+    );
+    closed.unwrap();
+    assert_kind(scan.map(drop), &[ErrorKind::Closed]);
+    assert_kind(watch, &[ErrorKind::Closed]);
+    assert_kind(read, &[ErrorKind::Closed]);
+    let mut rest = begun.collect::<Vec<_>>().await;
+    assert_kind(rest.pop().unwrap(), &[ErrorKind::Closed]);
+    assert!(started.elapsed() < PATIENCE / 2, "nothing waits on for a closed client");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_leases_lives_as_long_as_the_client() {
     let cluster = Cluster::start(3).await;
     let client = cluster.connect(&[0, 1]).await;
