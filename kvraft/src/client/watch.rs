@@ -13,12 +13,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::options::{Changes, Consistency, KeyRange, ReadOptions, ScanOptions};
 use crate::proposal::Backoff;
 use crate::runtime::run_on;
-use crate::transport::{Answer, Exchange, Query};
+use crate::transport::{Answer, Exchange, Peer, Query};
 
 /// How long a member may be silent: it says how far it has come every two seconds.
 const SILENCE: Duration = Duration::from_secs(6);
 /// How long a member may take to begin.
 const BEGIN_PATIENCE: Duration = Duration::from_secs(2);
+/// How long one search for a member to go on at lasts, before the next: each of a few members can
+/// be asked, however short the calls of this client may be.
+const SEARCH: Duration = Duration::from_secs(10);
 
 /// Follows a range; it ends with the client, which it does not keep open.
 pub(crate) struct Follower {
@@ -106,12 +109,30 @@ impl Follower {
         let seen = self.watched.next.map_or(0, |next| next.saturating_sub(1));
         let read = ReadOptions::new().consistency(Consistency::Local).min_revision(seen);
         let (range, handle) = (self.watched.range.clone(), self.handle.clone());
-        let deadline = core.now() + core.config.request_timeout;
         let options = ScanOptions::new().read(read);
-        let beginning = async move { Walk::begin(&core, handle, range, options, deadline).await };
+        let beginning =
+            async move { core.while_open(walk_from_any(&core, &handle, &range, options)).await };
         let walk = run_on(&self.handle, beginning).await?;
         self.watched.next = Some(walk.revision() + 1);
         Ok(walk)
+    }
+}
+
+/// Has a member begin a walk, for as long as it takes: a watch has no end of its own.
+async fn walk_from_any(
+    core: &Arc<Core>,
+    handle: &Handle,
+    range: &KeyRange,
+    options: ScanOptions,
+) -> Result<Walk> {
+    loop {
+        let deadline = core.now() + SEARCH;
+        match Walk::begin(core, handle.clone(), range.clone(), options, deadline).await {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                tracing::debug!(%error, "a watch finds no member to begin again at");
+            }
+            begun => return begun,
+        }
     }
 }
 
@@ -131,6 +152,8 @@ async fn go_on(
         let error = match part {
             Ok(Answer::Changes(changes)) => return Ok((exchange, changes)),
             Ok(other) => super::misfit(&other),
+            // That it is not held there any more does not say that nobody holds it.
+            Err(error) if error.kind() == ErrorKind::Compacted => error,
             Err(error) if is_everywhere(error.kind()) => return Err(error),
             Err(error) => error,
         };
@@ -138,7 +161,7 @@ async fn go_on(
         core.guide.pass(exchange.peer(), &error);
     }
     loop {
-        let deadline = core.now() + core.config.request_timeout;
+        let deadline = core.now() + SEARCH;
         let begun = tokio::select! {
             begun = begin_at_any(core, watched, deadline) => begun,
             why = core.ended() => return Err(why),
@@ -159,7 +182,7 @@ async fn begin_at_any(
     watched: &Watched,
     deadline: Instant,
 ) -> Result<(Exchange, Changes)> {
-    let (mut backoff, mut compacted) = (Backoff::new(), 0);
+    let (mut backoff, mut compacted) = (Backoff::new(), Compacted::default());
     loop {
         let peer = core.guide.home()?;
         let patience = core.now() + BEGIN_PATIENCE;
@@ -168,8 +191,8 @@ async fn begin_at_any(
             Ok((exchange, Answer::Changes(changes))) => return Ok((exchange, changes)),
             Ok((_, other)) => super::misfit(&other),
             Err(error) if error.kind() == ErrorKind::Compacted => {
-                compacted += 1;
-                if compacted >= core.guide.candidates().len() {
+                compacted.note(&peer, &error);
+                if compacted.everywhere(&core.guide.candidates()) {
                     return Err(error);
                 }
                 error
@@ -179,7 +202,52 @@ async fn begin_at_any(
         };
         core.guide.pass(&peer, &error);
         if !backoff.pause(deadline, core.now()).await {
-            return Err(if compacted > 0 { error } else { unanswered(error) });
+            // Who does not answer for so long is not waited for.
+            return Err(compacted.last.unwrap_or_else(|| unanswered(error)));
         }
+    }
+}
+
+/// Who has said that the changes that come next are not held any more.
+#[derive(Debug, Default)]
+struct Compacted {
+    said: Vec<Peer>,
+    last: Option<Error>,
+}
+
+impl Compacted {
+    fn note(&mut self, peer: &Peer, error: &Error) {
+        self.last = Some(error.clone());
+        if !self.said.contains(peer) {
+            self.said.push(peer.clone());
+        }
+    }
+
+    fn everywhere(&self, candidates: &[Peer]) -> bool {
+        candidates.iter().all(|peer| self.said.contains(peer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_lost_only_when_each_member_has_said_so() {
+        let peer = |address: &str| Peer {
+            node_id: None,
+            name: String::new(),
+            address: address.to_owned(),
+        };
+        let candidates = [peer("a:1"), peer("b:1"), peer("c:1")];
+        let (mut compacted, error) =
+            (Compacted::default(), Error::new(ErrorKind::Compacted, "gone"));
+        for _ in 0..3 {
+            compacted.note(&candidates[0], &error);
+            assert!(!compacted.everywhere(&candidates), "one member has said it thrice");
+        }
+        compacted.note(&candidates[1], &error);
+        compacted.note(&candidates[2], &error);
+        assert!(compacted.everywhere(&candidates));
     }
 }

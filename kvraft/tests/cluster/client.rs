@@ -256,6 +256,64 @@ async fn a_client_that_is_closed_ends_what_it_has_under_way_as_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_watch_of_a_client_goes_on_elsewhere_when_its_member_got_a_snapshot_instead() {
+    let cluster = Cluster::start_with(3, |_, config| config.log_keep_bytes(64 << 10)).await;
+    let leader = cluster.leader().await;
+    let map = cluster.map(leader);
+    // Clients begin anywhere: this one is to follow a follower.
+    let (client, mut watch, away) = loop {
+        let client = cluster.connect(&[0, 1, 2]).await;
+        let watch = client.watch(KeyRange::all(), WatchOptions::new()).await.unwrap();
+        let follows = |node: &usize| cluster.map(*node).metrics().unwrap().watches.watchers == 1;
+        if let Some(away) = cluster.others(leader).into_iter().find(follows) {
+            break (client, watch, away);
+        }
+        drop(watch);
+        client.close().await.unwrap();
+    };
+    cluster.isolate(&[away]);
+    let last = map.status().last_log;
+    let value = vec![b'v'; 16 << 10];
+    let mut expected = 0;
+    eventually("the log is purged beyond what the other has", async || {
+        expected = map.put("large", &value).await.unwrap();
+        (map.status().first_log > last + 1).then_some(())
+    })
+    .await;
+    map.put("end", "").await.unwrap();
+    cluster.network.heal();
+    cluster.wait_local(away, "end", "").await;
+    let mut folded = Folded::default();
+    folded.follow(&mut watch, "end").await;
+    assert!(folded.map == entries(map).await && folded.snapshots == 0, "it adds up");
+    drop(client);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_resyncs_begins_again_when_the_member_is_lost_in_the_midst_of_it() {
+    let mut cluster = Cluster::start(3).await;
+    let map = cluster.connect(&[0, 1, 2]).await;
+    let value = vec![b'x'; 1 << 20];
+    for n in 0..5 {
+        map.put(format!("k{n}"), &value).await.unwrap();
+    }
+    map.put("end", "").await.unwrap();
+    let mut watch = map.watch(KeyRange::all(), WatchOptions::new().resync()).await.unwrap();
+    let mut folded = Folded::default();
+    for _ in 0..2 {
+        folded.take(watch.try_next().await.unwrap().unwrap());
+    }
+    // Whichever it is that has the moment of the snapshot, each goes and comes back.
+    for node in 0..3 {
+        cluster.close(node).await;
+        cluster.open(node).await.wait_ready(PATIENCE).await.unwrap();
+    }
+    folded.follow(&mut watch, "end").await;
+    assert!(folded.snapshots > 1, "the first was cut short");
+    assert!(folded.map == entries(&map).await, "it adds up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_leases_lives_as_long_as_the_client() {
     let cluster = Cluster::start(3).await;
     let client = cluster.connect(&[0, 1]).await;
