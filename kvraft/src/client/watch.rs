@@ -17,6 +17,8 @@ use crate::transport::{Answer, Exchange, Peer, Query};
 
 /// How long a member may be silent: it says how far it has come every two seconds.
 const SILENCE: Duration = Duration::from_secs(6);
+/// The longest that one may be: changes that take a slow network as long as this are not followed.
+const LONGEST_SILENCE: Duration = Duration::from_secs(600);
 /// How long a member may take to begin.
 const BEGIN_PATIENCE: Duration = Duration::from_secs(2);
 /// How long one search for a member to go on at lasts, before the next: each of a few members can
@@ -42,15 +44,45 @@ pub(super) struct Watched {
     previous: bool,
     /// The first revision that was not told yet; `None` before the watch has begun anywhere.
     next: Option<u64>,
+    /// How long a member may be silent now.
+    silence: Duration,
+}
+
+/// What came next, and from whom more is to come.
+struct Part {
+    exchange: Exchange,
+    changes: Changes,
+    pace: Pace,
+}
+
+/// What a part has shown of how fast parts come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// The member that is followed has sent it in time.
+    InTime,
+    /// That member was silent for too long, or what it sends takes longer.
+    TooLong,
+    /// Nothing: that member was lost.
+    Unknown,
 }
 
 impl Watched {
     pub(super) const fn new(range: KeyRange, from: Option<u64>, previous: bool) -> Self {
-        Self { range, previous, next: from }
+        Self { range, previous, next: from, silence: SILENCE }
     }
 
     fn query(&self) -> Query {
         Query::Watch { range: self.range.clone(), from: self.next, previous: self.previous }
+    }
+
+    /// Takes note of how fast parts come: one that takes longer than a member may be silent would
+    /// else be asked for again and again, and never come.
+    fn pace(&mut self, pace: Pace) {
+        self.silence = match pace {
+            Pace::InTime => SILENCE,
+            Pace::TooLong => (self.silence * 2).min(LONGEST_SILENCE),
+            Pace::Unknown => self.silence,
+        };
     }
 
     /// Takes note that everything up to there was told.
@@ -92,9 +124,11 @@ impl Follower {
             }
             let core = self.core.upgrade().ok_or_else(closed)?;
             let (exchange, watched) = (self.exchange.take(), self.watched.clone());
-            let (exchange, changes) =
+            let part =
                 run_on(&self.handle, async move { go_on(&core, exchange, &watched).await }).await?;
+            let Part { exchange, changes, pace } = part;
             self.exchange = Some(exchange);
+            self.watched.pace(pace);
             self.watched.told(changes.upto);
             self.ready = Some(changes);
         }
@@ -138,19 +172,21 @@ async fn walk_from_any(
 
 /// Takes the next part from the member that is followed, or begins at another, for as long as it
 /// takes: a watch has no end of its own.
-async fn go_on(
-    core: &Core,
-    exchange: Option<Exchange>,
-    watched: &Watched,
-) -> Result<(Exchange, Changes)> {
+async fn go_on(core: &Core, exchange: Option<Exchange>, watched: &Watched) -> Result<Part> {
+    let mut pace = Pace::Unknown;
     if let Some(mut exchange) = exchange {
         let part = tokio::select! {
-            part = tokio::time::timeout(SILENCE, exchange.next()) => part,
+            part = tokio::time::timeout(watched.silence, exchange.next()) => part,
             why = core.ended() => return Err(why),
         };
-        let part = part.unwrap_or_else(|_| Err(Error::unavailable("the member is silent")));
+        let part = part.unwrap_or_else(|_| {
+            pace = Pace::TooLong;
+            Err(Error::unavailable("the member is silent"))
+        });
         let error = match part {
-            Ok(Answer::Changes(changes)) => return Ok((exchange, changes)),
+            Ok(Answer::Changes(changes)) => {
+                return Ok(Part { exchange, changes, pace: Pace::InTime });
+            }
             Ok(other) => super::misfit(&other),
             // That it is not held there any more does not say that nobody holds it.
             Err(error) if error.kind() == ErrorKind::Compacted => error,
@@ -170,7 +206,7 @@ async fn go_on(
             Err(error) if !is_everywhere(error.kind()) => {
                 tracing::debug!(%error, "a watch finds no member to go on at");
             }
-            begun => return begun,
+            begun => return begun.map(|(exchange, changes)| Part { exchange, changes, pace }),
         }
     }
 }
@@ -231,6 +267,20 @@ impl Compacted {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_takes_long_gets_more_time_until_it_has_come() {
+        let mut watched = Watched::new(KeyRange::all(), None, false);
+        watched.pace(Pace::TooLong);
+        watched.pace(Pace::Unknown);
+        assert_eq!(watched.silence, SILENCE * 2);
+        for _ in 0..20 {
+            watched.pace(Pace::TooLong);
+        }
+        assert_eq!(watched.silence, LONGEST_SILENCE);
+        watched.pace(Pace::InTime);
+        assert_eq!(watched.silence, SILENCE);
+    }
 
     #[test]
     fn changes_are_lost_only_when_each_member_has_said_so() {
