@@ -92,7 +92,12 @@ impl Core {
                 Err(if refused { Asked::Refused(error) } else { Asked::Failed(error) })
             }
             Ok(_) => Err(Asked::Failed(Error::internal(format!("{peer} answered something else")))),
-            Err(error) => Err(Asked::Failed(error.error().clone())),
+            Err(error) => {
+                let error = error.error().clone();
+                // No frame can carry the question, to whomever.
+                let refused = error.kind() == ErrorKind::InvalidArgument;
+                Err(if refused { Asked::Refused(error) } else { Asked::Failed(error) })
+            }
         }
     }
 }

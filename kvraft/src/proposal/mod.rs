@@ -220,6 +220,10 @@ async fn propose_at(
         Ok(Response::Proposed(outcome)) => Attempt::Answered(outcome),
         Ok(Response::Failed(failure)) => failed(failure),
         Ok(_) => Attempt::Unknown(Error::internal(format!("{leader} answered something else"))),
+        // No frame can carry it, to whomever.
+        Err(CallError::Unsent(error)) if error.kind() == ErrorKind::InvalidArgument => {
+            Attempt::Refused(error)
+        }
         Err(CallError::Unsent(error)) => Attempt::NotYet(error),
         Err(CallError::Lost(error)) => Attempt::Unknown(error),
     }

@@ -396,6 +396,20 @@ async fn a_large_value_is_taken_and_a_too_large_one_refused_by_name() {
     assert!(error.message().contains("max_value_bytes"), "{error}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_frame_can_carry_is_refused_as_that_and_at_once() {
+    let cluster = Cluster::start(3).await;
+    let follower = cluster.others(cluster.leader().await)[0];
+    let client = cluster.connect(&[follower]).await;
+    let value = Bytes::from(vec![b'x'; 4 << 20]);
+    for map in [&client, cluster.map(follower)] {
+        let batch = map.batch((0..21).map(|n| Op::put(format!("k{n}"), &value))).await;
+        assert_kind(batch, &[ErrorKind::InvalidArgument]);
+    }
+    let range = KeyRange::prefix(vec![b'x'; 70_000]);
+    assert_kind(client.page(range, ScanOptions::new()).await, &[ErrorKind::InvalidArgument]);
+}
+
 #[test]
 fn a_client_works_without_async_and_from_any_executor() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
