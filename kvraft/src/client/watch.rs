@@ -219,6 +219,9 @@ async fn begin_at_any(
     deadline: Instant,
 ) -> Result<(Exchange, Changes)> {
     let (mut backoff, mut compacted) = (Backoff::new(), Compacted::default());
+    // Who does not answer for so long does not keep from others what to do about it: the rest of
+    // the time is for that.
+    let enough = core.now() + deadline.saturating_duration_since(core.now()) / 2;
     loop {
         let peer = core.guide.home()?;
         let patience = core.now() + BEGIN_PATIENCE;
@@ -237,9 +240,11 @@ async fn begin_at_any(
             Err(error) => error,
         };
         core.guide.pass(&peer, &error);
+        if let Some(error) = compacted.last.take_if(|_| core.now() >= enough) {
+            return Err(error);
+        }
         if !backoff.pause(deadline, core.now()).await {
-            // Who does not answer for so long is not waited for.
-            return Err(compacted.last.unwrap_or_else(|| unanswered(error)));
+            return Err(unanswered(error));
         }
     }
 }

@@ -232,6 +232,21 @@ async fn a_wait_for_a_lock_ends_in_time_though_its_member_became_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_watch_from_what_is_gone_does_not_wait_for_a_member_that_is_down() {
+    let mut cluster = Cluster::start(3).await;
+    let map = cluster.connect(&[0, 1, 2]).await;
+    map.put("k", "v").await.unwrap();
+    let down = cluster.others(cluster.leader().await)[0];
+    cluster.close(down).await;
+    let gone = WatchOptions::new().from(0);
+    assert_kind(map.watch(KeyRange::all(), gone).await, &[ErrorKind::Compacted]);
+    let mut watch = map.watch(KeyRange::all(), gone.resync()).await.unwrap();
+    let mut folded = Folded::default();
+    folded.follow(&mut watch, "k").await;
+    assert_eq!(folded.snapshots, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_is_closed_ends_what_it_has_under_way_as_closed() {
     let cluster = Cluster::start(1).await;
     let map = cluster.connect(&[0]).await;
