@@ -70,9 +70,7 @@ async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener> {
 
 /// Says on the standard output, in one line for programs, where the node is reached.
 fn announce(http: SocketAddr, status: &Status) -> Result<()> {
-    let own = status.members.iter().find(|member| member.name == status.name);
-    let raft = own.map_or("", |member| member.address.as_str());
-    let raft = if raft.is_empty() { "-" } else { raft };
+    let raft = if status.address.is_empty() { "-" } else { &status.address };
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "listening http={http} raft={raft}")
         .and_then(|()| stdout.flush())

@@ -60,6 +60,9 @@ pub struct MemberStatus {
 
 /// What a node says of itself. Known locally; a leader that has just been deposed may not know yet.
 ///
+/// A client ([`ReplicatedMap::connect`](crate::ReplicatedMap::connect)) tells what members told it of
+/// the cluster. It has no log and no state: their indexes and counts are 0.
+///
 /// ```
 /// # futures_executor::block_on(async {
 /// # let dir = tempfile::tempdir().unwrap();
@@ -76,6 +79,8 @@ pub struct Status {
     pub name: String,
     /// 16 hexadecimal digits, born with the data directory.
     pub node_id: String,
+    /// The `host:port` at which peers reach it by QUIC; empty if it has no socket.
+    pub address: String,
     /// 32 hexadecimal digits; `None` until the cluster is founded.
     pub cluster_id: Option<String>,
     /// The name of the leader; `None` while unknown.

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
+use axum::body::HttpBody as _;
 use axum::extract::Request;
+use axum::http::Method;
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing;
 
 use super::problem::Problem;
-use super::{App, counter, key, keys, leases, locks, members, probes, status, txn, watch};
+use super::{App, body, counter, key, keys, leases, locks, members, probes, status, txn, watch};
 
 /// The whole interface.
 pub(crate) fn routes(app: Arc<App>) -> Router {
@@ -38,6 +40,7 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .merge(probe_routes())
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(without_body))
         .layer(middleware::from_fn(logged))
         .with_state(app)
 }
@@ -70,6 +73,19 @@ async fn no_such_path(request: Request) -> Problem {
 async fn method_not_allowed(request: Request) -> Problem {
     let detail = format!("{} is not for {}", request.method(), request.uri().path());
     Problem::method_not_allowed(detail)
+}
+
+/// Refuses a body with methods that take none on any path: what it says would be ignored.
+async fn without_body(request: Request, next: Next) -> Response {
+    let takes_none = matches!(*request.method(), Method::GET | Method::HEAD | Method::DELETE);
+    if !takes_none || request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    match body::refuse(request.into_body()).await {
+        // It was announced, and empty.
+        Ok(()) => Problem::invalid("leave the body out, and what announces one").into_response(),
+        Err(problem) => problem.into_response(),
+    }
 }
 
 /// Writes one line a request. The path names a key, so that it stays below the usual level.

@@ -52,7 +52,7 @@ impl Core {
             let peer = self.guide.home()?;
             let timeout = deadline.saturating_duration_since(self.now()).min(LOCK_PATIENCE);
             let query = Query::AwaitLock { name: name.clone(), lease, revision, timeout };
-            let error = match self.ask_at(&peer, query, timeout).await {
+            let (error, waits) = match self.ask_at(&peer, query, timeout).await {
                 Ok(Answer::Locked(token)) => return Ok(token),
                 Ok(other) => return Err(super::misfit(&other)),
                 Err(Asked::Refused(error)) if error.kind() != ErrorKind::Refused => {
@@ -60,10 +60,12 @@ impl Core {
                 }
                 // It is not the turn of the lease yet, as far as that member knows.
                 Err(Asked::Refused(error)) if self.now() >= deadline => return Err(error),
-                Err(Asked::Refused(error) | Asked::Failed(error)) => error,
+                Err(Asked::Refused(error)) => (error, true),
+                Err(Asked::Failed(error)) => (error, false),
             };
             self.guide.pass(&peer, &error);
-            if !backoff.pause(deadline, self.now()).await && error.kind() != ErrorKind::Refused {
+            // Who waits in the queue asks once more at the end: its turn may have come meanwhile.
+            if !backoff.pause(deadline, self.now()).await && !waits {
                 return Err(unanswered(error));
             }
         }
@@ -90,7 +92,12 @@ impl Core {
                 Err(if refused { Asked::Refused(error) } else { Asked::Failed(error) })
             }
             Ok(_) => Err(Asked::Failed(Error::internal(format!("{peer} answered something else")))),
-            Err(error) => Err(Asked::Failed(error.error().clone())),
+            Err(error) => {
+                let error = error.error().clone();
+                // No frame can carry the question, to whomever.
+                let refused = error.kind() == ErrorKind::InvalidArgument;
+                Err(if refused { Asked::Refused(error) } else { Asked::Failed(error) })
+            }
         }
     }
 }

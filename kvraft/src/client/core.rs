@@ -69,6 +69,16 @@ impl Core {
         closed()
     }
 
+    /// Does `work`, which comes to nothing once the client is closed.
+    pub(super) async fn while_open<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            // The end of the client comes first: whatever else fails then fails because of it.
+            why = self.ended() => Err(why),
+            done = work => done,
+        }
+    }
+
     pub(super) fn no_leader(&self) -> Error {
         let trouble = self.guide.trouble();
         Error::unavailable(match trouble {

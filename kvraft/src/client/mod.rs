@@ -181,7 +181,9 @@ impl Client {
         let (core, handle) = (self.core()?, self.runtime.handle()?.clone());
         let options = options.read(self.filled(options.read));
         self.runtime
-            .run(async move { Walk::begin(&core, handle, range, options, deadline).await })
+            .run(async move {
+                core.while_open(Walk::begin(&core, handle, range, options, deadline)).await
+            })
             .await
     }
 
@@ -221,7 +223,8 @@ impl Client {
     ) -> Result<Follower> {
         let (core, handle) = (self.core()?, self.runtime.handle()?.clone());
         let watched = Watched::new(range, from, previous);
-        let following = async move { Follower::begin(&core, handle, watched, deadline).await };
+        let following =
+            async move { core.while_open(Follower::begin(&core, handle, watched, deadline)).await };
         self.runtime.run(following).await
     }
 

@@ -77,7 +77,10 @@ impl Core {
     fn unreachable(&self) -> Error {
         let endpoints = self.config.endpoints.join(", ");
         let Some(trouble) = self.guide.trouble() else {
-            return Error::unavailable(format!("none of {endpoints} answers; check that they run"));
+            return Error::unavailable(format!(
+                "none of {endpoints} answers; check that they run, and that these are the ports of listen (UDP), not \
+                 of HTTP"
+            ));
         };
         let mendable = [ErrorKind::Unauthorized, ErrorKind::Refused];
         let kind = mendable.into_iter().find(|kind| *kind == trouble.kind());

@@ -1,12 +1,13 @@
 //! `Walk` goes through a range of one moment of a member's, step by step.
 
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::ask::{is_everywhere, unanswered};
-use super::core::Core;
+use super::core::{Core, closed};
 use crate::error::{Error, Result};
 use crate::options::{Entry, KeyRange, Page, ScanOptions};
 use crate::proposal::Backoff;
@@ -18,6 +19,7 @@ const STEP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A walk that is under way at one member.
 pub(crate) struct Walk {
+    core: Weak<Core>,
     handle: Handle,
     /// `None` at the end.
     exchange: Option<Exchange>,
@@ -30,7 +32,7 @@ pub(crate) struct Walk {
 impl Walk {
     /// Has a member begin; asks one after the other.
     pub(super) async fn begin(
-        core: &Core,
+        core: &Arc<Core>,
         handle: Handle,
         range: KeyRange,
         options: ScanOptions,
@@ -48,6 +50,7 @@ impl Walk {
                 Ok((exchange, Answer::Page(page))) => {
                     let (exchange, revision) = (Some(exchange), page.revision);
                     return Ok(Self {
+                        core: Arc::downgrade(core),
                         handle,
                         exchange,
                         ready: Some(page),
@@ -75,7 +78,7 @@ impl Walk {
     ///
     /// # Errors
     /// `Unavailable` if the member is lost: no other has the same moment. `Compacted` if the member
-    /// gave the moment up.
+    /// gave the moment up. `Closed` with the client.
     pub(crate) async fn step(&mut self) -> Result<Vec<Entry>> {
         let page = match self.ready.take() {
             Some(page) => page,
@@ -91,11 +94,15 @@ impl Walk {
     }
 
     async fn ask(&mut self, mut exchange: Exchange) -> Result<Page> {
+        let core = self.core.upgrade().ok_or_else(closed)?;
         let asked = run_on(&self.handle, async move {
-            let answer = tokio::time::timeout(STEP_PATIENCE, exchange.next()).await;
-            let answer = answer
-                .unwrap_or_else(|_| Err(Error::unavailable("the member does not go on")))
-                .map_err(|error| if is_everywhere(error.kind()) { error } else { lost(&error) })?;
+            let next = async {
+                let answer = tokio::time::timeout(STEP_PATIENCE, exchange.next()).await;
+                answer
+                    .unwrap_or_else(|_| Err(Error::unavailable("the member does not go on")))
+                    .map_err(|error| if is_everywhere(error.kind()) { error } else { lost(&error) })
+            };
+            let answer = core.while_open(next).await?;
             Ok((exchange, answer))
         });
         let (exchange, answer) = asked.await?;

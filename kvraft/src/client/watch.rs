@@ -13,12 +13,17 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::options::{Changes, Consistency, KeyRange, ReadOptions, ScanOptions};
 use crate::proposal::Backoff;
 use crate::runtime::run_on;
-use crate::transport::{Answer, Exchange, Query};
+use crate::transport::{Answer, Exchange, Peer, Query};
 
 /// How long a member may be silent: it says how far it has come every two seconds.
 const SILENCE: Duration = Duration::from_secs(6);
+/// The longest that one may be: changes that take a slow network as long as this are not followed.
+const LONGEST_SILENCE: Duration = Duration::from_secs(600);
 /// How long a member may take to begin.
 const BEGIN_PATIENCE: Duration = Duration::from_secs(2);
+/// How long one search for a member to go on at lasts, before the next: each of a few members can
+/// be asked, however short the calls of this client may be.
+const SEARCH: Duration = Duration::from_secs(10);
 
 /// Follows a range; it ends with the client, which it does not keep open.
 pub(crate) struct Follower {
@@ -39,15 +44,45 @@ pub(super) struct Watched {
     previous: bool,
     /// The first revision that was not told yet; `None` before the watch has begun anywhere.
     next: Option<u64>,
+    /// How long a member may be silent now.
+    silence: Duration,
+}
+
+/// What came next, and from whom more is to come.
+struct Part {
+    exchange: Exchange,
+    changes: Changes,
+    pace: Pace,
+}
+
+/// What a part has shown of how fast parts come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// The member that is followed has sent it in time.
+    InTime,
+    /// That member was silent for too long, or what it sends takes longer.
+    TooLong,
+    /// Nothing: that member was lost.
+    Unknown,
 }
 
 impl Watched {
     pub(super) const fn new(range: KeyRange, from: Option<u64>, previous: bool) -> Self {
-        Self { range, previous, next: from }
+        Self { range, previous, next: from, silence: SILENCE }
     }
 
     fn query(&self) -> Query {
         Query::Watch { range: self.range.clone(), from: self.next, previous: self.previous }
+    }
+
+    /// Takes note of how fast parts come: one that takes longer than a member may be silent would
+    /// else be asked for again and again, and never come.
+    fn pace(&mut self, pace: Pace) {
+        self.silence = match pace {
+            Pace::InTime => SILENCE,
+            Pace::TooLong => (self.silence * 2).min(LONGEST_SILENCE),
+            Pace::Unknown => self.silence,
+        };
     }
 
     /// Takes note that everything up to there was told.
@@ -89,9 +124,11 @@ impl Follower {
             }
             let core = self.core.upgrade().ok_or_else(closed)?;
             let (exchange, watched) = (self.exchange.take(), self.watched.clone());
-            let (exchange, changes) =
+            let part =
                 run_on(&self.handle, async move { go_on(&core, exchange, &watched).await }).await?;
+            let Part { exchange, changes, pace } = part;
             self.exchange = Some(exchange);
+            self.watched.pace(pace);
             self.watched.told(changes.upto);
             self.ready = Some(changes);
         }
@@ -106,31 +143,53 @@ impl Follower {
         let seen = self.watched.next.map_or(0, |next| next.saturating_sub(1));
         let read = ReadOptions::new().consistency(Consistency::Local).min_revision(seen);
         let (range, handle) = (self.watched.range.clone(), self.handle.clone());
-        let deadline = core.now() + core.config.request_timeout;
         let options = ScanOptions::new().read(read);
-        let beginning = async move { Walk::begin(&core, handle, range, options, deadline).await };
+        let beginning =
+            async move { core.while_open(walk_from_any(&core, &handle, &range, options)).await };
         let walk = run_on(&self.handle, beginning).await?;
         self.watched.next = Some(walk.revision() + 1);
         Ok(walk)
     }
 }
 
+/// Has a member begin a walk, for as long as it takes: a watch has no end of its own.
+async fn walk_from_any(
+    core: &Arc<Core>,
+    handle: &Handle,
+    range: &KeyRange,
+    options: ScanOptions,
+) -> Result<Walk> {
+    loop {
+        let deadline = core.now() + SEARCH;
+        match Walk::begin(core, handle.clone(), range.clone(), options, deadline).await {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                tracing::debug!(%error, "a watch finds no member to begin again at");
+            }
+            begun => return begun,
+        }
+    }
+}
+
 /// Takes the next part from the member that is followed, or begins at another, for as long as it
 /// takes: a watch has no end of its own.
-async fn go_on(
-    core: &Core,
-    exchange: Option<Exchange>,
-    watched: &Watched,
-) -> Result<(Exchange, Changes)> {
+async fn go_on(core: &Core, exchange: Option<Exchange>, watched: &Watched) -> Result<Part> {
+    let mut pace = Pace::Unknown;
     if let Some(mut exchange) = exchange {
         let part = tokio::select! {
-            part = tokio::time::timeout(SILENCE, exchange.next()) => part,
+            part = tokio::time::timeout(watched.silence, exchange.next()) => part,
             why = core.ended() => return Err(why),
         };
-        let part = part.unwrap_or_else(|_| Err(Error::unavailable("the member is silent")));
+        let part = part.unwrap_or_else(|_| {
+            pace = Pace::TooLong;
+            Err(Error::unavailable("the member is silent"))
+        });
         let error = match part {
-            Ok(Answer::Changes(changes)) => return Ok((exchange, changes)),
+            Ok(Answer::Changes(changes)) => {
+                return Ok(Part { exchange, changes, pace: Pace::InTime });
+            }
             Ok(other) => super::misfit(&other),
+            // That it is not held there any more does not say that nobody holds it.
+            Err(error) if error.kind() == ErrorKind::Compacted => error,
             Err(error) if is_everywhere(error.kind()) => return Err(error),
             Err(error) => error,
         };
@@ -138,7 +197,7 @@ async fn go_on(
         core.guide.pass(exchange.peer(), &error);
     }
     loop {
-        let deadline = core.now() + core.config.request_timeout;
+        let deadline = core.now() + SEARCH;
         let begun = tokio::select! {
             begun = begin_at_any(core, watched, deadline) => begun,
             why = core.ended() => return Err(why),
@@ -147,7 +206,7 @@ async fn go_on(
             Err(error) if !is_everywhere(error.kind()) => {
                 tracing::debug!(%error, "a watch finds no member to go on at");
             }
-            begun => return begun,
+            begun => return begun.map(|(exchange, changes)| Part { exchange, changes, pace }),
         }
     }
 }
@@ -159,7 +218,10 @@ async fn begin_at_any(
     watched: &Watched,
     deadline: Instant,
 ) -> Result<(Exchange, Changes)> {
-    let (mut backoff, mut compacted) = (Backoff::new(), 0);
+    let (mut backoff, mut compacted) = (Backoff::new(), Compacted::default());
+    // Who does not answer for so long does not keep from others what to do about it: the rest of
+    // the time is for that.
+    let enough = core.now() + deadline.saturating_duration_since(core.now()) / 2;
     loop {
         let peer = core.guide.home()?;
         let patience = core.now() + BEGIN_PATIENCE;
@@ -168,8 +230,8 @@ async fn begin_at_any(
             Ok((exchange, Answer::Changes(changes))) => return Ok((exchange, changes)),
             Ok((_, other)) => super::misfit(&other),
             Err(error) if error.kind() == ErrorKind::Compacted => {
-                compacted += 1;
-                if compacted >= core.guide.candidates().len() {
+                compacted.note(&peer, &error);
+                if compacted.everywhere(&core.guide.candidates()) {
                     return Err(error);
                 }
                 error
@@ -178,8 +240,69 @@ async fn begin_at_any(
             Err(error) => error,
         };
         core.guide.pass(&peer, &error);
-        if !backoff.pause(deadline, core.now()).await {
-            return Err(if compacted > 0 { error } else { unanswered(error) });
+        if let Some(error) = compacted.last.take_if(|_| core.now() >= enough) {
+            return Err(error);
         }
+        if !backoff.pause(deadline, core.now()).await {
+            return Err(unanswered(error));
+        }
+    }
+}
+
+/// Who has said that the changes that come next are not held any more.
+#[derive(Debug, Default)]
+struct Compacted {
+    said: Vec<Peer>,
+    last: Option<Error>,
+}
+
+impl Compacted {
+    fn note(&mut self, peer: &Peer, error: &Error) {
+        self.last = Some(error.clone());
+        if !self.said.contains(peer) {
+            self.said.push(peer.clone());
+        }
+    }
+
+    fn everywhere(&self, candidates: &[Peer]) -> bool {
+        candidates.iter().all(|peer| self.said.contains(peer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_long_gets_more_time_until_it_has_come() {
+        let mut watched = Watched::new(KeyRange::all(), None, false);
+        watched.pace(Pace::TooLong);
+        watched.pace(Pace::Unknown);
+        assert_eq!(watched.silence, SILENCE * 2);
+        for _ in 0..20 {
+            watched.pace(Pace::TooLong);
+        }
+        assert_eq!(watched.silence, LONGEST_SILENCE);
+        watched.pace(Pace::InTime);
+        assert_eq!(watched.silence, SILENCE);
+    }
+
+    #[test]
+    fn changes_are_lost_only_when_each_member_has_said_so() {
+        let peer = |address: &str| Peer {
+            node_id: None,
+            name: String::new(),
+            address: address.to_owned(),
+        };
+        let candidates = [peer("a:1"), peer("b:1"), peer("c:1")];
+        let (mut compacted, error) =
+            (Compacted::default(), Error::new(ErrorKind::Compacted, "gone"));
+        for _ in 0..3 {
+            compacted.note(&candidates[0], &error);
+            assert!(!compacted.everywhere(&candidates), "one member has said it thrice");
+        }
+        compacted.note(&candidates[1], &error);
+        compacted.note(&candidates[2], &error);
+        assert!(compacted.everywhere(&candidates));
     }
 }

@@ -258,12 +258,23 @@ pub(super) fn check_name(name: &str) -> Result<()> {
 }
 
 pub(super) fn check_address(setting: &str, address: &str) -> Result<()> {
-    let host_and_port = address
+    if address.contains("://") {
+        return Err(Error::invalid(format!(
+            "{setting}: address {address:?} is a URL; give the host:port that a node listens on for QUIC"
+        )));
+    }
+    let parts = address
         .rsplit_once(':')
         .filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    host_and_port
-        .map(drop)
-        .ok_or_else(|| Error::invalid(format!("{setting}: address {address:?} is not host:port")))
+    let Some((host, _)) = parts else {
+        return Err(Error::invalid(format!("{setting}: address {address:?} is not host:port")));
+    };
+    if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
+        return Err(Error::invalid(format!(
+            "{setting}: address {address:?} is not clear; write an IPv6 address in brackets, as [::1]:7001"
+        )));
+    }
+    Ok(())
 }
 
 /// Returns whether an address is one to listen on, and not one to dial.

@@ -140,6 +140,11 @@ impl ClientConfig {
         }
         for endpoint in &self.endpoints {
             check_address("endpoints", endpoint)?;
+            if endpoint.ends_with(":0") {
+                return Err(Error::invalid(format!(
+                    "endpoints: {endpoint:?} has the port 0, where nobody listens"
+                )));
+            }
         }
         check_name(&self.name)?;
         check_request_timeout(self.request_timeout)?;
@@ -178,6 +183,9 @@ mod tests {
     fn a_client_needs_an_endpoint_and_one_kind_of_security() {
         assert!(refusal(ClientConfig::new(Vec::<String>::new())).contains("endpoints"));
         assert!(refusal(ClientConfig::new(["h"])).contains("host:port"));
+        assert!(refusal(ClientConfig::new(["http://h:1"])).contains("URL"));
+        assert!(refusal(ClientConfig::new(["::1:7001"])).contains("brackets"));
+        assert!(refusal(ClientConfig::new(["h:0"])).contains("port 0"));
         for way in ["cluster_secret", "tls_ca", "insecure"] {
             assert!(refusal(ClientConfig::new(["h:1"])).contains(way));
         }

@@ -114,12 +114,21 @@ impl Work {
             match self.step().await {
                 Ok(()) => {}
                 // A consumer that was too slow begins again, if it said that it can.
-                Err(error) if self.options.resync && error.kind() == ErrorKind::Compacted => {
+                Err(error) if self.options.resync && self.begins_again(error.kind()) => {
                     self.phase = Phase::Begin;
                 }
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Returns whether an error of this kind has lost no more than a new snapshot mends: changes
+    /// that were missed, or the member that had the moment of the snapshot under way.
+    const fn begins_again(&self, kind: ErrorKind) -> bool {
+        matches!(
+            (kind, &self.phase),
+            (ErrorKind::Compacted, _) | (ErrorKind::Unavailable, Phase::Snapshot(_))
+        )
     }
 
     async fn step(&mut self) -> Result<()> {

@@ -169,9 +169,9 @@ fn pages(core: &Arc<Core>, walk: Walk) -> BoxStream<'static, Result<Answer>> {
 fn changes(follower: Follower) -> BoxStream<'static, Result<Answer>> {
     stream::unfold((Some(follower), true), |(follower, first)| async move {
         let follower = follower?;
-        // The first part is there at once: it says where the watch begins.
-        let read =
-            if first { follower.look().map(|(changes, _)| changes) } else { next(&follower).await };
+        // The first part only says where the watch begins: small, it is there at once, and a client
+        // with a slow network is not taken for one whose member is silent.
+        let read = if first { follower.start() } else { next(&follower).await };
         Some(match read {
             Ok(changes) => (Ok(Answer::Changes(changes)), (Some(follower), false)),
             Err(error) => (Err(error), (None, false)),

@@ -21,11 +21,13 @@ use crate::transport::{CallError, Hello, Peer, Request, Response, Transport};
 
 /// How long one node may take to say who it is.
 const HELLO_PATIENCE: Duration = Duration::from_secs(2);
+/// How often a node that has no cluster says in its log what it waits for.
+const TELL_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Core {
     /// Works until this node belongs to a cluster, or is told that it never will.
     pub(super) async fn find_cluster(self: Arc<Self>) {
-        let mut backoff = Backoff::slow();
+        let (mut backoff, mut told) = (Backoff::slow(), None);
         while !self.raft_has_members() && self.life.check().is_ok() {
             let joins = !self.config.join.is_empty();
             let found = if joins { self.try_to_join().await } else { self.try_to_found().await };
@@ -33,7 +35,12 @@ impl Core {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Refused => return self.life.fail(error),
                 Err(error) => {
-                    tracing::debug!(%error, "the cluster is not founded yet");
+                    if told
+                        .is_none_or(|at| self.now().saturating_duration_since(at) > TELL_INTERVAL)
+                    {
+                        tracing::info!("has no cluster yet: {error}");
+                        told = Some(self.now());
+                    }
                     self.set_obstacle(error.to_string());
                 }
             }
@@ -64,11 +71,18 @@ impl Core {
     async fn meet_members(&self) -> Result<BTreeMap<String, Hello>> {
         let Some(transport) = &self.transport else { return Ok(BTreeMap::new()) };
         let others = self.config.members.iter().filter(|(name, _)| **name != self.config.name);
-        let met = try_join_all(others.map(async |(name, address)| {
-            let hello = self.meet(transport, name, address).await?;
-            Ok::<_, Error>((name.clone(), hello))
+        let met = join_all(others.map(async |(name, address)| {
+            self.meet(transport, name, address).await.map(|hello| (name.clone(), hello))
         }));
-        Ok(met.await?.into_iter().collect())
+        let (mut hellos, mut failures) = (BTreeMap::new(), Vec::new());
+        for met in met.await {
+            match met {
+                Ok((name, hello)) => drop(hellos.insert(name, hello)),
+                Err(error) if error.kind() == ErrorKind::Refused => return Err(error),
+                Err(error) => failures.push(error.to_string()),
+            }
+        }
+        if failures.is_empty() { Ok(hellos) } else { Err(Error::unavailable(failures.join("; "))) }
     }
 
     async fn meet(&self, transport: &Transport, name: &str, address: &str) -> Result<Hello> {

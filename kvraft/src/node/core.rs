@@ -112,6 +112,11 @@ impl Core {
     pub(super) fn confirms_leader(&self, metrics: &RaftMetrics<TypeConfig>) -> bool {
         let patience = self.election_timeout_max() * 2;
         if metrics.state == ServerState::Leader {
+            // The only voter hears of nobody, and needs nobody.
+            let mut voters = metrics.membership_config.membership().voter_ids();
+            if voters.all(|id| id == metrics.id) {
+                return true;
+            }
             return metrics.last_quorum_acked.is_some_and(|acked| acked.elapsed() <= patience);
         }
         metrics.current_leader.is_some() && self.contact.is_fresh(self.now(), patience)

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::identity::HexId;
 use crate::proposal::{Leader, peer};
 use crate::raft::Member;
-use crate::transport::{Failure, Hello, Peer, Peers, Request, Response};
+use crate::transport::{Failure, Hello, Peer, Peers, Request, Response, Transport};
 
 /// How long a node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -138,6 +138,13 @@ impl Core {
         let own = own_record(&self.config, transport.local_addr().port());
         let own = Member { promote: recorded.promote, ..own };
         Some(own).filter(|own| own != recorded)
+    }
+
+    /// Returns where others reach this node; empty without a socket.
+    pub(super) fn own_address(&self) -> String {
+        let record =
+            |transport: &Transport| own_record(&self.config, transport.local_addr().port()).address;
+        self.transport.as_ref().map(record).unwrap_or_default()
     }
 
     fn other_members(&self) -> Vec<(u64, Member)> {

@@ -54,7 +54,10 @@ impl Core {
         }
         if self.view().revision() < min_revision {
             let base = self.view().founding().map_or(0, |founding| founding.revision_base);
-            self.wait_applied(min_revision.saturating_sub(base), deadline).await?;
+            let applied = self.wait_applied(min_revision.saturating_sub(base), deadline).await;
+            applied.map_err(|error| {
+                error.context(format_args!("this node has not come to revision {min_revision}"))
+            })?;
         }
         Ok(self.view())
     }

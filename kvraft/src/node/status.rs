@@ -50,6 +50,7 @@ impl Core {
         Status {
             name: self.config.name.clone(),
             node_id: HexId(self.node_id()).to_string(),
+            address: self.own_address(),
             cluster_id: cluster_id.map(|id| format!("{id:032x}")),
             leader: leader.map(|member| member.name.clone()),
             leader_http: leader.map(|member| member.http.clone()).filter(|url| !url.is_empty()),
@@ -113,6 +114,7 @@ impl Core {
     pub(super) fn is_ready(&self) -> bool {
         self.life.check().is_ok()
             && self.life.stage() == Stage::Serving
+            && self.view().cluster_id().is_some()
             && self.leader_is_confirmed()
     }
 

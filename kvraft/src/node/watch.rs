@@ -70,6 +70,13 @@ impl Follower {
         Ok((Changes { revisions: revisions.into_iter().map(told).collect(), upto }, more))
     }
 
+    /// Says where the watch begins; reads nothing.
+    pub(super) fn start(&self) -> Result<Changes> {
+        self.life.check()?;
+        let upto = self.watcher.begins_at().saturating_sub(1);
+        Ok(Changes { revisions: Vec::new(), upto })
+    }
+
     /// Begins again from what is there now: returns its entries, and follows what comes after them.
     pub(crate) fn begin_again(&self) -> Result<Walk> {
         self.life.check()?;

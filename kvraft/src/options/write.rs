@@ -34,16 +34,10 @@ pub struct WriteOptions {
     pub(crate) timeout: Option<Duration>,
     pub(crate) test: Option<Test>,
     pub(crate) want_previous: bool,
-    life: Option<Life>,
+    ttl: Option<Duration>,
+    lease: Option<LeaseId>,
     request_id: Option<Bytes>,
     principal: Bytes,
-}
-
-/// What ends a value, as it was asked for.
-#[derive(Debug, Clone, Copy)]
-enum Life {
-    Ttl(Duration),
-    Lease(LeaseId),
 }
 
 impl WriteOptions {
@@ -101,14 +95,15 @@ impl WriteOptions {
     /// led time, so that it is never shorter. Puts only; without it a put makes the key stay.
     #[must_use]
     pub const fn ttl(mut self, ttl: Duration) -> Self {
-        self.life = Some(Life::Ttl(ttl));
+        self.ttl = Some(ttl);
         self
     }
 
-    /// Takes the key away when the lease ends, unless it is put again without it. Puts only.
+    /// Takes the key away when the lease ends, unless it is put again without it. Puts only, and not
+    /// with a [`ttl`](Self::ttl) of its own.
     #[must_use]
     pub const fn lease(mut self, lease: LeaseId) -> Self {
-        self.life = Some(Life::Lease(lease));
+        self.lease = Some(lease);
         self
     }
 
@@ -134,19 +129,22 @@ impl WriteOptions {
     }
 
     pub(crate) fn attach(&self) -> Result<Attach> {
-        Ok(match self.life {
-            None => Attach::None,
-            Some(Life::Ttl(ttl)) => Attach::Ttl(checked_ttl(ttl)?),
-            Some(Life::Lease(lease)) => Attach::Lease(lease.number()),
+        Ok(match (self.ttl, self.lease) {
+            (None, None) => Attach::None,
+            (Some(ttl), None) => Attach::Ttl(checked_ttl(ttl)?),
+            (None, Some(lease)) => Attach::Lease(lease.number()),
+            (Some(_), Some(_)) => {
+                return Err(Error::invalid("ttl and lease exclude each other; give one"));
+            }
         })
     }
 
     /// Refuses what only a put can do.
     pub(crate) fn check_no_life(&self) -> Result<()> {
-        match self.life {
-            None => Ok(()),
-            Some(_) => Err(Error::invalid("only a put takes a ttl or a lease; leave it out")),
+        if self.ttl.is_none() && self.lease.is_none() {
+            return Ok(());
         }
+        Err(Error::invalid("only a put takes a ttl or a lease; leave it out"))
     }
 
     /// Refuses what only a write of one key can do.

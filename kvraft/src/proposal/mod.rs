@@ -53,6 +53,11 @@ pub(crate) async fn propose(
     command: Command,
     deadline: Instant,
 ) -> Result<Outcome> {
+    if route.now() >= deadline {
+        return Err(Error::unavailable(
+            "the deadline had passed before the write was sent; give it more time",
+        ));
+    }
     let bytes = command.encode();
     for _ in 0..MAX_RENEWALS {
         let ticket = ticket(route, deadline).await?;
@@ -222,6 +227,10 @@ async fn propose_at(
         Ok(Response::Proposed(outcome)) => Attempt::Answered(outcome),
         Ok(Response::Failed(failure)) => failed(failure),
         Ok(_) => Attempt::Unknown(Error::internal(format!("{leader} answered something else"))),
+        // No frame can carry it, to whomever.
+        Err(CallError::Unsent(error)) if error.kind() == ErrorKind::InvalidArgument => {
+            Attempt::Refused(error)
+        }
         Err(CallError::Unsent(error)) => Attempt::NotYet(error),
         Err(CallError::Lost(error)) => Attempt::Unknown(error),
     }

@@ -332,6 +332,12 @@ impl Watcher {
         lock(&self.history.inner).read(self.id)
     }
 
+    /// Returns the first revision whose changes are for it.
+    pub(crate) fn begins_at(&self) -> u64 {
+        let inner = lock(&self.history.inner);
+        inner.watchers.get(&self.id).map_or(inner.latest + 1, |state| state.from)
+    }
+
     /// Follows only what comes next, whatever was missed.
     pub(crate) fn restart(&self) {
         let mut inner = lock(&self.history.inner);
@@ -407,6 +413,17 @@ mod tests {
         assert_eq!(read(&all), (vec![], 14));
         history.publish(vec![revision(15, &["a"])], 15);
         assert_eq!((read(&all).0, read(&one).0), (vec![(15, 1)], vec![(15, 1)]));
+    }
+
+    #[test]
+    fn a_watcher_says_where_it_begins_and_keeps_what_is_to_be_read() {
+        let history = History::new(10);
+        history.publish(vec![revision(11, &["a"])], 12);
+        let begins = |from| history.watch(ALL, from).unwrap().begins_at();
+        assert_eq!((begins(None), begins(Some(11)), begins(Some(99))), (13, 11, 99));
+        let past = history.watch(ALL, Some(11)).unwrap();
+        assert_eq!(past.begins_at(), 11);
+        assert_eq!(read(&past), (vec![(11, 1)], 12));
     }
 
     #[test]

@@ -14,10 +14,11 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{timeout, timeout_at};
 
+use super::addresses::Addresses;
 use super::credentials::Credentials;
 use super::exchange::Exchange;
 use super::frame::{check_len, expect_frame, write_frame};
-use super::greeting::{Hello, HelloRole, Refusal};
+use super::greeting::{Hello, Refusal};
 use super::kind::{HELLO_LIMIT, RESPONSE_LIMIT};
 use super::message::{Request, Response};
 use super::query::{Answer, Query};
@@ -31,9 +32,6 @@ use crate::identity::HexId;
 /// One try to reach a peer: four round trips of any link, yet short enough that a peer which
 /// comes back meanwhile is not waited for in the growing pauses between resent packets.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Nodes whose addresses are remembered: many times as many as a cluster has in its life.
-const MAX_ADDRESSES: usize = 1024;
 
 /// Whom a request is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -110,8 +108,7 @@ pub(super) struct Client {
     runtime: Handle,
     names: Arc<dyn Resolver>,
     slots: Mutex<Slots>,
-    /// Where nodes have said that they are, by node id: newer than what was recorded of them.
-    addresses: Mutex<HashMap<u64, String>>,
+    addresses: Addresses,
 }
 
 impl Client {
@@ -129,7 +126,7 @@ impl Client {
             runtime,
             names,
             slots: Mutex::default(),
-            addresses: Mutex::default(),
+            addresses: Addresses::default(),
         }
     }
 
@@ -218,7 +215,7 @@ impl Client {
     /// Takes note that a node has dialed in: connections to its former start are dead, and a
     /// dial that waits for it need not wait longer.
     pub(super) fn peer_is_up(&self, hello: &Hello) {
-        self.note_address(hello);
+        self.addresses.note(hello);
         let mut slots = self.slots();
         slots.retain(|(peer, _), slot| {
             if peer.node_id != Some(hello.identity.node_id) {
@@ -236,26 +233,6 @@ impl Client {
                 }
             }
         });
-    }
-
-    /// Remembers where a node says that it is.
-    fn note_address(&self, hello: &Hello) {
-        let address = &hello.record.address;
-        if hello.role != HelloRole::Member || address.is_empty() {
-            return;
-        }
-        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        if addresses.len() < MAX_ADDRESSES || addresses.contains_key(&hello.identity.node_id) {
-            addresses.insert(hello.identity.node_id, address.clone());
-        }
-    }
-
-    /// Returns where a peer may be: where it has said last, and where it was recorded.
-    fn addresses_of(&self, peer: &Peer) -> Vec<String> {
-        let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = peer.node_id.and_then(|id| addresses.get(&id).cloned());
-        let recorded = Some(peer.address.clone()).filter(|address| said.as_ref() != Some(address));
-        said.into_iter().chain(recorded).collect()
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -353,7 +330,7 @@ impl Client {
     async fn reach(&self, peer: &Peer) -> Result<(Connection, Hello)> {
         let mut failure = Error::unavailable("the name stands for no address");
         let mut addresses: Vec<SocketAddr> = Vec::new();
-        for name in self.addresses_of(peer) {
+        for name in self.addresses.of(peer) {
             match self.names.resolve(&name).await {
                 Ok(found) => addresses.extend(found),
                 Err(error) => {
@@ -391,7 +368,7 @@ impl Client {
         }
         match Hello::decode(answer) {
             Ok(hello) => {
-                self.note_address(&hello);
+                self.addresses.note(&hello);
                 Ok((connection, hello))
             }
             Err(error) => {

@@ -1,5 +1,6 @@
 //! `Transport` is all of a node that speaks QUIC.
 
+mod addresses;
 mod change;
 mod client;
 mod credentials;
@@ -10,6 +11,7 @@ mod greeting;
 mod kind;
 mod message;
 mod network;
+mod places;
 mod query;
 mod quic;
 mod secret;
@@ -36,6 +38,7 @@ pub(crate) use self::server::{Greeter, Handler};
 
 use self::client::Client;
 use self::credentials::Credentials;
+use self::places::{LIMITS, Limits, Places};
 use self::server::Server;
 use crate::config::Security;
 use crate::environment::{Environment, Resolver};
@@ -66,6 +69,15 @@ impl Transport {
         environment: &Environment,
         handler: Arc<dyn Handler>,
     ) -> Result<Self> {
+        Self::start_within(LIMITS, options, environment, handler)
+    }
+
+    fn start_within(
+        limits: Limits,
+        options: &TransportOptions,
+        environment: &Environment,
+        handler: Arc<dyn Handler>,
+    ) -> Result<Self> {
         let greeter: Arc<dyn Greeter> = handler.clone();
         let listen = options.listen;
         let failure =
@@ -77,7 +89,8 @@ impl Transport {
         let runtime = bound.runtime.clone();
         let transport = bound.with(greeter);
         let client = Arc::clone(&transport.0.client);
-        runtime.spawn(Server { endpoint, credentials, handler, client }.run());
+        let places = Places::new(limits);
+        runtime.spawn(Server { endpoint, credentials, handler, client, places }.run());
         Ok(transport)
     }
 

@@ -19,15 +19,16 @@ use super::frame::{check_len, expect_frame, read_frame, write_frame};
 use super::greeting::{Hello, HelloRole, Refusal};
 use super::kind::{self, HELLO_LIMIT, REQUEST_LIMIT};
 use super::message::{Request, Response, SnapshotPart};
+use super::places::Places;
 use super::query::{Answer, Query};
 use super::quic;
 use crate::error::{Error, Result};
 use crate::raft::{AppendRequest, SnapshotMeta, SnapshotResponse, StreamAppendResult, Vote};
 
 /// Connections in all; more are refused. A cluster with its clients has far fewer.
-const MAX_CONNECTIONS: usize = 4096;
+pub(super) const MAX_CONNECTIONS: usize = 4096;
 /// Peers between their first packet and their hello; more are refused and try again.
-const MAX_GREETINGS: usize = 256;
+pub(super) const MAX_GREETINGS: usize = 256;
 /// Handshake and hello of an honest peer take a few round trips and one durable write.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a refused peer gets to read why.
@@ -82,6 +83,7 @@ pub(super) struct Server {
     pub(super) credentials: Credentials,
     pub(super) handler: Arc<dyn Handler>,
     pub(super) client: Arc<Client>,
+    pub(super) places: Places,
 }
 
 impl Server {
@@ -118,7 +120,7 @@ impl Server {
         let remote = incoming.remote_address();
         let greeted = timeout(GREETING_TIMEOUT, self.greet(incoming)).await;
         drop(greeting);
-        let (connection, peer) = match greeted {
+        let (connection, peer, _place) = match greeted {
             Ok(Ok(greeted)) => greeted,
             Ok(Err(error)) => {
                 tracing::warn!(%remote, %error, "refused a peer");
@@ -129,7 +131,10 @@ impl Server {
                 return;
             }
         };
-        self.client.peer_is_up(&peer);
+        // The word of a client on who it is was checked by nobody, and nobody dials it.
+        if peer.role == HelloRole::Member {
+            self.client.peer_is_up(&peer);
+        }
         let mut streams = JoinSet::new();
         loop {
             tokio::select! {
@@ -149,7 +154,10 @@ impl Server {
     }
 
     /// Shakes hands and exchanges hellos; a peer that does not fit is told why.
-    async fn greet(&self, incoming: Incoming) -> Result<(Connection, Arc<Hello>)> {
+    async fn greet(
+        &self,
+        incoming: Incoming,
+    ) -> Result<(Connection, Arc<Hello>, Option<OwnedSemaphorePermit>)> {
         let config = self.credentials.current().await?.server;
         let connection = incoming
             .accept_with(config)
@@ -159,14 +167,17 @@ impl Server {
         let (mut send, mut recv) = connection.accept_bi().await.map_err(quic::connection_error)?;
         let frame = expect_frame(&mut recv, HELLO_LIMIT).await?;
         let admitted = match Hello::decode(frame) {
-            Ok(hello) => self.handler.admit(&hello).await.map(|()| hello),
+            Ok(hello) => {
+                let admitted = self.handler.admit(&hello).await;
+                admitted.and_then(|()| self.places.take(&hello)).map(|place| (hello, place))
+            }
             Err(error) => Err(Error::refused(error.to_string())),
         };
         match admitted {
-            Ok(hello) => {
+            Ok((hello, place)) => {
                 write_frame(&mut send, self.handler.hello().encode()).await?;
                 finish(&mut send);
-                Ok((connection, Arc::new(hello)))
+                Ok((connection, Arc::new(hello), place))
             }
             Err(error) => {
                 let refusal = Refusal { text: error.to_string() };
@@ -192,10 +203,10 @@ impl Server {
                     Ok(response) => Response::SnapshotInstalled(response),
                     Err(error) => Response::Failed(Failure::from(&error)),
                 };
-                return respond(&mut send, &response).await;
+                return self.respond(&mut send, &response).await;
             }
             Ok(Ok(Request::Query(query))) if query.is_exchange() => {
-                return answer_parts(self.handler.parts(query), send, recv).await;
+                return self.answer_parts(self.handler.parts(query), send, recv).await;
             }
             Ok(Ok(request)) => {
                 if request.is_urgent() {
@@ -203,7 +214,7 @@ impl Server {
                     send.set_priority(quic::URGENT).ok();
                 }
                 let response = self.handler.handle(peer, request).await;
-                return respond(&mut send, &response).await;
+                return self.respond(&mut send, &response).await;
             }
             Ok(Err(error)) => {
                 tracing::warn!(peer = %peer.identity.name, %error, "refused a request");
@@ -211,7 +222,7 @@ impl Server {
             }
             Err(_) => Error::unavailable("the request did not come in time"),
         };
-        respond(&mut send, &Response::Failed(Failure::from(&failed))).await;
+        self.respond(&mut send, &Response::Failed(Failure::from(&failed))).await;
     }
 
     async fn answer_appends(&self, peer: &Hello, mut send: SendStream, recv: RecvStream) {
@@ -231,6 +242,64 @@ impl Server {
         }
         finish(&mut send);
     }
+
+    async fn respond(&self, send: &mut SendStream, response: &Response) {
+        match self.write_response(send, response).await {
+            Ok(()) => finish(send),
+            Err(error) => tracing::debug!(%error, "an answer could not be sent"),
+        }
+    }
+
+    /// Sends an answer, or why it is too long to be sent. A peer that does not read is given up.
+    async fn write_response(&self, send: &mut SendStream, response: &Response) -> Result<()> {
+        let mut frame = response.encode();
+        if let Err(error) = check_len(&frame) {
+            let error = error.context("the answer is too long, ask for less");
+            frame = Response::Failed(Failure::from(&error)).encode();
+        }
+        let mut room = None;
+        if matches!(response, Response::Answer(_)) {
+            match self.places.room_for(&frame) {
+                Ok(held) => room = Some(held),
+                Err(error) => frame = Response::Failed(Failure::from(&error)).encode(),
+            }
+        }
+        let written = timeout(STALL_TIMEOUT, write_frame(send, frame)).await;
+        drop(room);
+        written.unwrap_or_else(|_| Err(Error::unavailable("the peer does not read its answer")))
+    }
+
+    /// Sends the first part, and then one for each time that the peer asks.
+    async fn answer_parts(
+        &self,
+        mut parts: BoxStream<'static, Result<Answer>>,
+        mut send: SendStream,
+        mut recv: RecvStream,
+    ) {
+        loop {
+            let part = tokio::select! {
+                part = parts.next() => part,
+                // The peer wants no more.
+                _ = send.stopped() => return,
+            };
+            let written = match part {
+                Some(Ok(answer)) => self.write_response(&mut send, &Response::Answer(answer)).await,
+                Some(Err(error)) => {
+                    return self.respond(&mut send, &Response::Failed(Failure::from(&error))).await;
+                }
+                None => return finish(&mut send),
+            };
+            let asked = match written {
+                Ok(()) => read_frame(&mut recv, REQUEST_LIMIT).await.map_err(Error::from),
+                Err(error) => Err(error),
+            };
+            match asked {
+                Ok(Some(frame)) if frame.kind == kind::NEXT => {}
+                Ok(_) => return,
+                Err(error) => return tracing::debug!(%error, "an exchange ended"),
+            }
+        }
+    }
 }
 
 /// Lets a peer prove that it gets what is sent to its address, before it costs a handshake.
@@ -248,56 +317,6 @@ async fn read_request(recv: &mut RecvStream) -> Result<Request> {
     let frame = expect_frame(recv, REQUEST_LIMIT).await?;
     Request::decode(frame)
         .map_err(|error| Error::refused("the request cannot be understood").with_source(error))
-}
-
-async fn respond(send: &mut SendStream, response: &Response) {
-    match write_response(send, response).await {
-        Ok(()) => finish(send),
-        Err(error) => tracing::debug!(%error, "an answer could not be sent"),
-    }
-}
-
-/// Sends an answer, or why it is too long to be sent. A peer that does not read is given up.
-async fn write_response(send: &mut SendStream, response: &Response) -> Result<()> {
-    let mut frame = response.encode();
-    if let Err(error) = check_len(&frame) {
-        let error = error.context("the answer is too long, ask for less");
-        frame = Response::Failed(Failure::from(&error)).encode();
-    }
-    timeout(STALL_TIMEOUT, write_frame(send, frame))
-        .await
-        .unwrap_or_else(|_| Err(Error::unavailable("the peer does not read its answer")))
-}
-
-/// Sends the first part, and then one for each time that the peer asks.
-async fn answer_parts(
-    mut parts: BoxStream<'static, Result<Answer>>,
-    mut send: SendStream,
-    mut recv: RecvStream,
-) {
-    loop {
-        let part = tokio::select! {
-            part = parts.next() => part,
-            // The peer wants no more.
-            _ = send.stopped() => return,
-        };
-        let written = match part {
-            Some(Ok(answer)) => write_response(&mut send, &Response::Answer(answer)).await,
-            Some(Err(error)) => {
-                return respond(&mut send, &Response::Failed(Failure::from(&error))).await;
-            }
-            None => return finish(&mut send),
-        };
-        let asked = match written {
-            Ok(()) => read_frame(&mut recv, REQUEST_LIMIT).await.map_err(Error::from),
-            Err(error) => Err(error),
-        };
-        match asked {
-            Ok(Some(frame)) if frame.kind == kind::NEXT => {}
-            Ok(_) => return,
-            Err(error) => return tracing::debug!(%error, "an exchange ended"),
-        }
-    }
 }
 
 /// Ends a stream. Only one that was reset before cannot be, and then nobody waits for its end.

@@ -210,6 +210,125 @@ async fn clients_take_turns_at_a_lock_while_the_members_that_they_wait_at_are_lo
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wait_for_a_lock_ends_in_time_though_its_member_became_another() {
+    let mut cluster = Cluster::start(1).await;
+    let held = cluster.map(0).grant_lease(Duration::from_secs(60)).await.unwrap();
+    cluster.map(0).acquire("l", held, Duration::ZERO).await.unwrap();
+    let client = cluster.connect(&[0]).await;
+    let lease = client.grant_lease(Duration::from_secs(60)).await.unwrap();
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.acquire("l", lease, Duration::from_secs(5)).await }
+    });
+    eventually("it waits", async || {
+        (cluster.map(0).metrics().unwrap().held.locks_waiting == 1).then_some(())
+    })
+    .await;
+    cluster.close(0).await;
+    std::fs::remove_dir_all(cluster.path(0)).unwrap();
+    cluster.open(0).await.wait_ready(PATIENCE).await.unwrap();
+    let ended = tokio::time::timeout(PATIENCE, waiting).await.expect("it ends").unwrap();
+    assert_kind(ended, &[ErrorKind::Unavailable]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_from_what_is_gone_does_not_wait_for_a_member_that_is_down() {
+    let mut cluster = Cluster::start(3).await;
+    let map = cluster.connect(&[0, 1, 2]).await;
+    map.put("k", "v").await.unwrap();
+    let down = cluster.others(cluster.leader().await)[0];
+    cluster.close(down).await;
+    let gone = WatchOptions::new().from(0);
+    assert_kind(map.watch(KeyRange::all(), gone).await, &[ErrorKind::Compacted]);
+    let mut watch = map.watch(KeyRange::all(), gone.resync()).await.unwrap();
+    let mut folded = Folded::default();
+    folded.follow(&mut watch, "k").await;
+    assert_eq!(folded.snapshots, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_closed_ends_what_it_has_under_way_as_closed() {
+    let cluster = Cluster::start(1).await;
+    let map = cluster.connect(&[0]).await;
+    map.batch((0..1000).map(|n| Op::put(format!("k{n:04}"), "x"))).await.unwrap();
+    let mut begun = map.scan(KeyRange::all(), ScanOptions::new()).await.unwrap();
+    begun.try_next().await.unwrap().unwrap();
+    cluster.network.silence(cluster.address(0));
+    let started = std::time::Instant::now();
+    let (scan, watch, read, closed) = tokio::join!(
+        map.scan(KeyRange::all(), ScanOptions::new().read(long())),
+        map.watch(KeyRange::all(), WatchOptions::new()),
+        map.get_with("k", long()),
+        map.close(),
+    );
+    closed.unwrap();
+    assert_kind(scan.map(drop), &[ErrorKind::Closed]);
+    assert_kind(watch, &[ErrorKind::Closed]);
+    assert_kind(read, &[ErrorKind::Closed]);
+    let mut rest = begun.collect::<Vec<_>>().await;
+    assert_kind(rest.pop().unwrap(), &[ErrorKind::Closed]);
+    assert!(started.elapsed() < PATIENCE / 2, "nothing waits on for a closed client");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_of_a_client_goes_on_elsewhere_when_its_member_got_a_snapshot_instead() {
+    let cluster = Cluster::start_with(3, |_, config| config.log_keep_bytes(64 << 10)).await;
+    let leader = cluster.leader().await;
+    let map = cluster.map(leader);
+    // Clients begin anywhere: this one is to follow a follower.
+    let (client, mut watch, away) = loop {
+        let client = cluster.connect(&[0, 1, 2]).await;
+        let watch = client.watch(KeyRange::all(), WatchOptions::new()).await.unwrap();
+        let follows = |node: &usize| cluster.map(*node).metrics().unwrap().watches.watchers == 1;
+        if let Some(away) = cluster.others(leader).into_iter().find(follows) {
+            break (client, watch, away);
+        }
+        drop(watch);
+        client.close().await.unwrap();
+    };
+    cluster.isolate(&[away]);
+    let last = map.status().last_log;
+    let value = vec![b'v'; 16 << 10];
+    let mut expected = 0;
+    eventually("the log is purged beyond what the other has", async || {
+        expected = map.put("large", &value).await.unwrap();
+        (map.status().first_log > last + 1).then_some(())
+    })
+    .await;
+    map.put("end", "").await.unwrap();
+    cluster.network.heal();
+    cluster.wait_local(away, "end", "").await;
+    let mut folded = Folded::default();
+    folded.follow(&mut watch, "end").await;
+    assert!(folded.map == entries(map).await && folded.snapshots == 0, "it adds up");
+    drop(client);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_resyncs_begins_again_when_the_member_is_lost_in_the_midst_of_it() {
+    let mut cluster = Cluster::start(3).await;
+    let map = cluster.connect(&[0, 1, 2]).await;
+    let value = vec![b'x'; 1 << 20];
+    for n in 0..5 {
+        map.put(format!("k{n}"), &value).await.unwrap();
+    }
+    map.put("end", "").await.unwrap();
+    let mut watch = map.watch(KeyRange::all(), WatchOptions::new().resync()).await.unwrap();
+    let mut folded = Folded::default();
+    for _ in 0..2 {
+        folded.take(watch.try_next().await.unwrap().unwrap());
+    }
+    // Whichever it is that has the moment of the snapshot, each goes and comes back.
+    for node in 0..3 {
+        cluster.close(node).await;
+        cluster.open(node).await.wait_ready(PATIENCE).await.unwrap();
+    }
+    folded.follow(&mut watch, "end").await;
+    assert!(folded.snapshots > 1, "the first was cut short");
+    assert!(folded.map == entries(&map).await, "it adds up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_leases_lives_as_long_as_the_client() {
     let cluster = Cluster::start(3).await;
     let client = cluster.connect(&[0, 1]).await;
@@ -290,6 +409,20 @@ async fn a_large_value_is_taken_and_a_too_large_one_refused_by_name() {
     let error = map.put("k", vec![b'x'; (6 << 20) + 1]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert!(error.message().contains("max_value_bytes"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_frame_can_carry_is_refused_as_that_and_at_once() {
+    let cluster = Cluster::start(3).await;
+    let follower = cluster.others(cluster.leader().await)[0];
+    let client = cluster.connect(&[follower]).await;
+    let value = Bytes::from(vec![b'x'; 4 << 20]);
+    for map in [&client, cluster.map(follower)] {
+        let batch = map.batch((0..21).map(|n| Op::put(format!("k{n}"), &value))).await;
+        assert_kind(batch, &[ErrorKind::InvalidArgument]);
+    }
+    let range = KeyRange::prefix(vec![b'x'; 70_000]);
+    assert_kind(client.page(range, ScanOptions::new()).await, &[ErrorKind::InvalidArgument]);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! One node alone.
 
+use std::time::Duration;
+
 use futures_util::TryStreamExt;
-use kvraft::{Config, ErrorKind, KeyRange, ReplicatedMap, ScanOptions};
+use kvraft::{Config, ErrorKind, KeyRange, ReplicatedMap, ScanOptions, WriteOptions};
 use tempfile::TempDir;
 
-use crate::harness::{PATIENCE, assert_kind};
+use crate::harness::{PATIENCE, assert_kind, eventually};
 
 async fn open(dir: &TempDir) -> ReplicatedMap {
     let map = ReplicatedMap::open(Config::new(dir.path())).await.expect("it opens");
@@ -161,4 +163,21 @@ async fn a_typed_map_keeps_its_types_and_names_what_is_of_another() {
     assert!(error.to_string().contains("Vec<f64>"), "{error}");
     assert!(points.delete(&second).await.unwrap());
     assert_eq!(points.get(&second).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_single_node_stays_ready_though_nobody_confirms_it() {
+    let dir = TempDir::new().unwrap();
+    let config = Config::new(dir.path())
+        .heartbeat_interval(Duration::from_millis(10))
+        .election_timeout(Duration::from_millis(40));
+    let map = ReplicatedMap::open(config).await.unwrap();
+    map.wait_ready(PATIENCE).await.unwrap();
+    // What ends by its time shows that several election timeouts have passed.
+    map.put_with("k", "v", WriteOptions::new().ttl(Duration::from_millis(500))).await.unwrap();
+    eventually("the key has ended", async || map.get("k").await.unwrap().is_none().then_some(()))
+        .await;
+    let status = map.status();
+    assert!(status.ready && status.is_leader(), "{status:?}");
+    map.wait_ready(Duration::from_millis(1)).await.unwrap();
 }

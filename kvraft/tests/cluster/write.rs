@@ -83,6 +83,12 @@ async fn bad_writes_are_refused_by_name_and_change_nothing() {
     assert_kind(map.release("l", lease).await, &[ErrorKind::Expired]);
     assert_eq!(map.get("k").await.unwrap(), None);
     assert!(map.status().revision >= revision && map.status().keys == 1);
+    let lease = map.grant_lease(Duration::from_secs(10)).await.unwrap();
+    let both = WriteOptions::new().ttl(Duration::from_secs(1)).lease(lease);
+    assert_kind(map.put_with("both", "v", both).await, &[ErrorKind::InvalidArgument]);
+    let none = WriteOptions::new().timeout(Duration::ZERO);
+    assert_kind(map.put_with("both", "v", none).await, &[ErrorKind::Unavailable]);
+    assert_eq!(map.get("both").await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -234,6 +234,13 @@ impl Handler for Arc<Fake> {
 }
 
 fn answer(query: &Query) -> Answer {
+    if matches!(query, Query::Page { .. }) {
+        // Of 8 MiB.
+        let value = Bytes::from(vec![0; 8 << 20]);
+        let found = crate::command::Found { value, revision: 1, created: 1, lease: 0 };
+        let entries = vec![crate::options::Entry::new("k".into(), found)];
+        return Answer::Page(crate::options::Page { revision: 1, more: false, entries });
+    }
     if !matches!(query, Query::Count { .. }) {
         return Answer::Entry(None);
     }
@@ -267,6 +274,17 @@ impl Node {
         let handler = Arc::new(Arc::clone(&fake));
         let transport = Transport::start(&options, &Environment::default(), handler)?;
         Ok(Self { transport, fake })
+    }
+
+    /// Starts a node that has this much for clients.
+    fn within(limits: Limits, security: &Security) -> Self {
+        let fake = Arc::new(Fake::new(hello("a", 1)));
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let options = TransportOptions { listen, security: security.clone() };
+        let handler = Arc::new(Arc::clone(&fake));
+        let transport =
+            Transport::start_within(limits, &options, &Environment::default(), handler).unwrap();
+        Self { transport, fake }
     }
 
     fn start(name: &str, node_id: u64, security: &Security) -> Self {

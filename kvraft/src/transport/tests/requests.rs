@@ -1,6 +1,7 @@
 //! Requests between two nodes, and what goes wrong with them.
 
-use super::super::frame::{expect_frame, frame};
+use super::super::frame::{Frame, expect_frame, frame};
+use super::super::greeting::Refusal;
 use super::super::{kind, quic, secret};
 use super::*;
 use crate::error::ErrorKind;
@@ -14,12 +15,15 @@ async fn raw_connection(node: &Node, security: &Security) -> quinn::Connection {
     endpoint.connect_with(config, address, secret::NODE_NAME).unwrap().await.unwrap()
 }
 
-async fn greeted_connection(node: &Node, security: &Security, hello: &Hello) -> quinn::Connection {
-    let connection = raw_connection(node, security).await;
+async fn answer_to_hello(connection: &quinn::Connection, hello: &Hello) -> Frame {
     let (mut send, mut recv) = connection.open_bi().await.unwrap();
     send.write_all(&hello.encode()).await.unwrap();
-    let answer = expect_frame(&mut recv, kind::HELLO_LIMIT).await.unwrap();
-    Hello::decode(answer).unwrap();
+    expect_frame(&mut recv, kind::HELLO_LIMIT).await.unwrap()
+}
+
+async fn greeted_connection(node: &Node, security: &Security, hello: &Hello) -> quinn::Connection {
+    let connection = raw_connection(node, security).await;
+    Hello::decode(answer_to_hello(&connection, hello).await).unwrap();
     connection
 }
 
@@ -249,6 +253,73 @@ async fn a_peer_that_dials_in_anew_makes_its_old_connection_dead() {
     .await;
     a.ask(&b).await.unwrap();
     connection.close(quic::CLOSE_DONE, b"");
+}
+
+#[tokio::test]
+async fn a_client_does_not_end_the_connection_to_the_member_that_it_says_it_is() {
+    let security = secrets(&[1]);
+    let (a, b) = two(&security);
+    a.ask(&b).await.unwrap();
+    let mut client = Hello { role: HelloRole::Client, ..hello("b", 2) };
+    client.identity.nonce = 6;
+    let connection = greeted_connection(&a, &security, &client).await;
+    // Its first request is answered behind the hello.
+    answer_to(&connection, &Request::ReadIndex { timeout_ms: 1 }.encode()).await;
+    a.ask(&b).await.unwrap();
+    assert_eq!(a.transport.0.endpoint.stats().outgoing_handshakes, 1, "it dialed once");
+}
+
+#[tokio::test]
+async fn clients_leave_connections_to_the_members() {
+    let security = secrets(&[1]);
+    let limits = Limits { connections: 1, unread_kib: 1 };
+    let a = Node::within(limits, &security);
+    let b = Node::start("b", 2, &security);
+    let client = Hello { role: HelloRole::Client, ..hello("c", 9) };
+    let first = greeted_connection(&a, &security, &client).await;
+    let second = raw_connection(&a, &security).await;
+    let refused = answer_to_hello(&second, &client).await;
+    assert!(Refusal::decode(&refused).unwrap().unwrap().text.contains("another member"));
+    b.ask(&a).await.unwrap();
+    first.close(quic::CLOSE_DONE, b"");
+    eventually(PATIENCE, || async {
+        let third = raw_connection(&a, &security).await;
+        Hello::decode(answer_to_hello(&third, &client).await).map(drop)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_are_bounded() {
+    let security = secrets(&[1]);
+    // Room for two of the answers, beside what the connection itself holds.
+    let limits = Limits { connections: 1, unread_kib: 20 << 10 };
+    let a = Node::within(limits, &security);
+    let client = Hello { role: HelloRole::Client, ..hello("c", 9) };
+    let connection = greeted_connection(&a, &security, &client).await;
+    let range = crate::options::KeyRange::all();
+    let page = Query::Page { range, options: crate::options::ScanOptions::new() };
+    let mut unread = Vec::new();
+    for _ in 0..32 {
+        let (mut send, recv) = connection.open_bi().await.unwrap();
+        send.write_all(&Request::Query(page.clone()).encode()).await.unwrap();
+        unread.push((send, recv));
+    }
+    let turned_away = |response| matches!(response, Response::Failed(_));
+    // Who was turned away is told at once, beside those whose answers are still to be read.
+    let told = unread.into_iter().map(|(send, mut recv)| async move {
+        let frame = expect_frame(&mut recv, kind::RESPONSE_LIMIT).await.unwrap();
+        drop(send);
+        Response::decode(frame).unwrap()
+    });
+    let told: Vec<_> = futures_util::future::join_all(told).await;
+    let (failed, read): (Vec<_>, Vec<_>) = told.into_iter().partition(|r| turned_away(r.clone()));
+    assert!(!failed.is_empty() && !read.is_empty(), "{} failed", failed.len());
+    let error = refused(failed[0].clone());
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+    // The room comes back.
+    let again = answer_to(&connection, &Request::Query(page).encode()).await;
+    assert!(matches!(again, Response::Answer(_)));
 }
 
 #[tokio::test]
