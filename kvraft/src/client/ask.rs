@@ -25,7 +25,12 @@ impl Core {
         let mut backoff = Backoff::new();
         loop {
             let peer = self.guide.home()?;
-            let patience = self.patience(deadline);
+            // A count takes as long as what it counts: begun anew at each member it would not end.
+            let patience = if matches!(query, Query::Count { .. }) {
+                deadline.saturating_duration_since(self.now())
+            } else {
+                self.patience(deadline)
+            };
             let error = match self.ask_at(&peer, query.for_at_most(patience), patience).await {
                 Ok(answer) => return Ok(answer),
                 Err(Asked::Refused(error)) => return Err(error),

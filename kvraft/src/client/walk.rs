@@ -26,7 +26,8 @@ pub(crate) struct Walk {
     /// What came and was not taken yet.
     ready: Option<Page>,
     revision: u64,
-    _permit: OwnedSemaphorePermit,
+    /// Its place among what may wait, if it does not go on in that of a watch.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Walk {
@@ -39,6 +40,18 @@ impl Walk {
         deadline: Instant,
     ) -> Result<Self> {
         let permit = core.wait_permit()?;
+        let mut walk = Self::begin_within(core, handle, (range, options), deadline).await?;
+        walk.permit = Some(permit);
+        Ok(walk)
+    }
+
+    /// As [`begin`](Self::begin), for somebody who has a place among what may wait already.
+    pub(super) async fn begin_within(
+        core: &Arc<Core>,
+        handle: Handle,
+        (range, options): (KeyRange, ScanOptions),
+        deadline: Instant,
+    ) -> Result<Self> {
         let query = Query::Scan { range, options };
         let mut backoff = Backoff::new();
         loop {
@@ -55,7 +68,7 @@ impl Walk {
                         exchange,
                         ready: Some(page),
                         revision,
-                        _permit: permit,
+                        permit: None,
                     });
                 }
                 Ok((_, other)) => super::misfit(&other),

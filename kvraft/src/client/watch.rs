@@ -161,7 +161,8 @@ async fn walk_from_any(
 ) -> Result<Walk> {
     loop {
         let deadline = core.now() + SEARCH;
-        match Walk::begin(core, handle.clone(), range.clone(), options, deadline).await {
+        let what = (range.clone(), options);
+        match Walk::begin_within(core, handle.clone(), what, deadline).await {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 tracing::debug!(%error, "a watch finds no member to begin again at");
             }

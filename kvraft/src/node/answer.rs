@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::core::Core;
 use super::door::{MAX_FORWARD_WAIT, blocking};
@@ -20,6 +21,10 @@ use crate::transport::{Answer, Query};
 
 /// Reads for clients that may be at the disk at a time; more wait their turn.
 pub(super) const MAX_CLIENT_READS: usize = 64;
+/// Counts for clients at a time.
+pub(super) const MAX_CLIENT_COUNTS: usize = 4;
+/// How long a client's read waits for its turn.
+const TURN_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a watch without changes goes without a word: its client learns how far it has come,
 /// and leaves a node that has lost its leader.
 const QUIET: Duration = Duration::from_secs(2);
@@ -38,9 +43,7 @@ impl Core {
             }
             Query::Count { range, read } => {
                 let view = self.view_for(read).await?;
-                let core = Arc::clone(self);
-                let handle = Handle::current();
-                self.look(move || count(&core, &handle, view, range)).await.map(Answer::Count)
+                self.count_for_client(view, range).await.map(Answer::Count)
             }
             Query::Lease { lease, read } => {
                 let view = self.view_for(read).await?;
@@ -98,10 +101,23 @@ impl Core {
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        // The semaphore is never closed.
-        let _turn = self.client_reads.acquire().await;
+        let _turn = turn(&self.client_reads).await?;
         blocking(work).await
     }
+
+    /// Counts, which may walk through everything, without taking the turns of short reads.
+    async fn count_for_client(self: &Arc<Self>, view: Arc<View>, range: KeyRange) -> Result<u64> {
+        let _turn = turn(&self.client_counts).await?;
+        let (core, handle) = (Arc::clone(self), Handle::current());
+        blocking(move || count(&core, &handle, view, range)).await
+    }
+}
+
+async fn turn(turns: &Semaphore) -> Result<SemaphorePermit<'_>> {
+    let turn = tokio::time::timeout(TURN_PATIENCE, turns.acquire()).await;
+    turn.ok()
+        .and_then(std::result::Result::ok)
+        .ok_or_else(|| Error::overloaded("this node reads for many clients; retry, or ask another"))
 }
 
 /// Returns what is under a key.

@@ -54,6 +54,8 @@ pub(super) struct Core {
     pub(super) proposals: Semaphore,
     /// Taken by every read that this node makes for a client.
     pub(super) client_reads: Semaphore,
+    /// Taken by every count that it makes for one.
+    pub(super) client_counts: Semaphore,
     pub(super) counts: Counts,
     /// Held while this node, as leader, changes the membership.
     pub(super) changing: tokio::sync::Mutex<()>,

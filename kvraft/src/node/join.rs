@@ -101,35 +101,42 @@ impl Core {
         error
     }
 
-    /// Keeps the record of this node true, and notices when the cluster has let it go.
-    pub(super) async fn see_to_own_place(&self) -> Result<()> {
+    /// Keeps the record of this node true; returns whether its cluster counts it.
+    pub(super) async fn see_to_own_place(&self) -> Result<bool> {
         if self.leader_is_confirmed() {
             let new = self.new_record(self.recorded(self.node_id()).as_ref());
-            let (Some(_), Leader::At(id, leader)) = (new, self.leader()) else { return Ok(()) };
-            return self.ask_for_place(&peer(id, &leader)).await;
+            let (Some(_), Leader::At(id, leader)) = (new, self.leader()) else { return Ok(true) };
+            return self.ask_for_place(&peer(id, &leader)).await.map(|()| true);
         }
         if self.view().applied().is_none() {
-            return Ok(());
+            return Ok(true);
         }
-        self.check_membership().await
+        self.is_counted().await
     }
 
-    /// Asks the others whether this node is still a member: who was let go hears nothing of it.
-    async fn check_membership(&self) -> Result<()> {
+    /// Asks a leader whether this node is still a member: who was let go hears nothing of it. Only
+    /// one that a quorum confirms now knows; any other may be behind.
+    async fn is_counted(&self) -> Result<bool> {
         for (id, member) in self.other_members() {
             let Ok(peers) = self.peers_of(&peer(id, &member)).await else { continue };
-            let newer = peers.leader.is_some() && peers.term >= self.raft_metrics().current_term;
-            let counted = peers.members.iter().any(|peer| peer.node_id == self.node_id());
-            if newer && !counted {
-                self.life.fail(Error::refused(format!(
-                    "this node, {}, was removed from its cluster; to let it join again, move its data directory away \
-                     and start it with join",
-                    self.config.name
-                )));
-                return Ok(());
+            let leader = peers.leader.filter(|_| peers.term >= self.raft_metrics().current_term);
+            let leader = leader.and_then(|id| peers.members.iter().find(|m| m.node_id == id));
+            let Some(leader) = leader else { continue };
+            let leader = peer(leader.node_id, &leader.member);
+            if self.is_confirmed(&leader).await {
+                let members = self.peers_of(&leader).await?.members;
+                return Ok(members.iter().any(|member| member.node_id == self.node_id()));
             }
         }
-        Ok(())
+        Err(Error::unavailable("nobody knows a leader"))
+    }
+
+    async fn is_confirmed(&self, leader: &Peer) -> bool {
+        let Some(transport) = &self.transport else { return false };
+        let timeout_ms = u32::try_from(PATIENCE.as_millis()).unwrap_or(u32::MAX);
+        let asked = Request::ReadIndex { timeout_ms };
+        let answer = transport.request(leader, asked, self.now() + PATIENCE).await;
+        matches!(answer, Ok(Response::ReadIndex(_)))
     }
 
     /// Returns what is to be recorded of this node, if that is not what is recorded.

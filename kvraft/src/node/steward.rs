@@ -7,11 +7,14 @@ use openraft::ChangeMembers;
 
 use super::core::Core;
 use super::membership::Roll;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::identity::HexId;
 
 /// How often the membership is looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
+/// How often in a row a leader must not count this node before it takes itself for removed: an entry
+/// that is not committed is so, or gone, by then.
+const CERTAINTY: u32 = 4;
 /// How long one step may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A member that was silent for so long may be replaced by another disk of its name.
@@ -20,19 +23,27 @@ pub(super) const NAME_SILENCE: Duration = Duration::from_secs(10);
 impl Core {
     /// Sees to the membership while this node leads, until it ends.
     pub(super) async fn keep_membership(self: Arc<Self>) {
-        loop {
+        let mut missed = 0;
+        while missed < CERTAINTY {
             tokio::select! {
                 () = tokio::time::sleep(INTERVAL) => {}
                 _ = self.life.ended() => return,
             }
             let seen_to = match self.lead.led_since() {
-                Some(since) => self.see_to_members(since).await,
+                Some(since) => self.see_to_members(since).await.map(|()| true),
                 None => self.see_to_own_place().await,
             };
-            if let Err(error) = seen_to {
-                tracing::debug!(%error, "the membership has to wait");
+            match seen_to {
+                Ok(true) => missed = 0,
+                Ok(false) => missed += 1,
+                Err(error) => tracing::debug!(%error, "the membership has to wait"),
             }
         }
+        self.life.fail(Error::refused(format!(
+            "this node, {}, was removed from its cluster; to let it join again, move its data directory away and \
+             start it with join",
+            self.config.name
+        )));
     }
 
     /// Takes one step: ends a change that a former leader began, puts a new disk in the place of an
@@ -53,8 +64,17 @@ impl Core {
             return self.change(&roll, ChangeMembers::SetNodes(nodes), true, deadline).await;
         }
         let learners = roll.members.keys().filter(|id| !roll.voters.contains(id));
-        for id in learners.filter(|id| self.is_ready_to_vote(&roll, **id)) {
+        for id in learners {
             let old = namesake(&roll, *id);
+            if !self.is_ready_to_vote(&roll, *id) {
+                // What a replacement that its leader did not end has left behind.
+                let replaced = old.is_some_and(|old| self.is_heard(&roll, old));
+                if replaced && self.silence(&roll, *id, since) >= NAME_SILENCE {
+                    let gone = ChangeMembers::RemoveNodes([*id].into());
+                    return self.change(&roll, gone, false, deadline).await;
+                }
+                continue;
+            }
             if let Some(old) = old {
                 if self.silence(&roll, old, since) >= NAME_SILENCE {
                     return self.replace(&roll, old, *id, deadline).await;
@@ -67,8 +87,11 @@ impl Core {
     }
 
     fn is_ready_to_vote(&self, roll: &Roll, id: u64) -> bool {
-        let heard = roll.silence(id).is_some_and(|silence| silence <= self.heard_patience());
-        heard && roll.has_caught_up(id)
+        self.is_heard(roll, id) && roll.has_caught_up(id)
+    }
+
+    fn is_heard(&self, roll: &Roll, id: u64) -> bool {
+        roll.silence(id).is_some_and(|silence| silence <= self.heard_patience())
     }
 
     /// Puts a new disk in the place of an old one, in one joint change.
@@ -91,8 +114,7 @@ impl Core {
 
     /// Returns how long a member has been silent to this leader, which leads `since` then.
     pub(super) fn silence(&self, roll: &Roll, id: u64, since: Instant) -> Duration {
-        let led = self.now().saturating_duration_since(since);
-        roll.silence(id).map_or(led, |silence| silence.min(led.max(silence)))
+        roll.silence(id).unwrap_or_else(|| self.now().saturating_duration_since(since))
     }
 }
 
