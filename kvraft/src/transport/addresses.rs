@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::client::Peer;
 use super::greeting::{Hello, HelloRole};
+use super::peer::Peer;
 
 /// Nodes whose addresses are remembered: many times as many as a cluster has in its life.
 const MAX_ADDRESSES: usize = 1024;

@@ -1,7 +1,6 @@
 //! `Client` is the dialing side: one connection per peer and purpose, shared by all who wait.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,13 +17,13 @@ use super::addresses::Addresses;
 use super::credentials::Credentials;
 use super::exchange::Exchange;
 use super::frame::{check_len, expect_frame, write_frame};
-use super::greeting::{Hello, Refusal};
+use super::greeting::{Greeter, Hello, Refusal};
 use super::kind::{HELLO_LIMIT, RESPONSE_LIMIT};
 use super::message::{Request, Response};
+use super::peer::Peer;
 use super::query::{Answer, Query};
 use super::quic;
 use super::secret::NODE_NAME;
-use super::server::Greeter;
 use crate::environment::Resolver;
 use crate::error::{Error, Result};
 use crate::identity::HexId;
@@ -32,26 +31,6 @@ use crate::identity::HexId;
 /// One try to reach a peer: four round trips of any link, yet short enough that a peer which
 /// comes back meanwhile is not waited for in the growing pauses between resent packets.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Whom a request is for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Peer {
-    /// If known, a node with another id at the address is refused.
-    pub(crate) node_id: Option<u64>,
-    /// For messages; the identity is the id.
-    pub(crate) name: String,
-    /// `host:port`, resolved again on each dial.
-    pub(crate) address: String,
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.name.is_empty() {
-            return write!(f, "the node at {}", self.address);
-        }
-        write!(f, "node {} at {}", self.name, self.address)
-    }
-}
 
 /// What a failed request tells about the peer.
 #[derive(Debug, Clone)]

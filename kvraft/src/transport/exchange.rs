@@ -4,10 +4,10 @@
 
 use quinn::{RecvStream, SendStream};
 
-use super::client::Peer;
 use super::frame::{expect_frame, frame, write_frame};
 use super::kind::{self, RESPONSE_LIMIT};
 use super::message::Response;
+use super::peer::Peer;
 use super::query::Answer;
 use crate::error::{Error, Result};
 

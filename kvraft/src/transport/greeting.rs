@@ -1,10 +1,12 @@
 //! `Hello` is what two nodes tell each other before anything else, `Refusal` how one declines.
 
 use bytes::{BufMut, Bytes};
+use futures_util::future::BoxFuture;
 
 use super::frame::{Frame, frame, put_text};
 use super::kind;
 use crate::codec::{DecodeError, Decoded, Reader, Writer};
+use crate::error::Result;
 use crate::identity::Identity;
 use crate::raft::Member;
 use crate::record;
@@ -41,6 +43,17 @@ pub(crate) enum HelloRole {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) text: String,
+}
+
+/// What the rest of the process says to peers, and which of them it talks to.
+pub(crate) trait Greeter: Send + Sync + 'static {
+    /// Returns what this node says of itself; asked anew for each connection.
+    fn hello(&self) -> Hello;
+
+    /// Checks a peer's hello: cluster, clones, format. An error is told to the peer in words.
+    ///
+    /// Called on both sides of a connection, with a deadline of a few seconds.
+    fn admit<'a>(&'a self, peer: &'a Hello) -> BoxFuture<'a, Result<()>>;
 }
 
 impl Hello {

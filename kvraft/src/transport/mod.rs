@@ -11,6 +11,7 @@ mod greeting;
 mod kind;
 mod message;
 mod network;
+mod peer;
 mod places;
 mod query;
 mod quic;
@@ -27,14 +28,15 @@ use quinn::{Endpoint, TokioRuntime};
 use tokio::runtime::Handle;
 use tokio::time::timeout_at;
 
-pub(crate) use self::client::{CallError, Peer};
+pub(crate) use self::client::CallError;
 pub(crate) use self::exchange::Exchange;
 pub(crate) use self::failure::{Failure, FailureReason};
-pub(crate) use self::greeting::{Hello, HelloRole, PROTOCOL};
+pub(crate) use self::greeting::{Greeter, Hello, HelloRole, PROTOCOL};
 pub(crate) use self::message::{PeerMember, Peers, Request, Response};
 pub(crate) use self::network::Network;
+pub(crate) use self::peer::Peer;
 pub(crate) use self::query::{Answer, Query};
-pub(crate) use self::server::{Greeter, Handler};
+pub(crate) use self::server::Handler;
 
 use self::client::Client;
 use self::credentials::Credentials;

@@ -18,10 +18,11 @@ use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::client::{CallError, Client, Lane, Peer};
+use super::client::{CallError, Client, Lane};
 use super::frame::{expect_frame, read_frame, write_frame};
 use super::kind::RESPONSE_LIMIT;
 use super::message::{Request, Response, SnapshotPart};
+use super::peer::Peer;
 use super::quic;
 use crate::error::Error;
 use crate::raft::{

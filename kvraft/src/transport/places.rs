@@ -6,9 +6,12 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use super::greeting::{Hello, HelloRole};
-use super::server::{MAX_CONNECTIONS, MAX_GREETINGS};
 use crate::error::{Error, Result};
 
+/// Connections in all; more are refused. A cluster with its clients has far fewer.
+pub(super) const MAX_CONNECTIONS: usize = 4096;
+/// Peers between their first packet and their hello; more are refused and try again.
+pub(super) const MAX_GREETINGS: usize = 256;
 /// The rest of the connections is for members, and for those who have not said who they are.
 const CLIENT_CONNECTIONS: usize = MAX_CONNECTIONS - 2 * MAX_GREETINGS;
 /// Answers that wait for room on their connections: three of the largest, and thousands as they

@@ -16,36 +16,21 @@ use super::client::Client;
 use super::credentials::Credentials;
 use super::failure::Failure;
 use super::frame::{check_len, expect_frame, read_frame, write_frame};
-use super::greeting::{Hello, HelloRole, Refusal};
+use super::greeting::{Greeter, Hello, HelloRole, Refusal};
 use super::kind::{self, HELLO_LIMIT, REQUEST_LIMIT};
 use super::message::{Request, Response, SnapshotPart};
-use super::places::Places;
+use super::places::{MAX_CONNECTIONS, MAX_GREETINGS, Places};
 use super::query::{Answer, Query};
 use super::quic;
 use crate::error::{Error, Result};
 use crate::raft::{AppendRequest, SnapshotMeta, SnapshotResponse, StreamAppendResult, Vote};
 
-/// Connections in all; more are refused. A cluster with its clients has far fewer.
-pub(super) const MAX_CONNECTIONS: usize = 4096;
-/// Peers between their first packet and their hello; more are refused and try again.
-pub(super) const MAX_GREETINGS: usize = 256;
 /// Handshake and hello of an honest peer take a few round trips and one durable write.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a refused peer gets to read why.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the bytes of a request, or the next chunk of a snapshot, may take to come.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What the rest of the process says to peers, and which of them it talks to.
-pub(crate) trait Greeter: Send + Sync + 'static {
-    /// Returns what this node says of itself; asked anew for each connection.
-    fn hello(&self) -> Hello;
-
-    /// Checks a peer's hello: cluster, clones, format. An error is told to the peer in words.
-    ///
-    /// Called on both sides of a connection, with a deadline of a few seconds.
-    fn admit<'a>(&'a self, peer: &'a Hello) -> BoxFuture<'a, Result<()>>;
-}
 
 /// What a node does with the requests of its peers.
 pub(crate) trait Handler: Greeter {
