@@ -44,8 +44,11 @@ impl Core {
     }
 
     async fn try_to_found(&self) -> Result<()> {
-        let hellos = self.meet_members().await?;
-        self.join_one_that_exists(&hellos).await?;
+        let met = self.meet_members().await;
+        self.join_one_that_exists(&met).await?;
+        // Founding takes them all; joining does not.
+        let hellos = met.into_iter().map(|(name, hello)| Ok((name, hello?)));
+        let hellos = hellos.collect::<Result<BTreeMap<_, _>>>()?;
         let first = self.config.members.keys().next();
         if first != Some(&self.config.name) {
             let claimant = first.map_or("", String::as_str);
@@ -60,14 +63,13 @@ impl Core {
     }
 
     /// Asks every other listed node who it is.
-    async fn meet_members(&self) -> Result<BTreeMap<String, Hello>> {
-        let Some(transport) = &self.transport else { return Ok(BTreeMap::new()) };
+    async fn meet_members(&self) -> BTreeMap<String, Result<Hello>> {
+        let Some(transport) = &self.transport else { return BTreeMap::new() };
         let others = self.config.members.iter().filter(|(name, _)| **name != self.config.name);
-        let met = try_join_all(others.map(async |(name, address)| {
-            let hello = self.meet(transport, name, address).await?;
-            Ok::<_, Error>((name.clone(), hello))
+        let met = join_all(others.map(async |(name, address)| {
+            (name.clone(), self.meet(transport, name, address).await)
         }));
-        Ok(met.await?.into_iter().collect())
+        met.await.into_iter().collect()
     }
 
     async fn meet(&self, transport: &Transport, name: &str, address: &str) -> Result<Hello> {
@@ -150,15 +152,31 @@ impl Core {
         }
     }
 
-    /// Joins a cluster that exists instead of founding another one.
-    async fn join_one_that_exists(&self, hellos: &BTreeMap<String, Hello>) -> Result<()> {
-        let Some((name, hello)) = hellos.iter().find(|(_, hello)| hello.initialised) else {
-            return Ok(());
-        };
-        let address = self.config.members.get(name).cloned().unwrap_or_default();
-        let peer = Peer { node_id: Some(hello.identity.node_id), name: name.clone(), address };
-        self.join_by(&peer).await?;
-        Err(Error::unavailable(format!("waiting for the leader of the cluster that {name} knows")))
+    /// Joins a cluster that exists instead of founding another one: by any member of it, since some
+    /// may be gone for good, or know no leader.
+    async fn join_one_that_exists(&self, met: &BTreeMap<String, Result<Hello>>) -> Result<()> {
+        let mut failure = None;
+        for (name, hello) in met {
+            let hello = match hello {
+                Ok(hello) if hello.initialised => hello,
+                Err(error) if error.kind() == ErrorKind::Refused => return Err(error.clone()),
+                Ok(_) | Err(_) => continue,
+            };
+            let address = self.config.members.get(name).cloned().unwrap_or_default();
+            let peer = Peer { node_id: Some(hello.identity.node_id), name: name.clone(), address };
+            let error = match self.join_by(&peer).await {
+                Ok(()) => Error::unavailable(format!(
+                    "waiting for the leader of the cluster that {name} knows"
+                )),
+                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    failure = Some(error);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            return Err(error);
+        }
+        failure.map_or(Ok(()), Err)
     }
 
     /// Makes the claim of this node, under the cluster id that it has claimed before, if it has.

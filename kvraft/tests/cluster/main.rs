@@ -26,4 +26,5 @@ mod partition;
 mod replication;
 mod single;
 mod watch;
+mod wiped;
 mod write;
