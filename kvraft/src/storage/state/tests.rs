@@ -742,6 +742,10 @@ impl StateDisk for Sick {
     fn used_bytes(&self) -> Result<u64> {
         self.disk.used_bytes()
     }
+
+    fn room(&self) -> Result<u64> {
+        self.disk.room()
+    }
 }
 
 fn sick(dir: &Path, refusals: &[ErrorKind]) -> (Node, Arc<Mutex<Vec<ErrorKind>>>) {
