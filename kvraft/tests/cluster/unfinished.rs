@@ -89,6 +89,38 @@ impl Changing {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_disk_whose_leader_is_cut_off_takes_the_place_of_the_old_one_all_the_same() {
+    let mut cluster = Cluster::start(5).await;
+    let leader = cluster.leader().await;
+    let rest = cluster.others(leader);
+    let (wiped, other) = (rest[0], rest[1]);
+    cluster.close(wiped).await;
+    cluster.wipe(wiped);
+    let new = cluster.open(wiped).await.status().node_id;
+    // The old disk and the new one vote both while the membership is joint.
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let members = cluster.map(other).status().members;
+        if members.iter().any(|member| member.node_id == new && member.voter) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the old disk is not replaced");
+        tokio::task::yield_now().await;
+    }
+    cluster.isolate(&[leader]);
+    cluster.leader_among(&rest).await;
+    eventually("the old disk is no member any more", async || {
+        let members = cluster.map(other).status().members;
+        let voters = members.iter().filter(|member| member.voter).count();
+        let has_new = members.iter().any(|member| member.node_id == new && member.voter);
+        (members.len() == 5 && voters == 5 && has_new).then_some(())
+    })
+    .await;
+    cluster.network.heal();
+    cluster.leader().await;
+}
+
 fn is_documented(error: &kvraft::Error) -> bool {
     [ErrorKind::Unavailable, ErrorKind::Indeterminate, ErrorKind::Refused].contains(&error.kind())
 }
