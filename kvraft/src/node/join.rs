@@ -118,10 +118,14 @@ impl Core {
     }
 
     /// Asks the others whether this node is still a member: who was let go hears nothing of it.
+    ///
+    /// Only the word of a leader counts: another may not know yet that this node has joined.
     async fn check_membership(&self) -> Result<()> {
         for (id, member) in self.other_members() {
             let Ok(peers) = self.peers_of(&peer(id, &member)).await else { continue };
-            let newer = peers.leader.is_some() && peers.term >= self.raft_metrics().current_term;
+            let Some((leader, peers)) = self.peers_of_leader(id, peers).await else { continue };
+            let leads = peers.leader == Some(leader);
+            let newer = leads && peers.term >= self.raft_metrics().current_term;
             let counted = peers.members.iter().any(|peer| peer.node_id == self.node_id());
             if newer && !counted {
                 self.life.fail(Error::refused(format!(
@@ -133,6 +137,16 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// Returns the leader that a member names with what that one says itself.
+    async fn peers_of_leader(&self, id: u64, peers: Peers) -> Option<(u64, Peers)> {
+        let leader = peers.leader?;
+        if leader == id {
+            return Some((id, peers));
+        }
+        let named = peers.members.into_iter().find(|member| member.node_id == leader)?;
+        Some((leader, self.peers_of(&peer(leader, &named.member)).await.ok()?))
     }
 
     /// Returns what is to be recorded of this node, if that is not what is recorded.

@@ -76,8 +76,8 @@ async fn a_member_that_hears_only_from_one_who_missed_its_joining_goes_on_waitin
         learner.status().leader.is_none().then_some(())
     })
     .await;
-    // Long enough to ask the other one, who never heard of it, several times.
-    let short = ReadOptions::new().timeout(Duration::from_secs(3));
+    // Long enough to ask all, two of whom do not answer, and the third never heard of it.
+    let short = ReadOptions::new().timeout(Duration::from_secs(7));
     assert_kind(learner.get_with("k", short).await, &[ErrorKind::Unavailable]);
     cluster.network.heal();
     let patient = ReadOptions::new().timeout(Duration::from_secs(20));
