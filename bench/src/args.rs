@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, Command, value_parser};
 
 const EXPIRY: &str = "expiry";
+const JOIN: &str = "join";
 
 /// What the program is to do.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub(crate) enum Order {
     Measure(Plan),
     /// Measure how leases end.
     Expiry(Plan, Leases),
+    /// Measure how a node joins a map of so many MiB.
+    Join(Plan, usize),
     /// Be a member of the cluster that another process measures; settings as `name=value`.
     Member(Vec<String>),
 }
@@ -55,6 +58,7 @@ pub(crate) fn parse() -> Order {
             };
             Order::Expiry(plan(matches), leases)
         }
+        Some((name, mut join)) if name == JOIN => Order::Join(plan(matches), one(&mut join, "mib")),
         Some((_, member)) => {
             let settings = member.get_many::<String>("setting").unwrap_or_default();
             Order::Member(settings.cloned().collect())
@@ -116,6 +120,11 @@ fn command() -> Command {
                 .help("Where to keep the data while it runs, on the disk to be measured [default: the directory for temporary files]"),
         )
         .subcommand(expiry())
+        .subcommand(
+            Command::new(JOIN)
+                .about("Measures how long a fourth node takes to join, and what writes take meanwhile")
+                .arg(setting("mib", "256", "MiB of values that are there before").value_parser(count)),
+        )
         .subcommand(
             Command::new("member")
                 .hide(true)

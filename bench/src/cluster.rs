@@ -16,6 +16,8 @@ use crate::args::Plan;
 use crate::member::{self, Member};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
+/// The name of the node that joins.
+pub(crate) const GUEST: &str = "d";
 /// How long the nodes may take to agree on a leader.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often leadership is moved until it is where it should be: each move is a coin flip.
@@ -32,6 +34,8 @@ pub(crate) enum Place {
 #[derive(Debug)]
 pub(crate) struct Cluster {
     nodes: Nodes,
+    /// The settings of a node that joins.
+    guest: Vec<String>,
     dir: TempDir,
 }
 
@@ -51,7 +55,7 @@ impl Cluster {
             None => tempfile::tempdir(),
         };
         let dir = dir.context("cannot make a directory for the data")?;
-        let all = settings(dir.path())?;
+        let (all, guest) = settings(dir.path())?;
         let nodes = if plan.in_process {
             let maps = all.iter().map(|settings| open(settings));
             Nodes::Here(maps.collect::<anyhow::Result<_>>()?)
@@ -64,7 +68,7 @@ impl Cluster {
             let others = others.collect::<anyhow::Result<_>>()?;
             Nodes::Apart { map: open(settings)?, settings: settings.clone(), others }
         };
-        let cluster = Self { nodes, dir };
+        let cluster = Self { nodes, guest, dir };
         for map in cluster.maps() {
             wait_ready(map)?;
         }
@@ -74,6 +78,11 @@ impl Cluster {
     /// Returns where the data lies.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Returns the settings of a fourth node, which joins the three.
+    pub(crate) fn guest(&self) -> &[String] {
+        &self.guest
     }
 
     /// Returns a node in this process at that place, after moving leadership if need be.
@@ -138,28 +147,38 @@ fn open(settings: &[String]) -> anyhow::Result<ReplicatedMap> {
     Ok(block_on(ReplicatedMap::open(member::config(settings)?))?)
 }
 
-/// Makes the settings of three nodes, each a list of `name=value`.
-fn settings(dir: &Path) -> anyhow::Result<Vec<Vec<String>>> {
-    let members: Vec<_> = NAMES.into_iter().zip(free_addresses()?).collect();
+/// Makes the settings of three nodes and of one that joins them, each a list of `name=value`.
+fn settings(dir: &Path) -> anyhow::Result<(Vec<Vec<String>>, Vec<String>)> {
+    let [a, b, c, guest] = free_addresses()?;
+    let members = NAMES.into_iter().zip([a, b, c]).collect::<Vec<_>>();
     let list: Vec<_> = members.iter().map(|(name, address)| format!("{name}={address}")).collect();
-    let (list, secret) = (list.join(","), secret()?);
-    let of = |(name, address): &(&str, String)| {
+    let join: Vec<_> = members.iter().map(|(_, address)| address.as_str()).collect();
+    let (members_are, joins, secret) = (list.join(","), join.join(","), secret()?);
+    let of = |name: &str, address: &str, others: String| {
         vec![
             format!("data_dir={}", dir.join(name).display()),
             format!("name={name}"),
             format!("listen={address}"),
-            format!("members={list}"),
+            others,
             format!("cluster_secret={secret}"),
         ]
     };
-    Ok(members.iter().map(of).collect())
+    let founder =
+        |(name, address): &(&str, String)| of(name, address, format!("members={members_are}"));
+    let founders = members.iter().map(founder).collect();
+    Ok((founders, of(GUEST, &guest, format!("join={joins}"))))
 }
 
 /// Finds ports that nobody uses; all are held until the last is found, so that they differ.
-fn free_addresses() -> anyhow::Result<Vec<String>> {
-    let sockets = NAMES.iter().map(|_| UdpSocket::bind("127.0.0.1:0"));
-    let held = sockets.collect::<std::io::Result<Vec<_>>>()?;
-    held.iter().map(|socket| Ok(socket.local_addr()?.to_string())).collect()
+fn free_addresses() -> anyhow::Result<[String; 4]> {
+    let mut held = Vec::new();
+    let mut find = || {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        let address = socket.local_addr()?.to_string();
+        held.push(socket);
+        std::io::Result::Ok(address)
+    };
+    Ok([find()?, find()?, find()?, find()?])
 }
 
 fn secret() -> anyhow::Result<String> {

@@ -15,11 +15,10 @@ use crate::args::{Leases, Plan};
 use crate::cluster::{Cluster, Place};
 use crate::load::{self, Data};
 use crate::setting::{self, Setting};
+use crate::writers;
 
 /// Callers that grant leases at the same time.
 const GRANTERS: usize = 256;
-/// Callers whose writes are measured: few, so that each write shows what stands in its way.
-const WRITERS: usize = 8;
 /// Keys that they write.
 const KEYS: usize = 1000;
 /// How long writes are measured while nothing ends.
@@ -60,12 +59,9 @@ pub(crate) fn measure(plan: &Plan, leases: &Leases) -> anyhow::Result<String> {
 async fn story(map: &ReplicatedMap, leases: &Leases, page: &mut String) -> anyhow::Result<()> {
     let data = Arc::new(Data::new(KEYS, 256));
     data.fill(map).await?;
-    writeln!(
-        page,
-        "\n| {WRITERS} writers | writes/s | p50 µs | p99 µs | max µs |\n|---|--:|--:|--:|--:|"
-    )?;
-    let quiet = write(map, &data, Instant::now() + QUIET).await?;
-    row(page, "no leases", &quiet)?;
+    writers::head(page)?;
+    let quiet = writers::write(map, &data, Instant::now() + QUIET).await?;
+    writers::row(page, "no leases", &quiet)?;
     // All are granted, and writes measured once more, before the first is due.
     let begin = Instant::now() + leases.grant_time + QUIET;
     let watching = tokio::spawn(ends(map.clone(), leases.count, begin + leases.spread + PATIENCE));
@@ -73,8 +69,10 @@ async fn story(map: &ReplicatedMap, leases: &Leases, page: &mut String) -> anyho
     let due = grant(map, leases, begin).await?;
     let granted = granting.elapsed();
     anyhow::ensure!(granted < leases.grant_time, "granting took {granted:?}; give it more time");
-    row(page, "all leases there, none due", &write(map, &data, begin).await?)?;
-    row(page, "leases end", &write(map, &data, begin + leases.spread + BURST).await?)?;
+    let none_due = writers::write(map, &data, begin).await?;
+    writers::row(page, "all leases there, none due", &none_due)?;
+    let ending = writers::write(map, &data, begin + leases.spread + BURST).await?;
+    writers::row(page, "leases end", &ending)?;
     let ended = watching.await??;
     writeln!(
         page,
@@ -169,43 +167,6 @@ async fn ends(
         ended.extend(gone.map(|change| (String::from_utf8_lossy(&change.key).into_owned(), now)));
     }
     Ok(ended)
-}
-
-/// Writes until then, and returns how long each write took, sorted, and over which time.
-async fn write(
-    map: &ReplicatedMap,
-    data: &Arc<Data>,
-    end: Instant,
-) -> anyhow::Result<(Vec<Duration>, Duration)> {
-    let start = Instant::now();
-    let mut writers = JoinSet::new();
-    for seed in 0..WRITERS {
-        let (map, data) = (map.clone(), Arc::clone(data));
-        writers.spawn(async move { data.put_until(&map, seed as u64, end).await });
-    }
-    let mut all = Vec::new();
-    while let Some(latencies) = writers.join_next().await {
-        all.extend(latencies?.context("a write failed")?);
-    }
-    all.sort_unstable();
-    Ok((all, start.elapsed()))
-}
-
-fn row(
-    page: &mut String,
-    what: &str,
-    (sorted, time): &(Vec<Duration>, Duration),
-) -> anyhow::Result<()> {
-    let rate = sorted.len() as f64 / time.as_secs_f64();
-    let micros = |percent| load::quantile(sorted, percent).map(|latency| latency.as_micros());
-    writeln!(
-        page,
-        "| {what} | {rate:.0} | {} | {} | {} |",
-        micros(50)?,
-        micros(99)?,
-        micros(100)?
-    )?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,11 +4,13 @@ mod args;
 mod cluster;
 mod expiry;
 mod figures;
+mod join;
 mod load;
 mod member;
 mod report;
 mod run;
 mod setting;
+mod writers;
 
 use std::io::Write;
 
@@ -19,6 +21,7 @@ fn main() -> anyhow::Result<()> {
         Order::Member(settings) => member::serve(&settings),
         Order::Measure(plan) => print(&report::render(&run::measure(&plan)?)),
         Order::Expiry(plan, leases) => print(&expiry::measure(&plan, &leases)?),
+        Order::Join(plan, mib) => print(&join::measure(&plan, mib)?),
     }
 }
 

@@ -38,6 +38,11 @@ impl Member {
         Ok(member)
     }
 
+    /// Returns the id of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Has the member close its node and open it again.
     pub(crate) fn reopen(&mut self) -> anyhow::Result<()> {
         writeln!(self.orders, "{REOPEN}").context("the member does not listen")?;

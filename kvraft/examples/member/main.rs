@@ -12,7 +12,10 @@
 //! - `lock NAME TTL` (waits for its turn, answers the fencing token), `held NAME`, `lost NAME`
 //!   (waits), `unlock NAME`, `write NAME TEXT` (what the holder sends to a store: token and text);
 //! - `watch NAME REVISION` (everything from it on) or `watch NAME resync`, then `next NAME`;
-//! - `ready`, `status`, `log` (the indexes of its first and last entry), `clock` (milliseconds of the
+//! - `promote NAME`, `demote NAME`, `remove NAME`, `transfer NAME`, `members` (each with its node id,
+//!   and a star behind that of a voter);
+//! - `ready`, `status`, `log` (the indexes of its first and last entry), `hash` (the index of the last
+//!   entry applied, and the hash of all that is replicated), `clock` (milliseconds of the
 //!   wall clock, and since the start by the monotonic one), `close`.
 
 mod held;

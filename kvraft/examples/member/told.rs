@@ -1,6 +1,6 @@
-//! `line` writes what a watch tells as one line.
+//! `line` writes what a watch tells as one line, and `words` of what such a line is made.
 
-use kvraft::{Bytes, Change, Entry, WatchEvent};
+use kvraft::{Bytes, Change, Entry, MemberStatus, WatchEvent};
 
 /// Returns the kind of the event with its revision, and `KEY=VALUE` for what is there now, `KEY` for
 /// what is gone.
@@ -21,6 +21,12 @@ pub(crate) fn line(event: WatchEvent) -> String {
 /// Returns `KEY=VALUE`.
 pub(crate) fn entry(entry: &Entry) -> String {
     format!("{}={}", text(&entry.key), text(&entry.value))
+}
+
+/// Returns `NAME=ID`, and a star behind it for a voter.
+pub(crate) fn member(member: &MemberStatus) -> String {
+    let voter = if member.voter { "*" } else { "" };
+    format!("{}={}{voter}", member.name, member.node_id)
 }
 
 /// Puts a space before each word.

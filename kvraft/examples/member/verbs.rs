@@ -64,6 +64,8 @@ impl Member {
                 format!("ok {} {} {leader}", status.role.name(), status.term)
             }
             "log" => format!("ok {} {}", status.first_log, status.last_log),
+            "hash" => format!("ok {} {}", status.applied, status.state_hash),
+            "members" => format!("ok{}", told::words(status.members.iter().map(told::member))),
             "clock" => format!("ok {} {}", wall_ms(), self.start.elapsed().as_millis()),
             "all" => {
                 let scan = self.map.scan(KeyRange::all(), ScanOptions::new()).await?;
@@ -74,7 +76,7 @@ impl Member {
         }))
     }
 
-    /// What needs the name of a key, a lock or a watch.
+    /// What needs the name of a key, a lock, a watch or a member.
     async fn one(&self, verb: &str, name: &str) -> Result<Option<String>> {
         Ok(match verb {
             "get" => Some(match self.map.get(name).await? {
@@ -82,6 +84,10 @@ impl Member {
                 None => "none".to_owned(),
             }),
             "delete" => Some(format!("ok {}", self.map.delete(name).await?)),
+            "promote" | "demote" | "remove" | "transfer" => {
+                self.change_members(verb, name).await?;
+                Some("ok changed".to_owned())
+            }
             "held" => self.locks.get(name).map(|lock| format!("ok {}", lock.is_held())),
             "lost" => {
                 let Some(lock) = self.locks.get(name) else { return Ok(None) };
@@ -100,6 +106,16 @@ impl Member {
             }
             _ => None,
         })
+    }
+
+    /// What changes the membership.
+    async fn change_members(&self, verb: &str, name: &str) -> Result<()> {
+        match verb {
+            "promote" => self.map.promote(name).await,
+            "demote" => self.map.demote(name).await,
+            "remove" => self.map.remove_member(name).await,
+            _ => self.map.transfer_leadership(Some(name)).await,
+        }
     }
 
     /// What changes a key.

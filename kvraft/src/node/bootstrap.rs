@@ -51,11 +51,16 @@ impl Core {
     }
 
     async fn try_to_found(&self) -> Result<()> {
-        let hellos = match &self.config.discovery {
-            Some(discovery) => self.discover(discovery).await?,
-            None => self.meet_members().await?,
+        let met = match &self.config.discovery {
+            Some(discovery) => {
+                let met = self.discover(discovery).await?.into_iter();
+                met.map(|(name, hello)| (name, Ok(hello))).collect()
+            }
+            None => self.meet_members().await,
         };
-        self.join_one_that_exists(&hellos).await?;
+        self.join_one_that_exists(&met).await?;
+        // Founding takes them all; joining does not.
+        let hellos = all_met(met)?;
         if let Some(claimant) = hellos.keys().next().filter(|first| **first < self.config.name) {
             return Err(Error::unavailable(format!(
                 "waiting for {claimant}, the first name, to found the cluster"
@@ -68,21 +73,13 @@ impl Core {
     }
 
     /// Asks every other listed node who it is.
-    async fn meet_members(&self) -> Result<BTreeMap<String, Hello>> {
-        let Some(transport) = &self.transport else { return Ok(BTreeMap::new()) };
+    async fn meet_members(&self) -> BTreeMap<String, Result<Hello>> {
+        let Some(transport) = &self.transport else { return BTreeMap::new() };
         let others = self.config.members.iter().filter(|(name, _)| **name != self.config.name);
         let met = join_all(others.map(async |(name, address)| {
-            self.meet(transport, name, address).await.map(|hello| (name.clone(), hello))
+            (name.clone(), self.meet(transport, name, address).await)
         }));
-        let (mut hellos, mut failures) = (BTreeMap::new(), Vec::new());
-        for met in met.await {
-            match met {
-                Ok((name, hello)) => drop(hellos.insert(name, hello)),
-                Err(error) if error.kind() == ErrorKind::Refused => return Err(error),
-                Err(error) => failures.push(error.to_string()),
-            }
-        }
-        if failures.is_empty() { Ok(hellos) } else { Err(Error::unavailable(failures.join("; "))) }
+        met.await.into_iter().collect()
     }
 
     async fn meet(&self, transport: &Transport, name: &str, address: &str) -> Result<Hello> {
@@ -165,15 +162,31 @@ impl Core {
         }
     }
 
-    /// Joins a cluster that exists instead of founding another one.
-    async fn join_one_that_exists(&self, hellos: &BTreeMap<String, Hello>) -> Result<()> {
-        let Some((name, hello)) = hellos.iter().find(|(_, hello)| hello.initialised) else {
-            return Ok(());
-        };
-        let address = self.address_of(name, hello);
-        let peer = Peer { node_id: Some(hello.identity.node_id), name: name.clone(), address };
-        self.join_by(&peer).await?;
-        Err(Error::unavailable(format!("waiting for the leader of the cluster that {name} knows")))
+    /// Joins a cluster that exists instead of founding another one: by any member of it, since some
+    /// may be gone for good, or know no leader.
+    async fn join_one_that_exists(&self, met: &BTreeMap<String, Result<Hello>>) -> Result<()> {
+        let mut failure = None;
+        for (name, hello) in met {
+            let hello = match hello {
+                Ok(hello) if hello.initialised => hello,
+                Err(error) if error.kind() == ErrorKind::Refused => return Err(error.clone()),
+                Ok(_) | Err(_) => continue,
+            };
+            let address = self.address_of(name, hello);
+            let peer = Peer { node_id: Some(hello.identity.node_id), name: name.clone(), address };
+            let error = match self.join_by(&peer).await {
+                Ok(()) => Error::unavailable(format!(
+                    "waiting for the leader of the cluster that {name} knows"
+                )),
+                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    failure = Some(error);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            return Err(error);
+        }
+        failure.map_or(Ok(()), Err)
     }
 
     /// Makes the claim of this node, under the cluster id that it has claimed before, if it has.
@@ -273,6 +286,18 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// Returns who was met, or who is missing, each by name.
+fn all_met(met: BTreeMap<String, Result<Hello>>) -> Result<BTreeMap<String, Hello>> {
+    let (mut hellos, mut missing) = (BTreeMap::new(), Vec::new());
+    for (name, hello) in met {
+        match hello {
+            Ok(hello) => drop(hellos.insert(name, hello)),
+            Err(error) => missing.push(error.to_string()),
+        }
+    }
+    if missing.is_empty() { Ok(hellos) } else { Err(Error::unavailable(missing.join("; "))) }
 }
 
 /// What the membership is to record of this node; port 0 stands for the bound one.

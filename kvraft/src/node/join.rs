@@ -35,7 +35,10 @@ impl Core {
                         hello.identity.node_id,
                         &Member { address: address.clone(), ..hello.record },
                     );
-                    return self.join_by(&known).await;
+                    match self.join_by(&known).await {
+                        Err(error) if error.kind() == ErrorKind::Unavailable => failure = error,
+                        joined => return joined,
+                    }
                 }
                 Ok(hello) => {
                     let name = hello.identity.name;

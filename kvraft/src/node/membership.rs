@@ -28,6 +28,8 @@ pub(super) struct Roll {
     pub(super) voters: BTreeSet<u64>,
     /// Whether a change was begun and has to be ended.
     pub(super) is_joint: bool,
+    /// Voters that are none any more once that is done.
+    pub(super) leaving: BTreeSet<u64>,
     own: u64,
     last: u64,
     /// How long ago each other member was heard, and the log index that it has.
@@ -45,11 +47,17 @@ impl Roll {
             let index = matched.and_then(|all| all.get(id)?.as_ref()).map_or(0, |id| id.index());
             (*id, (silence, index))
         });
+        let configs = membership.get_joint_config();
+        let leaving = match configs.as_slice() {
+            [old, new] => old.difference(new).copied().collect(),
+            _ => BTreeSet::new(),
+        };
         Self {
             log_id: *stored.log_id(),
             members: membership.nodes().map(|(id, member)| (*id, member.clone())).collect(),
             voters: membership.voter_ids().collect(),
-            is_joint: membership.get_joint_config().len() > 1,
+            is_joint: configs.len() > 1,
+            leaving,
             own: metrics.id,
             last: metrics.last_log_index.unwrap_or_default(),
             heard: heard.collect(),

@@ -110,7 +110,7 @@ impl Core {
         }
     }
 
-    /// Returns whether this node has recovered, serves, and knows a leader.
+    /// Returns whether this node has recovered, serves, and knows its cluster and a leader.
     pub(super) fn is_ready(&self) -> bool {
         self.life.check().is_ok()
             && self.life.stage() == Stage::Serving

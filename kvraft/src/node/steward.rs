@@ -57,7 +57,10 @@ impl Core {
         }
         if roll.is_joint {
             let nothing = ChangeMembers::AddVoterIds([].into());
-            return self.change(&roll, nothing, true, deadline).await;
+            // A disk that was being replaced goes; whom somebody demotes or removes stays as a
+            // learner, and who asked for that asks again.
+            let retain = !roll.leaving.iter().any(|id| is_replaced(&roll, *id));
+            return self.change(&roll, nothing, retain, deadline).await;
         }
         if let Some(record) = self.new_record(roll.members.get(&self.node_id())) {
             let nodes = [(self.node_id(), record)].into();
@@ -116,6 +119,13 @@ impl Core {
     pub(super) fn silence(&self, roll: &Roll, id: u64, since: Instant) -> Duration {
         roll.silence(id).unwrap_or_else(|| self.now().saturating_duration_since(since))
     }
+}
+
+/// Returns whether another voter has the name of this one and stays.
+fn is_replaced(roll: &Roll, id: u64) -> bool {
+    let name = roll.members.get(&id).map(|member| &member.name);
+    let mut staying = roll.voters.iter().filter(|voter| !roll.leaving.contains(voter));
+    staying.any(|voter| roll.members.get(voter).map(|member| &member.name) == name)
 }
 
 /// Returns the member that had the name of `id` before it.

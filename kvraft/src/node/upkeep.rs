@@ -19,6 +19,8 @@ const LEAST_LOG_BYTES: u64 = 64 << 20;
 /// Log bytes above which a snapshot is due, however large the state is: a follower that was away
 /// for a while should find its entries, and a start should not replay for long.
 const MOST_LOG_BYTES: u64 = 1 << 30;
+/// Log bytes above which it is due on a full disk: who was away gets a snapshot instead.
+const FULL_DISK_LOG_BYTES: u64 = 1 << 20;
 
 impl Core {
     /// Looks after the node until it ends.
@@ -76,6 +78,8 @@ impl Core {
             .config
             .log_keep_bytes
             .unwrap_or_else(|| self.view().bytes().clamp(LEAST_LOG_BYTES, MOST_LOG_BYTES));
+        let bound =
+            if self.log.is_short_of_room() { bound.min(FULL_DISK_LOG_BYTES) } else { bound };
         if self.log.log_bytes() <= bound {
             return Ok(());
         }

@@ -161,6 +161,7 @@ fn serve(shared: &Shared) -> Result<()> {
 fn write_once(shared: &Shared, ticket: u64) -> Result<()> {
     shared.checkpoint(ticket)?;
     shared.pressure.clear(PressureSide::State);
+    shared.pressure.set_state_room(shared.disk.room()?);
     Ok(())
 }
 
@@ -176,7 +177,11 @@ fn write_until_done(shared: &Shared, ticket: u64) -> Result<bool> {
         if error.kind() == ErrorKind::Full {
             tracing::warn!(%error, ?pause, "a checkpoint has to wait for room on the disk");
             shared.pressure.raise(PressureSide::State);
+            // The log's too: it ends that once there is room without the ballast, while the next
+            // checkpoint may well go through on the room of the ballast.
+            shared.pressure.raise(PressureSide::Log);
             (shared.release_ballast)();
+            shared.pressure.set_bare(true);
             if !shared.signal.pause(pause) {
                 return Ok(false);
             }

@@ -61,6 +61,11 @@ impl Env {
         self
     }
 
+    /// Returns how many bytes of the file are pages of the map, freed ones too: it never shrinks.
+    pub(super) fn file_bytes(&self, page_size: u32) -> u64 {
+        (self.env.info().last_page_number as u64 + 1) * u64::from(page_size)
+    }
+
     /// Names the error of a commit: LMDB reports a disk without room as one that is broken.
     pub(super) fn commit_error(&self, error: heed::Error) -> Error {
         match (error, &self.dir) {

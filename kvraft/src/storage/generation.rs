@@ -164,6 +164,10 @@ impl StateDisk for Generations {
     fn used_bytes(&self) -> Result<u64> {
         self.current().env.used_bytes()
     }
+
+    fn room(&self) -> Result<u64> {
+        self.current().env.room()
+    }
 }
 
 /// A state environment that is being filled.

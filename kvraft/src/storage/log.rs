@@ -121,6 +121,11 @@ impl LogStore {
         self.0.pressure.is_raised()
     }
 
+    /// Returns whether a full disk has taken the ballast: every byte of the log counts then.
+    pub(crate) fn is_short_of_room(&self) -> bool {
+        self.0.pressure.is_bare()
+    }
+
     pub(crate) fn stats(&self) -> LogStats {
         self.0.writer.stats()
     }

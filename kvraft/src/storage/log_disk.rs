@@ -135,6 +135,15 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// Returns about how many bytes the entries take.
+    pub(super) fn bytes(&self) -> u64 {
+        let entries = self.steps.iter().flat_map(|step| match step {
+            LogStep::Append(entries) => entries.as_slice(),
+            LogStep::Truncate { .. } => &[],
+        });
+        entries.map(|entry| record::entry_len(entry) as u64).sum()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.records.is_empty() && self.purge.is_none()
     }
@@ -150,6 +159,9 @@ pub(crate) trait LogDisk: Send + 'static {
 
     /// Makes every batch written so far durable.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// Returns how many bytes of its file are free for entries: it does not shrink.
+    fn room(&self) -> io::Result<u64>;
 }
 
 /// The reading half of a disk; it sees whole batches only.

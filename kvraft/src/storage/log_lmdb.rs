@@ -195,6 +195,15 @@ impl LogDisk for LmdbLog {
     fn sync(&mut self) -> io::Result<()> {
         self.env.force_sync().map_err(into_io)
     }
+
+    fn room(&self) -> io::Result<u64> {
+        let room = || {
+            let rtxn = self.env.read_txn()?;
+            let page_size = self.db.stat(&rtxn)?.page_size;
+            Ok(self.env.file_bytes(page_size).saturating_sub(self.used_bytes(&rtxn)?))
+        };
+        room().map_err(into_io)
+    }
 }
 
 impl LogRead for LmdbLog {

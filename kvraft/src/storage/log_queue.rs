@@ -183,17 +183,13 @@ impl LogQueue {
         Ok(sequence)
     }
 
-    /// Waits for work, at most `patience` if given, and takes a round of it.
-    pub(super) fn take(&self, patience: Option<Duration>) -> Taken {
+    /// Waits for work, at most `patience`, and takes a round of it.
+    pub(super) fn take(&self, patience: Duration) -> Taken {
         let line = lock(&self.line);
         let idle = |line: &mut Line| line.waiting.is_empty() && !line.closing;
-        let line = match patience {
-            None => self.changed.wait_while(line, idle).unwrap_or_else(PoisonError::into_inner),
-            Some(patience) => self.wait_at_most(patience, line, idle),
-        };
+        let line = self.wait_at_most(patience, line, idle);
         let alone = |line: &mut Line| !line.is_awaited() && !line.closing && !line.hurried;
-        let company = patience.map_or(COMPANY_PATIENCE, |patience| patience.min(COMPANY_PATIENCE));
-        let mut line = self.wait_at_most(company, line, alone);
+        let mut line = self.wait_at_most(patience.min(COMPANY_PATIENCE), line, alone);
         if line.waiting.is_empty() {
             return if line.closing { Taken::Closed } else { Taken::Idle };
         }

@@ -24,6 +24,11 @@ use crate::record;
 /// A full disk is tried again after this, then after twice as long, up to [`MAX_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_millis(20);
 const MAX_RETRY: Duration = Duration::from_secs(1);
+/// Where others took the ballast's room, or our own files did, which never shrink: freed bytes that
+/// the log and the state must both have for writes to be let in again, and until they are not any
+/// more. Deletes and the purge work with what is left.
+const ROOM_BYTES: u64 = 12 << 20;
+const LEAST_ROOM_BYTES: u64 = 6 << 20;
 
 /// What the writer works with.
 pub(super) struct Workplace<D> {
@@ -159,15 +164,11 @@ impl<D: LogDisk> Work<D> {
         }
     }
 
-    /// How long to wait for work before looking after what is left to do.
-    fn patience(&self) -> Option<Duration> {
-        if self.place.purge.is_some() {
-            Some(Duration::ZERO)
-        } else if self.place.pressure.is_raised_by(PressureSide::Log) {
-            Some(MAX_RETRY)
-        } else {
-            None
-        }
+    /// How long to wait for work before looking after what is left to do, and after the room on the
+    /// disk: the state may have taken the ballast, and nothing wakes this thread when others make
+    /// room.
+    fn patience(&self) -> Duration {
+        if self.place.purge.is_some() { Duration::ZERO } else { MAX_RETRY }
     }
 
     fn round(&mut self, round: Vec<Queued>) -> Result<()> {
@@ -207,6 +208,7 @@ impl<D: LogDisk> Work<D> {
         loop {
             let error = match self.place.disk.write(batch) {
                 Ok(left) => {
+                    self.place.pressure.spend_state_room(batch.bytes());
                     self.leave_pressure();
                     return Ok(left);
                 }
@@ -236,6 +238,7 @@ impl<D: LogDisk> Work<D> {
         // Those before this batch need not wait for room: they have theirs.
         self.sync()?;
         self.place.ballast.release();
+        self.place.pressure.set_bare(true);
         Ok(true)
     }
 
@@ -265,24 +268,39 @@ impl<D: LogDisk> Work<D> {
         Ok(true)
     }
 
-    /// Ends the pressure once there is room for the ballast again: before that, the write went
-    /// through only because the ballast was given up.
+    /// Ends the pressure once there is room for the ballast again, or enough in the files: before
+    /// that, the write went through only because the ballast was given up.
     ///
     /// The state side gives the same ballast up, so this looks at it without own pressure too.
     fn leave_pressure(&mut self) {
+        let pressure = &self.place.pressure;
+        if pressure.is_bare() && !self.has_room(LEAST_ROOM_BYTES) {
+            pressure.raise(PressureSide::Log);
+        }
         let now = Instant::now();
         if self.looked.is_some_and(|looked| now.duration_since(looked) < MAX_RETRY) {
             return;
         }
         self.looked = Some(now);
-        let pressure = &self.place.pressure;
-        if pressure.is_raised_by(PressureSide::State) || !self.place.ballast.restore() {
+        if pressure.is_raised_by(PressureSide::State) {
             return;
         }
-        if pressure.is_raised_by(PressureSide::Log) {
+        let restored = self.place.ballast.restore();
+        pressure.set_bare(!restored);
+        let is_enough = restored || self.has_room(ROOM_BYTES);
+        if is_enough && pressure.is_raised_by(PressureSide::Log) {
             pressure.clear(PressureSide::Log);
             tracing::info!("the disk of the log has room again");
         }
+    }
+
+    /// Returns whether log and state have so many freed bytes in their files.
+    fn has_room(&self, bytes: u64) -> bool {
+        let log_room = self.place.disk.room().unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot tell how much room the log has");
+            0
+        });
+        log_room.min(self.place.pressure.state_room()) >= bytes
     }
 
     fn sync(&mut self) -> Result<()> {

@@ -38,7 +38,7 @@ pub(super) struct Shared {
     /// Wakes when a lock has come to another holder.
     lock_changes: watch::Sender<u64>,
     durable: watch::Sender<Durable>,
-    disk: Box<dyn StateDisk>,
+    pub(super) disk: Box<dyn StateDisk>,
     /// Held by whoever writes the disk: a checkpoint or an install. Taken before `replica`.
     writer: Mutex<()>,
     pub(super) signal: Signal,

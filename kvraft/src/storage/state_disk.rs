@@ -35,6 +35,9 @@ pub(super) trait StateDisk: Send + Sync + 'static {
 
     /// Returns how many bytes the disk gives to the current state.
     fn used_bytes(&self) -> Result<u64>;
+
+    /// Returns how many bytes of its file are free for entries: it does not shrink.
+    fn room(&self) -> Result<u64>;
 }
 
 /// The state as of one commit; it never changes.

@@ -232,6 +232,14 @@ impl StateEnv {
         }
         Ok(used)
     }
+
+    /// Returns the bytes of the freed pages in the file.
+    pub(super) fn room(&self) -> Result<u64> {
+        let rtxn = self.env.read_txn()?;
+        let page_size = self.data.stat(&rtxn)?.page_size;
+        drop(rtxn);
+        Ok(self.env.file_bytes(page_size).saturating_sub(self.used_bytes()?))
+    }
 }
 
 /// Several read transactions of one commit.

@@ -62,6 +62,29 @@ async fn a_learner_serves_reads_and_gets_its_vote_and_loses_it_when_somebody_say
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_hears_only_from_one_who_missed_its_joining_goes_on_waiting() {
+    let mut cluster = Cluster::found_with(3, 1, |_, config| config.auto_promote(false)).await;
+    let leader = cluster.leader().await;
+    let rest: Vec<_> = (0..3).filter(|node| *node != leader).collect();
+    let at = |node: usize| cluster.address(node);
+    let (majority, lags) = ([at(leader), at(rest[0])], [at(rest[1])]);
+    cluster.network.cut(&lags, &majority);
+    let learner = cluster.open(3).await;
+    learner.wait_ready(crate::harness::PATIENCE).await.unwrap();
+    cluster.network.cut(&[cluster.address(3)], &majority);
+    eventually("the learner has lost its leader", async || {
+        learner.status().leader.is_none().then_some(())
+    })
+    .await;
+    // Long enough to ask all, two of whom do not answer, and the third never heard of it.
+    let short = ReadOptions::new().timeout(Duration::from_secs(7));
+    assert_kind(learner.get_with("k", short).await, &[ErrorKind::Unavailable]);
+    cluster.network.heal();
+    let patient = ReadOptions::new().timeout(Duration::from_secs(20));
+    assert_eq!(learner.get_with("k", patient).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_would_lose_the_quorum_is_refused_by_name() {
     let mut cluster = Cluster::start(3).await;
     let leader = cluster.leader().await;

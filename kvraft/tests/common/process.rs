@@ -17,8 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(40);
 pub(crate) struct Process {
     child: Child,
     input: ChildStdin,
-    answers: Receiver<(u64, String)>,
-    early: HashMap<u64, String>,
+    pub(crate) answers: Receiver<(u64, String)>,
+    pub(crate) early: HashMap<u64, String>,
     sent: u64,
 }
 

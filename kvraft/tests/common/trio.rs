@@ -11,10 +11,10 @@ pub(crate) const SECRET: (&str, &str) = ("cluster_secret", "0123456789abcdef0123
 
 /// Three members of one cluster; their number is their place in `processes`.
 pub(crate) struct Trio {
-    dir: TempDir,
+    pub(crate) dir: TempDir,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) processes: Vec<Process>,
-    settings: Vec<(&'static str, String)>,
+    pub(crate) extra: Vec<(&'static str, String)>,
 }
 
 impl Trio {
@@ -22,8 +22,8 @@ impl Trio {
     pub(crate) fn start(extra: &[(&'static str, &str)]) -> Self {
         let dir = TempDir::new().unwrap();
         let addresses = free_addresses(3);
-        let settings = extra.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        let mut trio = Self { dir, addresses, processes: Vec::new(), settings };
+        let extra = extra.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let mut trio = Self { dir, addresses, processes: Vec::new(), extra };
         for n in 0..3 {
             let process = trio.open(n);
             trio.processes.push(process);
@@ -39,7 +39,7 @@ impl Trio {
     /// The settings of member `n`.
     pub(crate) fn settings(&self, n: usize) -> Vec<(&'static str, String)> {
         let mut settings = settings(self.dir.path(), &self.addresses, n);
-        settings.extend(self.settings.iter().cloned());
+        settings.extend(self.extra.iter().cloned());
         settings
     }
 

@@ -8,15 +8,20 @@
     reason = "a test that cannot go on has failed; its helpers are no interface"
 )]
 
+mod churn;
+mod guest;
+mod install;
 mod once;
 #[path = "../common/process.rs"]
 mod process;
+mod rolling;
 #[path = "../common/trio.rs"]
 mod trio;
+mod unfinished;
 mod watch;
+mod wiped;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use process::Process;
 use tempfile::TempDir;
@@ -24,8 +29,7 @@ use trio::{SECRET, Trio};
 
 /// Returns the number of a member's state, which grows with each snapshot that it installs.
 fn generation(trio: &Trio, n: usize) -> u64 {
-    let settings: BTreeMap<_, _> = trio.settings(n).into_iter().collect();
-    let states = std::fs::read_dir(Path::new(&settings["data_dir"]).join("state")).unwrap();
+    let states = std::fs::read_dir(trio.path(n).join("state")).unwrap();
     let names = states.map(|entry| entry.unwrap().file_name());
     names.filter_map(|name| name.to_str()?.parse().ok()).max().expect("a state")
 }

@@ -24,28 +24,36 @@ struct Client {
 }
 
 /// Clients of three members that die.
-struct Count {
-    trio: Trio,
-    alive: Vec<usize>,
+pub(crate) struct Count {
+    pub(crate) trio: Trio,
+    pub(crate) alive: Vec<usize>,
     clients: Vec<Client>,
     /// What the counter was after each request.
     answers: BTreeMap<String, u64>,
     turn: usize,
+    /// How many calls were not answered with a count, and were made again.
+    pub(crate) failures: usize,
 }
 
 impl Count {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         // A log so small that who was away gets a snapshot instead of it.
         let trio = Trio::start(&[SECRET, ("log_keep_bytes", "32768")]);
         let clients = std::iter::repeat_with(Client::default).take(8).collect();
-        let mut count =
-            Self { trio, alive: vec![0, 1, 2], clients, answers: BTreeMap::new(), turn: 0 };
+        let mut count = Self {
+            trio,
+            alive: vec![0, 1, 2],
+            clients,
+            answers: BTreeMap::new(),
+            turn: 0,
+            failures: 0,
+        };
         (0..8).for_each(|client| count.ask(client));
         count
     }
 
     /// Every client gets its answer and makes another request, or asks again.
-    fn go_round(&mut self) {
+    pub(crate) fn go_round(&mut self) {
         for client in 0..self.clients.len() {
             self.answered(client);
             self.ask(client);
@@ -71,6 +79,7 @@ impl Count {
         let Some(value) = text.strip_prefix("ok ") else {
             let lost = ["gone", "error unavailable", "error indeterminate"];
             assert!(lost.iter().any(|kind| text.starts_with(kind)), "{text}");
+            self.failures += 1;
             return false;
         };
         let value = value.parse().unwrap();
@@ -107,7 +116,7 @@ impl Count {
     }
 
     /// The clients go on until it is true.
-    fn go_on_until(&mut self, what: &str, mut is_true: impl FnMut(&mut Self) -> bool) {
+    pub(crate) fn go_on_until(&mut self, what: &str, mut is_true: impl FnMut(&mut Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !is_true(self) {
             assert!(Instant::now() < deadline, "it did not come true that {what}");
@@ -120,7 +129,7 @@ impl Count {
         self.go_on_until("the requests are answered", |count| count.answers.len() >= answers);
     }
 
-    fn leader(&mut self) -> Option<usize> {
+    pub(crate) fn leader(&mut self) -> Option<usize> {
         let leads = |process: &mut Process| process.ask("status").starts_with("ok leader");
         self.alive.iter().copied().find(|node| leads(&mut self.trio.processes[*node]))
     }
@@ -160,7 +169,7 @@ impl Count {
     }
 
     /// Ends what is under way, and compares the counter with the requests.
-    fn check(mut self) {
+    pub(crate) fn check(mut self) {
         self.trio.all_ready();
         for client in 0..self.clients.len() {
             while !self.answered(client) {

@@ -136,6 +136,31 @@ async fn a_full_disk_refuses_what_grows_and_takes_it_again_without_a_restart() {
 }
 
 #[tokio::test]
+async fn a_disk_of_64_mib_filled_by_the_map_alone_is_used_again_once_keys_are_deleted() {
+    let disk = Disk::of_mib(64);
+    let mut process = disk.start().unwrap();
+    for round in 0..2 {
+        // Nobody else takes room or gives any back: files of LMDB do not shrink.
+        let mut acknowledged = put_until_full(&mut process);
+        assert!(acknowledged > 10, "round {round}: only {acknowledged}");
+        assert_has(&mut process, 0..acknowledged);
+        while acknowledged > 0 {
+            acknowledged -= 1;
+            assert_eq!(process.ask(&format!("delete k{acknowledged}")), "ok true");
+        }
+        eventually("there is room again", async || {
+            process.ask("put after it").starts_with("ok").then_some(())
+        })
+        .await;
+    }
+    process.kill();
+    let mut process = disk.start().unwrap();
+    assert_eq!(process.ask("ready"), "ok ready");
+    assert_eq!(process.ask("all"), "ok after=it");
+    assert!(process.ask(&format!("put k0 {}", value(0))).starts_with("ok"));
+}
+
+#[tokio::test]
 async fn a_node_killed_on_a_full_disk_starts_on_it_and_has_every_acknowledged_write() {
     let disk = Disk::of_mib(40);
     let mut process = disk.start().unwrap();

@@ -20,6 +20,7 @@ use crate::command::{
 };
 use crate::raft::{LogId, Member, Membership, Snapshot, StoredMembership};
 use crate::storage::generation::StateOrigin;
+use crate::storage::pressure::PressureSide;
 use crate::storage::state_disk::{Checkpoint, DiskView, Loaded, Order, Stage};
 use crate::storage::view::{PageLimits, PageRequest};
 
@@ -742,6 +743,10 @@ impl StateDisk for Sick {
     fn used_bytes(&self) -> Result<u64> {
         self.disk.used_bytes()
     }
+
+    fn room(&self) -> Result<u64> {
+        self.disk.room()
+    }
 }
 
 fn sick(dir: &Path, refusals: &[ErrorKind]) -> (Node, Arc<Mutex<Vec<ErrorKind>>>) {
@@ -765,7 +770,7 @@ fn a_full_disk_is_waited_out_with_its_ballast_and_loses_nothing() {
     assert_eq!(node.value("a"), None);
     refusals.lock().unwrap().clear();
     node.checkpoint();
-    assert!(!node.pressure.is_raised());
+    assert!(!node.pressure.is_raised_by(PressureSide::State));
     assert_eq!(node.state.durable(), node.state.view().applied());
     assert_eq!((node.value("a"), node.value("b").unwrap().as_ref()), (None, &b"2"[..]));
 }
@@ -786,7 +791,7 @@ fn a_full_map_of_lmdb_is_left_by_deleting_what_did_not_fit() {
         node.delete(&key.to_string());
     }
     node.checkpoint();
-    assert!(!node.pressure.is_raised());
+    assert!(!node.pressure.is_raised_by(PressureSide::State));
     node.close();
     let node = Node::open(dir.path());
     assert_eq!(node.value("0").unwrap().len(), 100_000);

@@ -1,0 +1,179 @@
+//! Members that come and go, again and again, while others count and leaders change.
+
+use std::fs;
+use std::process::Command;
+
+use crate::once::Count;
+use crate::process::{Process, free_addresses, member};
+
+/// The name that comes and goes.
+const GUEST: &str = "guest";
+/// In one of so many rounds leadership moves while the membership changes.
+const TRANSFER_IN: usize = 3;
+/// In one of so many rounds the guest is killed before it is removed.
+const KILL_IN: usize = 5;
+/// In one of so many rounds the leader is killed and started again.
+const LEADER_IN: usize = 25;
+/// After so many rounds everything is there that stays: what grows from then on is a leak.
+const WARM: usize = 10;
+/// Open files that may come and go: connections to guests that are gone time out one by one.
+const FILES_MORE: usize = 24;
+/// Memory that a member may take more, in KiB: caches and fragments.
+const MEMORY_MORE: usize = 64 << 10;
+
+struct Churn {
+    count: Count,
+    guest: Process,
+    turn: usize,
+}
+
+impl Churn {
+    /// Sends a command to a member, and goes on counting until it is answered.
+    fn ask(&mut self, node: usize, command: &str) -> String {
+        let number = self.count.trio.processes[node].send(command);
+        let mut answer = None;
+        self.count.go_on_until(command, |count| {
+            answer = count.trio.processes[node].answered(number);
+            answer.is_some()
+        });
+        answer.unwrap()
+    }
+
+    /// Asks for a change through one member after the other until it is done.
+    fn change(&mut self, command: &str) {
+        loop {
+            self.turn += 1;
+            let answer = self.ask(self.turn % 3, command);
+            if answer == "ok changed" {
+                return;
+            }
+            let passes = ["unavailable", "indeterminate", "refused another change"];
+            let passes = passes.map(|kind| format!("error {kind}"));
+            let passing = passes.iter().any(|kind| answer.starts_with(kind));
+            // A guest that is removed twice is not there the second time.
+            if command.starts_with("remove") && answer.contains("no member is named") {
+                return;
+            }
+            let waits = answer.contains("has not caught up") || answer.contains("quorum");
+            assert!(passing || waits, "{command}: {answer}");
+        }
+    }
+
+    /// Waits until every member says so of the guest: no member, a learner or a voter.
+    fn wait_guest(&mut self, is: impl Fn(Option<bool>) -> bool) {
+        for node in 0..3 {
+            loop {
+                let members = self.ask(node, "members");
+                let guest = members.split(' ').find(|word| word.starts_with(GUEST));
+                if is(guest.map(|word| word.ends_with('*'))) {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn round(&mut self, round: usize, at: std::net::SocketAddr) {
+        let mut settings = self.count.trio.guest(GUEST, at);
+        let by_itself = round.is_multiple_of(2);
+        settings.push(("auto_promote", by_itself.to_string()));
+        self.guest = Process::begin(Command::new(member()), &settings);
+        self.wait_guest(|guest| guest.is_some());
+        if !by_itself {
+            self.change("promote guest");
+        }
+        self.wait_guest(|guest| guest == Some(true));
+        if round % TRANSFER_IN == 1 {
+            let heir = format!("transfer n{}", round % 2);
+            let moved = self.ask(2, &heir);
+            assert!(moved.starts_with("ok") || moved.contains("unavailable"), "{moved}");
+        }
+        if round % LEADER_IN == LEADER_IN - 1 {
+            self.restart_the_leader();
+        }
+        if round % TRANSFER_IN == 2 {
+            self.change("demote guest");
+            self.wait_guest(|guest| guest == Some(false));
+            self.change("promote guest");
+        }
+        if round % KILL_IN == 1 {
+            self.guest.kill();
+        }
+        self.change("remove guest");
+        self.wait_guest(|guest| guest.is_none());
+    }
+
+    fn restart_the_leader(&mut self) {
+        let mut leader = None;
+        self.count.go_on_until("a founder leads", |count| {
+            leader = count.leader();
+            if leader.is_none() {
+                // The guest does, or nobody yet.
+                count.trio.processes[0].send("transfer n0");
+            }
+            leader.is_some()
+        });
+        let leader = leader.unwrap();
+        self.count.trio.processes[leader].kill();
+        self.count.alive.retain(|node| *node != leader);
+        // The guest may lead as well.
+        self.count.go_on_until("another leads", |count| {
+            let node = count.alive[0];
+            let status = count.trio.processes[node].ask("status");
+            let named = status.split(' ').nth(3).unwrap_or_default();
+            !named.is_empty() && named != format!("n{leader}")
+        });
+        self.count.trio.processes[leader] = self.count.trio.open(leader);
+        let ready = self.count.trio.processes[leader].send("ready");
+        self.count.go_round();
+        assert_eq!(self.count.trio.processes[leader].wait(ready), "ok ready");
+        self.count.alive.push(leader);
+    }
+
+    /// Open files and KiB of memory of each founder.
+    fn weight(&self) -> [(usize, usize); 3] {
+        std::array::from_fn(|node| {
+            let pid = self.count.trio.processes[node].pid().as_raw_nonzero();
+            let files = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+            (files, resident.trim().trim_end_matches(" kB").parse().unwrap())
+        })
+    }
+}
+
+/// Has a guest come and go so often.
+fn churn(rounds: usize) {
+    let count = Count::start();
+    let at = free_addresses(1)[0];
+    let settings = count.trio.guest(GUEST, at);
+    let guest = Process::begin(Command::new(member()), &settings);
+    let mut churn = Churn { count, guest, turn: 0 };
+    churn.wait_guest(|guest| guest == Some(true));
+    churn.change("remove guest");
+    churn.wait_guest(|guest| guest.is_none());
+    let mut warm = None;
+    for round in 0..rounds {
+        churn.round(round, at);
+        if round == WARM {
+            warm = Some(churn.weight());
+        }
+    }
+    let (warm, end) = (warm.unwrap(), churn.weight());
+    for ((files, memory), (files_now, memory_now)) in warm.into_iter().zip(end) {
+        assert!(files_now <= files + FILES_MORE, "{files} files became {files_now}");
+        assert!(memory_now <= memory + MEMORY_MORE, "{memory} KiB became {memory_now}");
+    }
+    drop(churn.guest);
+    churn.count.check();
+}
+
+#[test]
+fn a_member_that_comes_and_goes_costs_no_increment_and_leaves_nothing_behind() {
+    churn(12);
+}
+
+#[test]
+#[ignore = "takes many minutes; `make trust-long` runs it"]
+fn five_hundred_rounds_of_churn_cost_no_increment_and_leave_nothing_behind() {
+    churn(500);
+}
