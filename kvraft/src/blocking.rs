@@ -3,6 +3,7 @@
 //! The node runs on threads of its own, so that a blocked caller holds nothing up. Do not call it
 //! on a thread of an async executor: that would block the executor's other tasks.
 
+mod backup;
 mod lease;
 mod lock;
 mod typed;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_executor::block_on;
 
+pub use self::backup::Backup;
 pub use self::lease::Lease;
 pub use self::lock::Lock;
 pub use self::typed::TypedMap;

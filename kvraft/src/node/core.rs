@@ -54,6 +54,8 @@ pub(super) struct Core {
     pub(super) proposals: Semaphore,
     /// Taken by every read that this node makes for a client.
     pub(super) client_reads: Semaphore,
+    /// Taken by every backup.
+    pub(super) backups: Arc<Semaphore>,
     pub(super) counts: Counts,
     /// Held while this node, as leader, changes the membership.
     pub(super) changing: tokio::sync::Mutex<()>,
