@@ -39,7 +39,7 @@ pub(crate) fn parse(
             Action::Healthcheck(matches.get_one::<String>("url").cloned())
         }
         Some(("backup", matches)) => Action::Backup(backup::options(matches, urls(matches))),
-        Some((name @ ("restore" | "verify"), matches)) => {
+        Some((name @ ("restore" | "verify" | "recover-quorum"), matches)) => {
             Action::Offline(offline::order(name, matches))
         }
         Some((name, matches)) if name != "serve" => {

@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use clap::{Arg, ArgGroup, ArgMatches, Command, value_parser};
-use kvraft::{RestoreOptions, Verified};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
+use kvraft::{RestoreOptions, Restored, Verified};
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,9 +13,17 @@ pub(crate) enum Order {
     Restore(RestoreOptions),
     VerifyBackup(PathBuf),
     VerifyDataDir(PathBuf),
+    RecoverQuorum { data_dir: PathBuf, into: PathBuf, yes: bool },
 }
 
-pub(crate) fn commands() -> [Command; 2] {
+/// What is told to whoever has not said yes.
+const WARNING: &str = "this makes a new cluster of what this one node has. Every write that was \
+    acknowledged and did not reach this node is LOST. Everything in its own log is kept, committed \
+    or not. It is for a cluster whose majority will never come back: restart the others instead if \
+    you can, take the member with the highest last log entry (see `verify`), and make sure that \
+    no other member of the old cluster runs on. To go on, add --yes-lose-writes";
+
+pub(crate) fn commands() -> [Command; 3] {
     let path = |name: &'static str, value| {
         Arg::new(name).long(name).value_name(value).value_parser(value_parser!(PathBuf))
     };
@@ -49,6 +57,19 @@ pub(crate) fn commands() -> [Command; 2] {
             .arg(path("backup", "FILE").help("The backup"))
             .arg(path("data-dir", "DIR").help("The directory of a node that does not run"))
             .group(ArgGroup::new("what").args(["backup", "data-dir"]).required(true)),
+        Command::new("recover-quorum")
+            .about("LOSES WRITES: make a new cluster of one stopped node, if the majority is gone for good")
+            .after_help(WARNING)
+            .arg(path("data-dir", "DIR").required(true).help("The node; its directory is kept"))
+            .arg(path("into", "DIR").required(true).help(
+                "The directory of the new cluster's first node: one that is empty, or missing",
+            ))
+            .arg(
+                Arg::new("yes-lose-writes")
+                    .long("yes-lose-writes")
+                    .action(ArgAction::SetTrue)
+                    .help("Say that you know what is lost"),
+            ),
     ]
 }
 
@@ -62,6 +83,13 @@ pub(crate) fn order(name: &str, matches: &ArgMatches) -> Order {
         let above: Option<&u64> = matches.get_one("above");
         return Order::Restore(options.above(above.copied().unwrap_or_default()));
     }
+    if name == "recover-quorum" {
+        return Order::RecoverQuorum {
+            data_dir: path("data-dir").unwrap_or_default(),
+            into: path("into").unwrap_or_default(),
+            yes: matches.get_flag("yes-lose-writes"),
+        };
+    }
     match path("backup") {
         Some(file) => Order::VerifyBackup(file),
         None => Order::VerifyDataDir(path("data-dir").unwrap_or_default()),
@@ -70,14 +98,26 @@ pub(crate) fn order(name: &str, matches: &ArgMatches) -> Order {
 
 pub(crate) fn run(order: &Order) -> Result<()> {
     match order {
-        Order::Restore(options) => restore(options),
+        Order::Restore(options) => told(&kvraft::restore(options)?),
         Order::VerifyBackup(file) => tell(&kvraft::verify_backup(file)?),
+        Order::RecoverQuorum { yes: false, .. } => bail!("nothing was done: {WARNING}"),
+        Order::RecoverQuorum { data_dir, into, yes: true } => {
+            let recovered = kvraft::recover_quorum(data_dir, into)?;
+            let (name, last, committed) = (&recovered.name, recovered.last, recovered.committed);
+            let mut out = std::io::stdout().lock();
+            writeln!(
+                out,
+                "node {name}: kept its log up to entry {last}, of which it knew {committed} and \
+                 all before it to be committed; start it from {}",
+                into.display()
+            )?;
+            told(&recovered.restored)
+        }
         Order::VerifyDataDir(data_dir) => tell(&kvraft::verify_data_dir(data_dir)?),
     }
 }
 
-fn restore(options: &RestoreOptions) -> Result<()> {
-    let restored = kvraft::restore(options)?;
+fn told(restored: &Restored) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,

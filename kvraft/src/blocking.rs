@@ -6,6 +6,7 @@
 mod backup;
 mod lease;
 mod lock;
+mod members;
 mod typed;
 mod wait;
 mod watch;
@@ -350,46 +351,6 @@ impl ReplicatedMap {
     /// As [`ReplicatedMap::wait_ready`](crate::ReplicatedMap::wait_ready).
     pub fn wait_ready(&self, timeout: Duration) -> Result<()> {
         block_on(self.0.wait_ready(timeout))
-    }
-
-    /// Gives a learner its vote.
-    ///
-    /// # Errors
-    /// As [`ReplicatedMap::promote`](crate::ReplicatedMap::promote).
-    pub fn promote(&self, name: impl Into<String>) -> Result<()> {
-        block_on(self.0.promote(name))
-    }
-
-    /// Takes a voter its vote.
-    ///
-    /// # Errors
-    /// As [`ReplicatedMap::demote`](crate::ReplicatedMap::demote).
-    pub fn demote(&self, name: impl Into<String>) -> Result<()> {
-        block_on(self.0.demote(name))
-    }
-
-    /// Lets a member go.
-    ///
-    /// # Errors
-    /// As [`ReplicatedMap::remove_member`](crate::ReplicatedMap::remove_member).
-    pub fn remove_member(&self, name: impl Into<String>) -> Result<()> {
-        block_on(self.0.remove_member(name))
-    }
-
-    /// Has another voter lead.
-    ///
-    /// # Errors
-    /// As [`ReplicatedMap::transfer_leadership`](crate::ReplicatedMap::transfer_leadership).
-    pub fn transfer_leadership(&self, to: Option<&str>) -> Result<()> {
-        block_on(self.0.transfer_leadership(to))
-    }
-
-    /// Lets voters go until so many are left.
-    ///
-    /// # Errors
-    /// As [`ReplicatedMap::shrink`](crate::ReplicatedMap::shrink).
-    pub fn shrink(&self, voters: u32) -> Result<()> {
-        block_on(self.0.shrink(voters))
     }
 
     /// Stops the node and waits until it has.

@@ -116,11 +116,11 @@ pub use config::{ClientConfig, Config, Insecure};
 pub use error::{Error, ErrorKind, Result};
 pub use map::{Backup, Lease, Lock, ReplicatedMap, TypedMap, Watch};
 pub use metrics::{HeldMetrics, Metrics, ProposalMetrics, ReadMetrics, WatchMetrics};
-pub use offline::{restore, verify_backup, verify_data_dir};
+pub use offline::{recover_quorum, restore, verify_backup, verify_data_dir};
 pub use options::{
     BackupInfo, Change, Cmp, Compare, Consistency, Deleted, Entry, Incremented, KeyRange, LeaseId,
-    LeaseInfo, Op, OpResult, Page, Put, RangeDeleted, ReadOptions, RestoreOptions, Restored,
-    ScanOptions, Txn, TxnResult, Verified, WatchEvent, WatchOptions, WriteOptions,
+    LeaseInfo, Op, OpResult, Page, Put, RangeDeleted, ReadOptions, Recovered, RestoreOptions,
+    Restored, ScanOptions, Txn, TxnResult, Verified, WatchEvent, WatchOptions, WriteOptions,
 };
 pub use status::{MemberStatus, Role, Status};
 

@@ -6,8 +6,8 @@ use crate::config::check_name;
 use crate::environment::Environment;
 use crate::error::Result;
 use crate::identity::HexId;
-use crate::options::{BackupInfo, RestoreOptions, Restored, Verified};
-use crate::storage::{self, BackupHeader, Damage, RestorePlan};
+use crate::options::{BackupInfo, Recovered, RestoreOptions, Restored, Verified};
+use crate::storage::{self, BackupHeader, Damage, Recovery, RestorePlan};
 
 /// Makes a new cluster out of a backup: the data directory of its first node. Blocks.
 ///
@@ -31,13 +31,57 @@ pub fn restore(options: &RestoreOptions) -> Result<Restored> {
     check_name(&options.name)?;
     let RestoreOptions { from, data_dir, name, above } = options;
     let plan = RestorePlan { from, data_dir, name, above: *above };
-    let done = storage::restore(plan, &Environment::default())?;
-    Ok(Restored {
-        cluster: format!("{:032x}", done.cluster_id),
-        node_id: HexId(done.node_id).to_string(),
-        next_revision: done.next_revision,
-        backup: info(&done.from),
-    })
+    Ok(restored(&storage::restore(plan, &Environment::default())?))
+}
+
+/// Makes a new cluster out of one node of a cluster that has lost its majority for good. Blocks.
+///
+/// **Writes may be lost**: all that were acknowledged and never reached this node. Take the member
+/// with the highest `last` log entry ([`verify_data_dir`] tells it), and first make sure that
+/// the others never come back: they would go on as the old cluster, beside this one.
+///
+/// What survives: the state of this node, and **every** entry in its log, whether it knew that the
+/// entry was committed or not. An acknowledged write may be in this log without this node having
+/// been told that it was; so is, perhaps, one that was answered with `Indeterminate`. What is not in
+/// its log is lost.
+///
+/// The new cluster is made in `into`, as [`restore`] makes one: another cluster id, another node id,
+/// revisions at least 2^40 higher, sessions ended; the same name, leases, locks and request ids. The
+/// old directory keeps what it has. Nodes of the old cluster are refused; empty ones `join`. It may
+/// be killed at any moment, and run again. Beside `into` it needs room for a copy meanwhile.
+///
+/// # Errors
+/// `Refused` if a node has the directory open, if it is none, or if `into` is not empty; `Corrupt` if
+/// anything in it is damaged; `Full` or `Storage` if the disk refuses.
+///
+/// # Examples
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+/// # let map = kvraft::blocking::ReplicatedMap::open(kvraft::Config::new(&old))?;
+/// # map.put("k", "v")?;
+/// # map.close()?;
+/// use kvraft::{Config, blocking::ReplicatedMap};
+///
+/// let recovered = kvraft::recover_quorum(&old, &new)?;
+/// let map = ReplicatedMap::open(Config::new(&new).name(&recovered.name))?;
+/// assert_eq!(map.get("k")?.as_deref(), Some(&b"v"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn recover_quorum(data_dir: impl AsRef<Path>, into: impl AsRef<Path>) -> Result<Recovered> {
+    let environment = Environment::default();
+    let Recovery { restored: made, name, committed, last } =
+        storage::recover(data_dir.as_ref(), into.as_ref(), &environment)?;
+    Ok(Recovered { restored: restored(&made), name, committed, last })
+}
+
+fn restored(made: &storage::Restored) -> Restored {
+    Restored {
+        cluster: format!("{:032x}", made.cluster_id),
+        node_id: HexId(made.node_id).to_string(),
+        next_revision: made.next_revision,
+        backup: info(&made.from),
+    }
 }
 
 /// Reads a backup from its first byte to its last and says what is wrong with it. Blocks.

@@ -16,7 +16,7 @@ pub use self::lease::{LeaseId, LeaseInfo};
 pub(crate) use self::members::MembershipChange;
 pub use self::range::{KeyRange, Page, ScanOptions};
 pub use self::read::{Consistency, Entry, ReadOptions};
-pub use self::restore::{RestoreOptions, Restored};
+pub use self::restore::{Recovered, RestoreOptions, Restored};
 pub(crate) use self::txn::check_key;
 pub use self::txn::{Cmp, Compare, Op, OpResult, Txn, TxnResult};
 pub use self::verify::Verified;

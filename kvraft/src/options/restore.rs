@@ -51,3 +51,18 @@ pub struct Restored {
     /// What the backup held.
     pub backup: BackupInfo,
 }
+
+/// What was saved of a cluster that has lost its majority.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recovered {
+    /// The new cluster.
+    pub restored: Restored,
+    /// The name of its one node, which is that of the old one.
+    pub name: String,
+    /// The log index up to which the node knew entries to be committed. Entries behind it were
+    /// kept: some of them may have been acknowledged, some may not.
+    pub committed: u64,
+    /// The last entry in the log of the node: all up to it were kept, and nothing behind it.
+    pub last: u64,
+}

@@ -9,10 +9,12 @@
     reason = "a test that cannot go on has failed; its helpers are no interface"
 )]
 
+mod golden;
 #[path = "../common/harness.rs"]
 mod harness;
 #[path = "../common/network.rs"]
 mod network;
+mod recover;
 mod restore;
 mod support;
 mod take;
