@@ -18,6 +18,20 @@ fn said(output: &Output) -> String {
     )
 }
 
+/// Runs a command that has to succeed.
+fn done(arguments: &[&str]) -> String {
+    let output = program(arguments);
+    assert!(output.status.success(), "{}", said(&output));
+    said(&output)
+}
+
+/// Runs a command that has to fail.
+fn failed(arguments: &[&str]) -> String {
+    let output = program(arguments);
+    assert!(!output.status.success(), "{}", said(&output));
+    said(&output)
+}
+
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
@@ -28,12 +42,11 @@ fn backup_of(keys: u8, file: &Path) {
     for n in 0..keys {
         assert_eq!(servers.put(&format!("/key/k{n:03}"), &vec![n; 100_000]).status, 201);
     }
-    let done = program(&["backup", "--url", &servers.url(""), "--output", text(file)]);
-    assert!(done.status.success(), "{}", said(&done));
+    done(&["backup", "--url", &servers.url(""), "--output", text(file)]);
 }
 
 #[test]
-fn a_backup_through_a_follower_is_restored_and_verified_by_the_commands() {
+fn a_backup_is_taken_through_a_follower() {
     let servers = Servers::start(3, &[]);
     assert_eq!(servers.put("/key/k", b"v").status, 201);
     let etag = servers.put("/key/k", b"w").header("etag").to_owned();
@@ -47,35 +60,33 @@ fn a_backup_through_a_follower_is_restored_and_verified_by_the_commands() {
     assert_eq!(call("POST", &servers.url("/backup"), &[], None).status, 405);
 
     let dir = tempfile::tempdir().unwrap();
-    let (file, data_dir) = (dir.path().join("kept"), dir.path().join("n1"));
-    let dead = "http://127.0.0.1:1";
-    let url = servers.url_of(follower, "");
-    let done = program(&["backup", "--url", dead, "--url", &url, "--output", text(&file)]);
-    assert!(done.status.success(), "{}", said(&done));
-    assert!(said(&done).contains("entries 1"), "{}", said(&done));
+    let file = dir.path().join("kept");
+    let (dead, url) = ("http://127.0.0.1:1", servers.url_of(follower, ""));
+    let told = done(&["backup", "--url", dead, "--url", &url, "--output", text(&file)]);
+    assert!(told.contains("entries 1"), "{told}");
     assert!(!dir.path().join("kept.part").exists());
+}
+
+#[test]
+fn a_backup_is_verified_and_restored_by_the_commands_and_a_damaged_one_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, data_dir) = (dir.path().join("kept"), dir.path().join("n1"));
+    backup_of(3, &file);
     let restore = ["restore", "--from", text(&file), "--data-dir", text(&data_dir), "--name", "n1"];
-    let done = program(&restore);
-    assert!(done.status.success(), "{}", said(&done));
-    let again = program(&restore);
-    assert!(!again.status.success() && said(&again).contains("is not empty"), "{}", said(&again));
-    for arguments in
-        [["verify", "--backup", text(&file)], ["verify", "--data-dir", text(&data_dir)]]
-    {
-        let done = program(&arguments);
-        assert!(done.status.success() && said(&done).ends_with("sound\n"), "{}", said(&done));
-    }
+    done(&restore);
+    assert!(failed(&restore).contains("is not empty"));
+    assert!(done(&["verify", "--backup", text(&file)]).ends_with("sound\n"));
+    assert!(done(&["verify", "--data-dir", text(&data_dir)]).ends_with("sound\n"));
     let mut bytes = fs::read(&file).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&file, bytes).unwrap();
-    let done = program(&["verify", "--backup", text(&file)]);
-    assert_eq!(done.status.code(), Some(1));
-    assert!(said(&done).contains("DAMAGED frame "), "{}", said(&done));
+    let verify = ["verify", "--backup", text(&file)];
+    assert_eq!(program(&verify).status.code(), Some(1));
+    assert!(failed(&verify).contains("DAMAGED frame "));
     let other = dir.path().join("n2");
     let restore = ["restore", "--from", text(&file), "--data-dir", text(&other), "--name", "n2"];
-    let done = program(&restore);
-    assert!(!done.status.success() && said(&done).contains("frame "), "{}", said(&done));
+    assert!(failed(&restore).contains("frame "));
     assert!(!other.exists());
 }
 

@@ -75,7 +75,7 @@ impl Inspection {
             faults.push(format!("the log is of cluster {log:032x}, the state of {state:032x}"));
         }
         let applied = meta.applied.map(|id| id.index);
-        let last = log.last.or(log.purged.map(|id| id.index));
+        let last = log.last.or_else(|| log.purged.map(|id| id.index));
         if applied > last {
             faults.push(format!("the state is at {applied:?}, ahead of the log, at {last:?}"));
         }

@@ -110,7 +110,8 @@ impl LogFound {
             // It was purged and is not gone yet: nothing reads it.
             return;
         }
-        let expected = self.last.map_or(self.purged.map(|id| id.index + 1), |last| Some(last + 1));
+        let expected =
+            self.last.or_else(|| self.purged.map(|id| id.index)).map(|before| before + 1);
         if let Some(expected) = expected.filter(|expected| *expected != index) {
             damage.add(&place, format_args!("entries {expected} to {} are missing", index - 1));
         }

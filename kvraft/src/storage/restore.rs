@@ -92,7 +92,7 @@ impl Restored {
     }
 
     /// Makes the meta record of the new cluster: another founding, one member.
-    fn meta(&self, name: &str, old: Meta) -> Result<Meta> {
+    fn meta(&self, name: &str, old: &Meta) -> Result<Meta> {
         let Some(founding) = old.founding else {
             return Err(Error::corrupt("the backup is of a cluster that was never founded"));
         };
@@ -110,7 +110,7 @@ impl Restored {
         Ok(Meta {
             founding: Some(Founding { cluster_id: self.cluster_id, revision_base, ..founding }),
             membership: Arc::new(StoredMembership::new(Some(self.applied()), membership)),
-            ..old
+            ..old.clone()
         })
     }
 }
@@ -119,7 +119,7 @@ fn write_state(plan: RestorePlan<'_>, restored: &Restored, dir: &DataDir) -> Res
     let root = dir.state_path();
     let stage = Generations::stage_first(&root, StateOptions::DEFAULT_MAP_BYTES, restored.node_id)?;
     let staged =
-        BackupFile::read(plan.from, stage)?.finish(|meta| restored.meta(plan.name, meta))?;
+        BackupFile::read(plan.from, stage)?.finish(|meta| restored.meta(plan.name, &meta))?;
     Generations::install_first(&root, staged)
 }
 
