@@ -162,6 +162,11 @@ impl Core {
     }
 
     pub(super) fn raft_has_members(&self) -> bool {
+        // Raft tells of its membership a moment after it has started; the state has it at once, and
+        // a node that was made of a backup has no claim to fall back on.
+        if self.view().membership().membership().nodes().next().is_some() {
+            return true;
+        }
         let metrics = self.raft.server_metrics();
         metrics.borrow_watched().membership_config.membership().nodes().next().is_some()
     }
