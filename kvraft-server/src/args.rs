@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::layers::Layer;
 use crate::settings;
-use crate::{cluster, demo};
+use crate::{backup, cluster, demo, offline};
 
 /// What the program is to do.
 #[derive(Debug)]
@@ -18,6 +18,10 @@ pub(crate) enum Action {
     Demo(demo::Options),
     /// Look at the membership or change it, through any node at these URLs.
     Cluster(cluster::Order, Vec<String>),
+    /// Take a backup from a node.
+    Backup(backup::Options),
+    /// Work on the files of a node that does not run.
+    Offline(offline::Order),
     GenSecret,
     /// Ask a node whether it lives; at this URL, or where the environment says that it listens.
     Healthcheck(Option<String>),
@@ -33,6 +37,10 @@ pub(crate) fn parse(
         Some(("gen-secret", _)) => Action::GenSecret,
         Some(("healthcheck", matches)) => {
             Action::Healthcheck(matches.get_one::<String>("url").cloned())
+        }
+        Some(("backup", matches)) => Action::Backup(backup::options(matches, urls(matches))),
+        Some((name @ ("restore" | "verify" | "recover-quorum"), matches)) => {
+            Action::Offline(offline::order(name, matches))
         }
         Some((name, matches)) if name != "serve" => {
             Action::Cluster(cluster_order(name, matches), urls(matches))
@@ -64,6 +72,8 @@ fn command() -> Command {
                 .args(demo_args()),
         )
         .subcommands(cluster_commands())
+        .subcommand(backup::command().arg(url_arg()))
+        .subcommands(offline::commands())
         .subcommand(Command::new("gen-secret").about("Print a fresh cluster secret"))
         .subcommand(
             Command::new("healthcheck").about("Ask a node whether it lives; exit with 0 or 1").arg(
@@ -89,12 +99,14 @@ fn cluster_commands() -> impl Iterator<Item = Command> {
         ),
     ]
     .into_iter()
-    .map(|command| {
-        command.arg(Arg::new("url").long("url").value_name("URL").action(ArgAction::Append).help(
-            "Base URL of a node; repeat it to have others tried [default: where \
-                 KVRAFT_LISTEN_HTTP says that one listens]",
-        ))
-    })
+    .map(|command| command.arg(url_arg()))
+}
+
+fn url_arg() -> Arg {
+    Arg::new("url").long("url").value_name("URL").action(ArgAction::Append).help(
+        "Base URL of a node; repeat it to have others tried [default: where \
+         KVRAFT_LISTEN_HTTP says that one listens]",
+    )
 }
 
 fn cluster_order(name: &str, matches: &ArgMatches) -> cluster::Order {
@@ -249,6 +261,16 @@ mod tests {
         assert_eq!(asked, (cluster::Order::Transfer(Some("n1".into())), urls));
         assert_eq!(of(&["shrink", "3"]).0, cluster::Order::Shrink(3));
         assert!(parsed(&["remove"]).is_err() && parsed(&["shrink", "-1"]).is_err());
+    }
+
+    #[test]
+    fn a_check_is_of_a_directory_or_of_a_backup() {
+        assert!(parsed(&["verify", "--data-dir", "d"]).is_ok());
+        assert!(parsed(&["verify", "--backup", "f"]).is_ok());
+        assert!(parsed(&["verify"]).is_err());
+        assert!(parsed(&["verify", "--backup", "f", "--data-dir", "d"]).is_err());
+        assert!(parsed(&["restore", "--from", "f", "--data-dir", "d"]).is_err(), "a name");
+        assert!(parsed(&["backup"]).is_err(), "a file");
     }
 
     #[test]

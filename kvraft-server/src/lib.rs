@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod backup;
 mod cluster;
 #[doc(hidden)]
 pub mod demo;
@@ -13,6 +14,7 @@ mod healthcheck;
 mod http;
 mod layers;
 mod log;
+mod offline;
 mod secret;
 mod serve;
 mod settings;
@@ -39,6 +41,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match action {
         Action::Serve(flags) => serve::run(flags),
         Action::Demo(options) => demo::run(&options),
+        Action::Backup(options) => backup::run(options),
+        Action::Offline(order) => offline::run(&order),
         Action::Cluster(order, urls) => cluster::run(&order, urls),
         Action::GenSecret => secret::run(),
         Action::Healthcheck(url) => healthcheck::run(url),

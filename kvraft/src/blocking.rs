@@ -3,8 +3,10 @@
 //! The node runs on threads of its own, so that a blocked caller holds nothing up. Do not call it
 //! on a thread of an async executor: that would block the executor's other tasks.
 
+mod backup;
 mod lease;
 mod lock;
+mod members;
 mod typed;
 mod wait;
 mod watch;
@@ -14,6 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_executor::block_on;
 
+pub use self::backup::Backup;
 pub use self::lease::Lease;
 pub use self::lock::Lock;
 pub use self::typed::TypedMap;
@@ -348,46 +351,6 @@ impl ReplicatedMap {
     /// As [`ReplicatedMap::wait_ready`](crate::ReplicatedMap::wait_ready).
     pub fn wait_ready(&self, timeout: Duration) -> Result<()> {
         block_on(self.0.wait_ready(timeout))
-    }
-
-    /// Gives a learner its vote.
-    ///
-    /// # Errors
-    /// As [`ReplicatedMap::promote`](crate::ReplicatedMap::promote).
-    pub fn promote(&self, name: impl Into<String>) -> Result<()> {
-        block_on(self.0.promote(name))
-    }
-
-    /// Takes a voter its vote.
-    ///
-    /// # Errors
-    /// As [`ReplicatedMap::demote`](crate::ReplicatedMap::demote).
-    pub fn demote(&self, name: impl Into<String>) -> Result<()> {
-        block_on(self.0.demote(name))
-    }
-
-    /// Lets a member go.
-    ///
-    /// # Errors
-    /// As [`ReplicatedMap::remove_member`](crate::ReplicatedMap::remove_member).
-    pub fn remove_member(&self, name: impl Into<String>) -> Result<()> {
-        block_on(self.0.remove_member(name))
-    }
-
-    /// Has another voter lead.
-    ///
-    /// # Errors
-    /// As [`ReplicatedMap::transfer_leadership`](crate::ReplicatedMap::transfer_leadership).
-    pub fn transfer_leadership(&self, to: Option<&str>) -> Result<()> {
-        block_on(self.0.transfer_leadership(to))
-    }
-
-    /// Lets voters go until so many are left.
-    ///
-    /// # Errors
-    /// As [`ReplicatedMap::shrink`](crate::ReplicatedMap::shrink).
-    pub fn shrink(&self, voters: u32) -> Result<()> {
-        block_on(self.0.shrink(voters))
     }
 
     /// Stops the node and waits until it has.

@@ -100,6 +100,7 @@ mod identity;
 mod map;
 mod metrics;
 mod node;
+mod offline;
 mod options;
 mod proposal;
 mod raft;
@@ -113,12 +114,13 @@ pub use bytes::Bytes;
 
 pub use config::{ClientConfig, Config, Insecure};
 pub use error::{Error, ErrorKind, Result};
-pub use map::{Lease, Lock, ReplicatedMap, TypedMap, Watch};
+pub use map::{Backup, Lease, Lock, ReplicatedMap, TypedMap, Watch};
 pub use metrics::{HeldMetrics, Metrics, ProposalMetrics, ReadMetrics, WatchMetrics};
+pub use offline::{recover_quorum, restore, verify_backup, verify_data_dir};
 pub use options::{
-    Change, Cmp, Compare, Consistency, Deleted, Entry, Incremented, KeyRange, LeaseId, LeaseInfo,
-    Op, OpResult, Page, Put, RangeDeleted, ReadOptions, ScanOptions, Txn, TxnResult, WatchEvent,
-    WatchOptions, WriteOptions,
+    BackupInfo, Change, Cmp, Compare, Consistency, Deleted, Entry, Incremented, KeyRange, LeaseId,
+    LeaseInfo, Op, OpResult, Page, Put, RangeDeleted, ReadOptions, Recovered, RestoreOptions,
+    Restored, ScanOptions, Txn, TxnResult, Verified, WatchEvent, WatchOptions, WriteOptions,
 };
 pub use status::{MemberStatus, Role, Status};
 

@@ -77,6 +77,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
+    ("offline", &["config", "environment", "error", "identity", "options", "storage"]),
     (
         "map",
         &[
@@ -85,7 +86,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("blocking", &["config", "error", "map", "metrics", "options", "status"]),
-    ("lib", &["config", "error", "map", "metrics", "options", "status"]),
+    ("lib", &["config", "error", "map", "metrics", "offline", "options", "status"]),
 ];
 
 /// Library -> the only files or folders that may name it, so that it can be changed there.

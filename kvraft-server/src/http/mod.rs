@@ -1,6 +1,7 @@
 //! The HTTP interface: it turns requests into calls of the map, and answers back.
 
 mod accept;
+mod backup;
 mod body;
 mod condition;
 mod counter;

@@ -12,7 +12,9 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing;
 
 use super::problem::Problem;
-use super::{App, body, counter, key, keys, leases, locks, members, probes, status, txn, watch};
+use super::{
+    App, backup, body, counter, key, keys, leases, locks, members, probes, status, txn, watch,
+};
 
 /// The whole interface.
 pub(crate) fn routes(app: Arc<App>) -> Router {
@@ -36,6 +38,7 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .route("/cluster/members/{name}/demote", routing::post(members::demote))
         .route("/cluster/transfer", routing::post(members::transfer))
         .route("/cluster/shrink", routing::post(members::shrink))
+        .route("/backup", routing::get(backup::backup))
         .route("/status", routing::get(status::status))
         .merge(probe_routes())
         .fallback(no_such_path)
@@ -66,7 +69,7 @@ async fn no_such_path(request: Request) -> Problem {
         return Problem::no_such_path(format!("{path}: a slash inside a key is written %2F"));
     }
     Problem::no_such_path(format!(
-        "{path}: take /key/{{id}}, /keys, /txn, /watch, /leases, /locks/{{name}}, /cluster/members, /status, /livez or /readyz"
+        "{path}: take /key/{{id}}, /keys, /txn, /watch, /leases, /locks/{{name}}, /cluster/members, /backup, /status, /livez or /readyz"
     ))
 }
 

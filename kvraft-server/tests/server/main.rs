@@ -1,6 +1,8 @@
 //! The built binary, as its clients and its operators meet it.
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod http;

@@ -247,7 +247,7 @@ impl Config {
     }
 }
 
-pub(super) fn check_name(name: &str) -> Result<()> {
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let fits = (1..=MAX_NAME_BYTES).contains(&name.len());
     if fits && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
         return Ok(());

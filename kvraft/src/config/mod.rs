@@ -10,7 +10,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) use self::check::{CheckedConfig, Discovery, check_settings};
+pub(crate) use self::check::{CheckedConfig, Discovery, check_name, check_settings};
 pub(crate) use self::client::CheckedClientConfig;
 pub use self::client::ClientConfig;
 pub use self::security::Insecure;

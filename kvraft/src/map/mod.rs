@@ -1,5 +1,6 @@
 //! `ReplicatedMap` is the map that users hold: it decides what is meant, the node decides where.
 
+mod backup;
 mod keeper;
 mod lease;
 mod lock;
@@ -14,6 +15,7 @@ mod write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use self::backup::Backup;
 use self::keeper::Keeper;
 pub use self::lease::Lease;
 pub use self::lock::Lock;

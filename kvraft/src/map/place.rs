@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::client::{self, Client};
 use crate::command::{Command, Outcome};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::node::{self, Node};
 use crate::options::{
@@ -159,6 +159,22 @@ impl Place {
                 Walk::Client(client.scan(range, options, deadline).await?.into())
             }
         })
+    }
+
+    /// Begins a backup of one moment: only a member has the whole map.
+    pub(super) async fn backup(
+        &self,
+        read: ReadOptions,
+        deadline: Instant,
+    ) -> Result<node::Backup> {
+        match self {
+            Self::Member(node) => node.backup(read, deadline).await,
+            Self::Client(client) => client.check().and_then(|()| {
+                Err(Error::refused(
+                    "a client has no copy of the map: take the backup on a member, or over HTTP",
+                ))
+            }),
+        }
     }
 
     pub(super) async fn lease_info(

@@ -56,6 +56,8 @@ pub(super) struct Core {
     pub(super) client_reads: Semaphore,
     /// Taken by every count that it makes for one.
     pub(super) client_counts: Semaphore,
+    /// Taken by every backup.
+    pub(super) backups: Arc<Semaphore>,
     pub(super) counts: Counts,
     /// Held while this node, as leader, changes the membership.
     pub(super) changing: tokio::sync::Mutex<()>,
@@ -167,6 +169,11 @@ impl Core {
     }
 
     pub(super) fn raft_has_members(&self) -> bool {
+        // Raft tells of its membership a moment after it has started; the state has it at once, and
+        // a node that was made of a backup has no claim to fall back on.
+        if self.view().membership().membership().nodes().next().is_some() {
+            return true;
+        }
         let metrics = self.raft.server_metrics();
         metrics.borrow_watched().membership_config.membership().nodes().next().is_some()
     }

@@ -18,12 +18,12 @@ pub(crate) struct Lent {
 }
 
 impl Lent {
-    /// Lends `view` until `patience` is over or the node closes.
+    /// Lends `view` until `patience` is over, of which `advice` then tells more, or the node closes.
     pub(super) fn new(
         core: &Arc<Core>,
         handle: &tokio::runtime::Handle,
         view: Arc<View>,
-        patience: Duration,
+        (patience, advice): (Duration, &'static str),
     ) -> Self {
         let view = Arc::new(Mutex::new(Ok(view)));
         let (held, life) = (Arc::clone(&view), Arc::clone(&core.life));
@@ -31,10 +31,7 @@ impl Lent {
             let why = tokio::select! {
                 () = tokio::time::sleep(patience) => Error::new(
                     ErrorKind::Compacted,
-                    format!(
-                        "the scan took longer than {patience:?} and lost its moment; scan in pages, \
-                         or start again after the last key"
-                    ),
+                    format!("this took longer than {patience:?} and lost its moment; {advice}"),
                 ),
                 why = life.ended() => why,
             };

@@ -2,6 +2,7 @@
 
 mod admit;
 mod answer;
+mod backup;
 mod bootstrap;
 mod contact;
 mod core;
@@ -34,6 +35,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
+pub(crate) use self::backup::Backup;
 use self::core::Core;
 use self::life::{Life, Stage};
 pub(crate) use self::walk::Walk;
@@ -200,6 +202,12 @@ impl Node {
     ) -> Result<Walk> {
         let view = self.view(options.read, deadline).await?;
         Ok(Walk::new(&self.core()?, self.runtime.handle()?, view, range, options))
+    }
+
+    /// Begins a backup of one moment.
+    pub(crate) async fn backup(&self, read: ReadOptions, deadline: Instant) -> Result<Backup> {
+        let view = self.view(read, deadline).await?;
+        Backup::new(&self.core()?, self.runtime.handle()?, &view)
     }
 
     /// Says what is known of a lease.

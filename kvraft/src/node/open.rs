@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::answer::{MAX_CLIENT_COUNTS, MAX_CLIENT_READS};
+use super::backup::MAX_BACKUPS;
 use super::bootstrap::own_record;
 use super::contact::Contact;
 use super::core::{Core, MAX_PROPOSALS, Raft};
@@ -87,6 +88,7 @@ async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
         proposals: Semaphore::new(MAX_PROPOSALS as usize),
         client_reads: Semaphore::new(MAX_CLIENT_READS),
         client_counts: Semaphore::new(MAX_CLIENT_COUNTS),
+        backups: Arc::new(Semaphore::new(MAX_BACKUPS)),
         counts: Counts::default(),
         changing: tokio::sync::Mutex::default(),
         joining: Mutex::default(),

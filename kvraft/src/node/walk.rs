@@ -20,6 +20,7 @@ const STEP_ENTRIES: usize = 256;
 const STEP_BYTES: usize = 1 << 20;
 /// How long a walk may hold on to its moment; old pages of the state file stay in use so long.
 const PATIENCE: Duration = Duration::from_secs(30);
+const ADVICE: &str = "scan in pages, or start again after the last key";
 
 /// Walks one view; nothing in it has to wait.
 pub(crate) struct Walk {
@@ -41,7 +42,7 @@ impl Walk {
     ) -> Self {
         let left = options.limit.unwrap_or(usize::MAX);
         let revision = view.revision();
-        let view = Lent::new(core, handle, view, PATIENCE);
+        let view = Lent::new(core, handle, view, (PATIENCE, ADVICE));
         Self { view, revision, range, options, left, more: true }
     }
 

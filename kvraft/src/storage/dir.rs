@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
-use super::lock;
+use super::{lock, unfinished};
 use crate::error::{Error, Result};
 
 /// The layout of the directory; a newer one is left alone.
@@ -68,13 +68,29 @@ pub(crate) trait Ballast: Send + Sync + 'static {
 impl DataDir {
     /// Opens the data directory `path`, which is created if it is missing.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(DIR_MODE)
-            .create(path)
-            .map_err(|error| unusable(path, "create", error))?;
+        create(path)?;
         let path = path.canonicalize().map_err(|error| unusable(path, "resolve", error))?;
         let held = take_lock(&path)?;
+        unfinished::refuse(&path)?;
+        Self::open_held(path, held)
+    }
+
+    /// Opens `path` to make a new node's directory of it: one that is empty or missing, or that
+    /// was left unfinished. Nobody else opens it before [`finish`](Self::finish).
+    pub(crate) fn begin(path: &Path) -> Result<Self> {
+        create(path)?;
+        let path = path.canonicalize().map_err(|error| unusable(path, "resolve", error))?;
+        let held = take_lock(&path)?;
+        unfinished::begin(&path)?;
+        Self::open_held(path, held)
+    }
+
+    /// Makes a directory that was begun one that may be opened, durably.
+    pub(crate) fn finish(&self) -> Result<()> {
+        unfinished::finish(&self.path)
+    }
+
+    fn open_held(path: PathBuf, held: File) -> Result<Self> {
         probe(&path)?;
         settle_format(&path)?;
         for part in ["log", "state"] {
@@ -191,6 +207,27 @@ impl Ballast for DataDir {
     }
 }
 
+/// Holds an existing data directory that is only read, and returns its path.
+pub(super) fn hold_to_read(path: &Path) -> Result<(PathBuf, File)> {
+    let path = path.canonicalize().map_err(|error| unusable(path, "find", error))?;
+    let text = match fs::read_to_string(path.join("FORMAT")) {
+        Ok(text) => text,
+        Err(error) if error.kind() == IoKind::NotFound => {
+            let at = path.display();
+            return Err(Error::refused(format!("{at} is no data directory: it has no FORMAT")));
+        }
+        Err(error) => return Err(unusable(&path, "read FORMAT in", error)),
+    };
+    let held = take_lock(&path)?;
+    unfinished::refuse(&path)?;
+    check_format(&path, &text)?;
+    Ok((path, held))
+}
+
+fn create(path: &Path) -> Result<()> {
+    create_part(path).map_err(|error| unusable(path, "create", error))
+}
+
 fn take_lock(dir: &Path) -> Result<File> {
     let path = dir.join("LOCK");
     let mut file = OpenOptions::new()
@@ -299,7 +336,7 @@ fn create_part(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(DIR_MODE).create(path)
 }
 
-fn remove_if_there(path: &Path) -> io::Result<()> {
+pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != IoKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
@@ -316,7 +353,7 @@ pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), IoKind::StorageFull | IoKind::QuotaExceeded)
 }
 
-fn unusable(dir: &Path, doing: &str, error: io::Error) -> Error {
+pub(super) fn unusable(dir: &Path, doing: &str, error: io::Error) -> Error {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let owner = fs::metadata(dir).map_or_else(
         |_| String::new(),

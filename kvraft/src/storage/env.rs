@@ -14,6 +14,13 @@ const MAX_READERS: u32 = 1024;
 /// Named databases that the state environment may grow to have.
 const MAX_DATABASES: u32 = 16;
 
+/// Address space of an environment that is only read, at least.
+const READ_MAP_BYTES: usize = 1 << 20;
+
+/// What the end of a whole file may lack: pages that were taken and freed by one transaction are
+/// counted and never written.
+const UNWRITTEN_BYTES: u64 = 1 << 20;
+
 /// An open LMDB environment. Cheap to clone; it closes when the last clone is gone.
 #[derive(Clone)]
 pub(super) struct Env {
@@ -54,6 +61,23 @@ impl Env {
         Ok(Self { env, dir: None })
     }
 
+    /// Opens an existing environment without changing a byte of it; no lock file is made either.
+    ///
+    /// What is cut off is named here, since reading it would end the process.
+    pub(super) fn open_to_read(path: &Path) -> Result<Self> {
+        let mut options = EnvOpenOptions::new().read_txn_without_tls();
+        // LMDB raises it to what the file says that it has.
+        options.map_size(READ_MAP_BYTES).max_readers(MAX_READERS).max_dbs(MAX_DATABASES);
+        let env = open_exclusive(&options, EnvFlags::READ_ONLY | EnvFlags::NO_LOCK, path)?;
+        let pages = env.info().last_page_number as u64 + 1;
+        let has = env.real_disk_size()?;
+        let wanted = pages.saturating_mul(env.unnamed_database_stat().page_size.into());
+        if has.saturating_add(UNWRITTEN_BYTES) < wanted {
+            return Err(Error::corrupt(format!("the file has {has} bytes of {wanted}")));
+        }
+        Ok(Self { env, dir: None })
+    }
+
     /// Holds the data directory for as long as the environment is open.
     #[must_use]
     pub(super) fn keeping(mut self, dir: Option<Arc<DataDir>>) -> Self {
@@ -83,8 +107,9 @@ fn open_exclusive(
     path: &Path,
 ) -> heed::Result<heed::Env<WithoutTls>> {
     let mut options = options.clone();
-    // SAFETY: the only flags ever passed change when a commit is durable, not what the process
-    // sees in the map; a file written with NO_SYNC is trusted only after `force_sync`.
+    // SAFETY: the flags passed change when a commit is durable, not what the process sees in the
+    // map, and a file written with NO_SYNC is trusted only after `force_sync`; or nothing is
+    // written at all, and then LMDB's lock is not needed beside the one that the caller holds.
     unsafe { options.flags(flags) };
     // SAFETY: the caller holds the lock of the data directory, so that no other process truncates
     // or rewrites the mapped file; within the process heed refuses to open a path twice.

@@ -91,6 +91,18 @@ impl Generations {
         })
     }
 
+    /// Begins the first generation in `root` with a state that comes from elsewhere.
+    pub(super) fn stage_first(root: &Path, map_bytes: usize, owner: u64) -> Result<Box<dyn Stage>> {
+        let dir = StagedDir::create(root, 1)?;
+        let env = StateEnv::open(&dir.path, map_bytes, Durability::OnSync)?;
+        Ok(Box::new(StagedEnv { env, dir, node_id: owner }))
+    }
+
+    /// Makes a finished stage the first generation in `root`, durably.
+    pub(super) fn install_first(root: &Path, staged: StagedState) -> Result<()> {
+        staged_dir(staged)?.promote(root, 1)
+    }
+
     /// Holds the data directory for as long as any environment of the state is open.
     #[must_use]
     pub(crate) fn keeping(mut self, dir: Arc<DataDir>) -> Self {
@@ -137,10 +149,7 @@ impl StateDisk for Generations {
     }
 
     fn install(&self, staged: StagedState) -> Result<Loaded> {
-        let dir = staged
-            .hold
-            .downcast::<StagedDir>()
-            .map_err(|_| Error::internal("a staged state of another storage"))?;
+        let dir = staged_dir(staged)?;
         let mut current = self.current();
         // Its own number may be lower than the current one, if another was installed meanwhile.
         let number = self.next_number();
@@ -230,8 +239,13 @@ impl Drop for StagedDir {
     }
 }
 
+fn staged_dir(staged: StagedState) -> Result<Box<StagedDir>> {
+    let dir = staged.hold.downcast::<StagedDir>();
+    dir.map_err(|_| Error::internal("a staged state of another storage"))
+}
+
 /// Returns the complete generations in ascending order.
-fn complete_generations(root: &Path) -> io::Result<Vec<u64>> {
+pub(super) fn complete_generations(root: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for item in fs::read_dir(root)? {
         if let Some(number) = item?.file_name().to_str().and_then(|name| name.parse().ok()) {

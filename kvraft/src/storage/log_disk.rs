@@ -54,6 +54,23 @@ impl Record {
     }
 }
 
+impl Record {
+    /// Returns whose key this is.
+    pub(super) fn of_key(key: &[u8]) -> Option<Self> {
+        let peer = key_number(key).ok().map(Self::Peer);
+        let single = [
+            Self::Counter,
+            Self::Vote,
+            Self::Committed,
+            Self::Purged,
+            Self::Identity,
+            Self::Cluster,
+            Self::Claim,
+        ];
+        single.into_iter().chain(peer).find(|record| record.key() == key)
+    }
+}
+
 pub(super) fn entry_key(index: u64) -> Key {
     key(LOG_TAG, index)
 }
@@ -244,6 +261,7 @@ mod tests {
         for (record, bytes) in golden {
             assert_eq!(hex(&record.key()), bytes);
             assert!(record.key() < entry_key(0));
+            assert_eq!(Record::of_key(&record.key()), Some(record));
         }
         assert_eq!(hex(&entry_key(258)), "ff0000000000000102");
         assert_eq!(key_number(&entry_key(258)), Ok(258));

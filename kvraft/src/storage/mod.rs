@@ -1,14 +1,21 @@
 //! `Storage` is all of a node that lives on its disk.
 
 mod apply;
+mod backup;
+mod backup_file;
+mod backup_frame;
 mod buffer;
 mod change;
 mod checkpoint;
+mod damage;
 mod dir;
 mod env;
 mod erased;
 mod generation;
 mod history;
+mod inspect;
+mod inspect_log;
+mod inspect_state;
 mod interest;
 mod lease;
 mod lock;
@@ -22,8 +29,10 @@ mod log_writer;
 #[cfg(test)]
 mod model;
 mod pressure;
+mod recover;
 mod registry;
 mod request;
+mod restore;
 mod row;
 mod session;
 #[cfg(test)]
@@ -40,23 +49,31 @@ mod state_record;
 #[cfg(test)]
 mod suite;
 mod tables;
+mod unfinished;
 mod view;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub(crate) use self::backup::BackupWriter;
+pub(crate) use self::backup_file::check_backup;
+pub(crate) use self::backup_frame::BackupHeader;
 pub(crate) use self::change::Change;
+pub(crate) use self::damage::Damage;
 pub(crate) use self::dir::Gone;
 use self::dir::{Ballast, DataDir};
 use self::generation::Generations;
 pub(crate) use self::history::{Batch, Watcher};
+pub(crate) use self::inspect::inspect;
 pub(crate) use self::lock::LockPlace;
 pub(crate) use self::log::LogStore;
 use self::log_lmdb::LmdbLog;
 use self::pressure::DiskPressure;
+pub(crate) use self::recover::{Recovery, recover};
 pub(crate) use self::registry::Registry;
 use self::registry::Remembered;
+pub(crate) use self::restore::{RestorePlan, Restored, restore};
 pub(crate) use self::state::State;
 use self::state::{StateHooks, StateOptions};
 pub(crate) use self::state_disk::Order;

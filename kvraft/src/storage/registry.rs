@@ -30,7 +30,7 @@ pub(crate) struct Remembered {
 
 /// The highest start of a peer that this node has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct PeerStart {
+pub(super) struct PeerStart {
     start: u64,
     nonce: u64,
 }
@@ -369,14 +369,14 @@ fn copied(node_id: u64, why: &str) -> Error {
     ))
 }
 
-fn put_identity(out: &mut BytesMut, identity: &Identity) {
+pub(super) fn put_identity(out: &mut BytesMut, identity: &Identity) {
     out.put_bytes_with_len(identity.name.as_bytes());
     out.put_u64(identity.node_id);
     out.put_u64(identity.start);
     out.put_u64(identity.nonce);
 }
 
-fn read_identity(reader: &mut Reader) -> Decoded<Identity> {
+pub(super) fn read_identity(reader: &mut Reader) -> Decoded<Identity> {
     Ok(Identity {
         name: reader.string()?,
         node_id: reader.u64()?,
@@ -390,7 +390,7 @@ fn put_peer(out: &mut BytesMut, peer: PeerStart) {
     out.put_u64(peer.nonce);
 }
 
-fn read_peer(reader: &mut Reader) -> Decoded<PeerStart> {
+pub(super) fn read_peer(reader: &mut Reader) -> Decoded<PeerStart> {
     Ok(PeerStart { start: reader.u64()?, nonce: reader.u64()? })
 }
 

@@ -22,7 +22,8 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Takes the chunks of one snapshot in order. Dropping it removes what was received.
 pub(crate) struct SnapshotSink {
     stage: Option<Box<dyn Stage>>,
-    expected: SnapshotMeta,
+    /// What was announced; nothing is of one that comes from a backup.
+    expected: Option<SnapshotMeta>,
     items: ItemReader,
     meta: Option<Box<Meta>>,
     seen: Seen,
@@ -53,6 +54,19 @@ impl SnapshotSink {
     pub(super) fn new(
         stage: Box<dyn Stage>,
         expected: SnapshotMeta,
+        newest: Arc<AtomicU64>,
+    ) -> Self {
+        Self::start(stage, Some(expected), newest)
+    }
+
+    /// Receives what a backup holds, whatever that is of.
+    pub(super) fn of_backup(stage: Box<dyn Stage>) -> Self {
+        Self::start(stage, None, Arc::default())
+    }
+
+    fn start(
+        stage: Box<dyn Stage>,
+        expected: Option<SnapshotMeta>,
         newest: Arc<AtomicU64>,
     ) -> Self {
         let number = newest.fetch_add(1, Ordering::Relaxed) + 1;
@@ -90,11 +104,19 @@ impl SnapshotSink {
     ///
     /// # Errors
     /// `Corrupt` if the stream is cut short, `Full` or `Storage` if the disk refuses.
-    pub(crate) fn finish(mut self) -> Result<StagedState> {
+    pub(crate) fn finish(self) -> Result<StagedState> {
+        self.finish_as(Ok)
+    }
+
+    /// As [`finish`](Self::finish), with another meta record than the one that came.
+    pub(super) fn finish_as(
+        mut self,
+        change: impl FnOnce(Meta) -> Result<Meta>,
+    ) -> Result<StagedState> {
         self.check_newest()?;
         self.flush()?;
         match (self.stage.take(), self.meta.take()) {
-            (Some(stage), Some(meta)) if self.items.is_complete() => stage.finish(&meta),
+            (Some(stage), Some(meta)) if self.items.is_complete() => stage.finish(&change(*meta)?),
             (None, _) => Err(used_up()),
             (Some(_), _) => Err(corrupt(DecodeError::new("it is cut short"))),
         }
@@ -124,8 +146,9 @@ impl SnapshotSink {
     }
 
     fn take_header(&mut self, meta: Box<Meta>) -> Result<()> {
-        let SnapshotMeta { last_log_id, last_membership } = &self.expected;
-        if meta.applied != *last_log_id || *meta.membership != *last_membership {
+        if let Some(SnapshotMeta { last_log_id, last_membership }) = &self.expected
+            && (meta.applied != *last_log_id || *meta.membership != *last_membership)
+        {
             return Err(corrupt(DecodeError::new("it is not the one that was announced")));
         }
         self.meta = Some(meta);
@@ -197,8 +220,7 @@ impl SnapshotSink {
 }
 
 fn corrupt(error: DecodeError) -> Error {
-    Error::corrupt("the received snapshot is damaged and was dropped: the leader sends it again")
-        .with_source(error)
+    Error::corrupt("the received snapshot is damaged and was dropped").with_source(error)
 }
 
 fn out_of_order() -> Error {

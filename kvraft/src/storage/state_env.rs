@@ -24,6 +24,8 @@ use crate::storage::tables::Tables;
 const READERS: usize = 4;
 
 type Table = Database<'static, Raw, Raw>;
+/// Takes a raw key and its raw value.
+type Look<'a> = dyn FnMut(&[u8], &[u8]) + 'a;
 
 /// An open environment and its tables. Cheap to clone.
 #[derive(Clone)]
@@ -52,6 +54,26 @@ impl StateEnv {
         })?;
         let [data, meta, rows, lease_keys] =
             tables.commit().ok_or_else(|| Error::internal("the tables were not created"))?;
+        Ok(Self { env, data, meta, rows, lease_keys })
+    }
+
+    /// Opens an environment that is there, to look at it and to change nothing.
+    pub(super) fn open_to_read(path: &Path) -> Result<Self> {
+        let env = Env::open_to_read(path)?;
+        let tables = env.open_databases_and_commit(env.read_txn()?, |opener, rtxn| {
+            let mut duplicates = opener.database_options().types::<Raw, Raw>();
+            duplicates.name("lease_keys").flags(DatabaseFlags::DUP_SORT);
+            let of = |name| opener.open_database::<Raw, Raw>(rtxn, Some(name));
+            let found = [of("data")?, of("meta")?, of("rows")?, duplicates.open(rtxn)?];
+            Ok::<_, heed::Error>(match found {
+                [Some(data), Some(meta), Some(rows), Some(keys)] => {
+                    CommitOrAbort::Commit([data, meta, rows, keys])
+                }
+                _ => CommitOrAbort::Abort(()),
+            })
+        })?;
+        let missing = || Error::corrupt("a table is missing");
+        let [data, meta, rows, lease_keys] = tables.commit().ok_or_else(missing)?;
         Ok(Self { env, data, meta, rows, lease_keys })
     }
 
@@ -96,6 +118,31 @@ impl StateEnv {
             ));
         }
         Ok(Loaded { meta, tables, view: self.view()? })
+    }
+
+    pub(super) fn visit_meta(&self, visit: &mut Look<'_>) -> Result<()> {
+        self.visit(self.meta, visit)
+    }
+
+    pub(super) fn visit_entries(&self, visit: &mut Look<'_>) -> Result<()> {
+        self.visit(self.data, visit)
+    }
+
+    pub(super) fn visit_rows(&self, visit: &mut Look<'_>) -> Result<()> {
+        self.visit(self.rows, visit)
+    }
+
+    pub(super) fn visit_lease_keys(&self, visit: &mut Look<'_>) -> Result<()> {
+        self.visit(self.lease_keys, visit)
+    }
+
+    fn visit(&self, table: Table, visit: &mut Look<'_>) -> Result<()> {
+        let rtxn = self.env.read_txn()?;
+        for item in table.iter(&rtxn)? {
+            let (key, value) = item?;
+            visit(key, value);
+        }
+        Ok(())
     }
 
     fn read_tables(&self, rtxn: &RoTxn<'_>) -> Result<Tables> {

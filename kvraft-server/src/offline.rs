@@ -1,0 +1,153 @@
+//! The commands that work on the files of a node that does not run.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
+use kvraft::{RestoreOptions, Restored, Verified};
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Order {
+    Restore(RestoreOptions),
+    VerifyBackup(PathBuf),
+    VerifyDataDir(PathBuf),
+    RecoverQuorum { data_dir: PathBuf, into: PathBuf, yes: bool },
+}
+
+/// What is told to whoever has not said yes.
+const WARNING: &str = "this makes a new cluster of what this one node has. Every write that was \
+    acknowledged and did not reach this node is LOST. Everything in its own log is kept, committed \
+    or not. It is for a cluster whose majority will never come back: restart the others instead if \
+    you can, take the member with the highest last log entry (see `verify`), and make sure that \
+    no other member of the old cluster runs on. To go on, add --yes-lose-writes";
+
+pub(crate) fn commands() -> [Command; 3] {
+    let path = |name: &'static str, value| {
+        Arg::new(name).long(name).value_name(value).value_parser(value_parser!(PathBuf))
+    };
+    [
+        Command::new("restore")
+            .about("Make the first node of a new cluster out of a backup; no node may use the directory")
+            .after_help(
+                "The new cluster has another id, and one member: start it, then let other nodes \
+                 with empty directories --join it. Revisions begin at least 2^40 above the last \
+                 one in the backup. A restore that was killed leaves a directory that no node \
+                 opens; run it again.",
+            )
+            .arg(path("from", "FILE").required(true).help("The backup"))
+            .arg(path("data-dir", "DIR").required(true).help("A directory that is empty, or missing"))
+            .arg(Arg::new("name").long("name").value_name("NAME").required(true).help(
+                "The name of the node, as it will be started with",
+            ))
+            .arg(
+                Arg::new("above")
+                    .long("above")
+                    .value_name("REVISION")
+                    .value_parser(value_parser!(u64))
+                    .help(
+                        "Begin revisions above this one too: the last one of a cluster that was \
+                         made of this backup, or of one that is not newer, before",
+                    ),
+            ),
+        Command::new("verify")
+            .about("Read every byte of a backup, or of a stopped node, and name what is damaged")
+            .after_help("Nothing is changed. The exit code is 1 if anything is damaged.")
+            .arg(path("backup", "FILE").help("The backup"))
+            .arg(path("data-dir", "DIR").help("The directory of a node that does not run"))
+            .group(ArgGroup::new("what").args(["backup", "data-dir"]).required(true)),
+        Command::new("recover-quorum")
+            .about("LOSES WRITES: make a new cluster of one stopped node, if the majority is gone for good")
+            .after_help(WARNING)
+            .arg(path("data-dir", "DIR").required(true).help("The node; its directory is kept"))
+            .arg(path("into", "DIR").required(true).help(
+                "The directory of the new cluster's first node: one that is empty, or missing",
+            ))
+            .arg(
+                Arg::new("yes-lose-writes")
+                    .long("yes-lose-writes")
+                    .action(ArgAction::SetTrue)
+                    .help("Say that you know what is lost"),
+            ),
+    ]
+}
+
+pub(crate) fn order(name: &str, matches: &ArgMatches) -> Order {
+    let path = |name| matches.try_get_one::<PathBuf>(name).ok().flatten().cloned();
+    if name == "restore" {
+        let name: String = matches.get_one("name").cloned().unwrap_or_default();
+        let (from, data_dir) = (path("from"), path("data-dir"));
+        let options =
+            RestoreOptions::new(from.unwrap_or_default(), data_dir.unwrap_or_default(), name);
+        let above: Option<&u64> = matches.get_one("above");
+        return Order::Restore(options.above(above.copied().unwrap_or_default()));
+    }
+    if name == "recover-quorum" {
+        return Order::RecoverQuorum {
+            data_dir: path("data-dir").unwrap_or_default(),
+            into: path("into").unwrap_or_default(),
+            yes: matches.get_flag("yes-lose-writes"),
+        };
+    }
+    match path("backup") {
+        Some(file) => Order::VerifyBackup(file),
+        None => Order::VerifyDataDir(path("data-dir").unwrap_or_default()),
+    }
+}
+
+pub(crate) fn run(order: &Order) -> Result<()> {
+    match order {
+        Order::Restore(options) => told(&kvraft::restore(options)?),
+        Order::VerifyBackup(file) => tell(&kvraft::verify_backup(file)?),
+        Order::RecoverQuorum { yes: false, .. } => bail!("nothing was done: {WARNING}"),
+        Order::RecoverQuorum { data_dir, into, yes: true } => {
+            let recovered = kvraft::recover_quorum(data_dir, into)?;
+            let (name, last, committed) = (&recovered.name, recovered.last, recovered.committed);
+            let mut out = std::io::stdout().lock();
+            writeln!(
+                out,
+                "node {name}: kept its log up to entry {last}, of which it knew {committed} and \
+                 all before it to be committed; start it from {}",
+                into.display()
+            )?;
+            told(&recovered.restored)
+        }
+        Order::VerifyDataDir(data_dir) => tell(&kvraft::verify_data_dir(data_dir)?),
+    }
+}
+
+fn told(restored: &Restored) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "cluster {} with node {}: {} entries, as of revision {} of cluster {}; revisions go on \
+         from {}",
+        restored.cluster,
+        restored.node_id,
+        restored.backup.entries,
+        restored.backup.revision,
+        restored.backup.cluster,
+        restored.next_revision
+    )
+    .context("cannot write")
+}
+
+/// Tells what was found; damage is an error.
+fn tell(verified: &Verified) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    for (name, fact) in &verified.facts {
+        writeln!(out, "{name}: {fact}")?;
+    }
+    for (name, count) in &verified.counts {
+        writeln!(out, "{name}: {count}")?;
+    }
+    for damage in &verified.damage {
+        writeln!(out, "DAMAGED {damage}")?;
+    }
+    if verified.is_sound() {
+        return writeln!(out, "sound").context("cannot write");
+    }
+    let all = verified.damage.len() as u64 + verified.more_damage;
+    bail!("{all} damaged, of which {} are named", verified.damage.len())
+}
