@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kvraft::{ErrorKind, WriteOptions};
 
-use crate::harness::{Cluster, assert_kind, eventually};
+use crate::harness::{Cluster, PATIENCE, assert_kind, eventually};
 
 /// How long a call is tried that must not succeed: many elections.
 fn short() -> WriteOptions {
@@ -93,6 +93,8 @@ async fn a_wiped_voter_comes_back_while_another_listed_member_is_gone() {
     cluster.close(wiped).await;
     cluster.wipe(wiped);
     let map = cluster.open(wiped).await;
+    // The old disk has to be silent for 10 s first.
+    map.wait_ready(2 * PATIENCE).await.unwrap();
     eventually("the new disk votes in the place of the old one", async || {
         let id = map.status().node_id;
         let members = cluster.map(leader).status().members;

@@ -29,7 +29,7 @@ pub(crate) struct Count {
     pub(crate) alive: Vec<usize>,
     clients: Vec<Client>,
     /// What the counter was after each request.
-    answers: BTreeMap<String, u64>,
+    pub(crate) answers: BTreeMap<String, u64>,
     turn: usize,
     /// How many calls were not answered with a count, and were made again.
     pub(crate) failures: usize,
