@@ -203,7 +203,10 @@ impl Core {
                 if let Some((old, _)) = old {
                     let silence = self.silence(&roll, *old, since);
                     if silence < NAME_SILENCE {
-                        return Err(name_in_use(&record.name, *old, id, silence));
+                        let error = name_in_use(&record.name, *old, id, silence);
+                        // Who was never heard by this leader may be dead for long.
+                        let heard = roll.silence(*old).is_some();
+                        return Err(if heard { error } else { Error::unavailable(error.message()) });
                     }
                 }
                 tracing::info!(name = record.name, id = %HexId(id), "joins as a learner");
