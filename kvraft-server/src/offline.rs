@@ -20,8 +20,8 @@ pub(crate) enum Order {
 const WARNING: &str = "this makes a new cluster of what this one node has. Every write that was \
     acknowledged and did not reach this node is LOST. Everything in its own log is kept, committed \
     or not. It is for a cluster whose majority will never come back: restart the others instead if \
-    you can, take the member with the highest last log entry (see `verify`), and make sure that \
-    no other member of the old cluster runs on. To go on, add --yes-lose-writes";
+    you can, take the member whose log ends in the highest term, and of those the one with the highest last \
+    entry (`verify` prints both: last log term, last log entry), and make sure that no other member of the old cluster runs on. To go on, add --yes-lose-writes";
 
 pub(crate) fn commands() -> [Command; 3] {
     let path = |name: &'static str, value| {

@@ -37,8 +37,9 @@ pub fn restore(options: &RestoreOptions) -> Result<Restored> {
 /// Makes a new cluster out of one node of a cluster that has lost its majority for good. Blocks.
 ///
 /// **Writes may be lost**: all that were acknowledged and never reached this node. Take the member
-/// with the highest `last` log entry ([`verify_data_dir`] tells it), and first make sure that
-/// the others never come back: they would go on as the old cluster, beside this one.
+/// whose log ends in the highest *term*, and of those the one with the highest last entry
+/// ([`verify_data_dir`] tells both): a former leader may have a longer log of writes that nobody
+/// acknowledged. First make sure that the others never come back: they would go on as the old cluster, beside this one.
 ///
 /// What survives: the state of this node, and **every** entry in its log, whether it knew that the
 /// entry was committed or not. An acknowledged write may be in this log without this node having

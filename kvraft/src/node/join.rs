@@ -199,15 +199,15 @@ impl Core {
                 ChangeMembers::SetNodes([(id, record)].into())
             }
             None => {
-                let old = roll.members.iter().find(|(_, member)| member.name == record.name);
-                if let Some((old, _)) = old {
-                    let silence = self.silence(&roll, *old, since);
-                    if silence < NAME_SILENCE {
-                        let error = name_in_use(&record.name, *old, id, silence);
-                        // Who was never heard by this leader may be dead for long.
-                        let heard = roll.silence(*old).is_some();
-                        return Err(if heard { error } else { Error::unavailable(error.message()) });
-                    }
+                let namesakes = roll.members.iter().filter(|(_, m)| m.name == record.name);
+                let silence = |id: &u64| self.silence(&roll, *id, since);
+                if let Some(old) = namesakes.map(|(id, _)| *id).min_by_key(silence)
+                    && silence(&old) < NAME_SILENCE
+                {
+                    let error = name_in_use(&record.name, old, id, silence(&old));
+                    // Who was never heard by this leader may be dead for long.
+                    let heard = roll.silence(old).is_some();
+                    return Err(if heard { error } else { Error::unavailable(error.message()) });
                 }
                 tracing::info!(name = record.name, id = %HexId(id), "joins as a learner");
                 ChangeMembers::AddNodes([(id, Member { promote: auto_promote, ..record })].into())

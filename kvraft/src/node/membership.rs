@@ -33,7 +33,7 @@ pub(super) struct Roll {
     own: u64,
     last: u64,
     /// How long ago each other member was heard, and the log index that it has.
-    heard: BTreeMap<u64, (Option<Duration>, u64)>,
+    heard: BTreeMap<u64, (Option<Duration>, Option<u64>)>,
 }
 
 impl Roll {
@@ -44,7 +44,7 @@ impl Roll {
         let matched = metrics.replication.as_ref();
         let heard = membership.nodes().map(|(id, _)| {
             let silence = acked.and_then(|acked| acked.get(id)?.as_ref()).map(|at| at.elapsed());
-            let index = matched.and_then(|all| all.get(id)?.as_ref()).map_or(0, |id| id.index());
+            let index = matched.and_then(|all| all.get(id)?.as_ref()).map(|id| id.index());
             (*id, (silence, index))
         });
         let configs = membership.get_joint_config();
@@ -72,14 +72,18 @@ impl Roll {
         self.heard.get(&id).and_then(|(silence, _)| *silence)
     }
 
-    /// Returns how many entries a member is behind.
+    /// Returns how many entries a member is behind: all, before it is known what it has.
     pub(super) fn behind(&self, id: u64) -> u64 {
-        let matched = self.heard.get(&id).map_or(0, |(_, index)| *index);
-        if id == self.own { 0 } else { self.last.saturating_sub(matched) }
+        if id == self.own { 0 } else { self.last.saturating_sub(self.matched(id).unwrap_or(0)) }
+    }
+
+    /// Returns the index of the last entry that another member is known to have.
+    fn matched(&self, id: u64) -> Option<u64> {
+        self.heard.get(&id).and_then(|(_, index)| *index)
     }
 
     pub(super) fn has_caught_up(&self, id: u64) -> bool {
-        self.behind(id) <= CAUGHT_UP_ENTRIES
+        self.matched(id).is_some() && self.behind(id) <= CAUGHT_UP_ENTRIES
     }
 
     fn name(&self, id: u64) -> &str {
@@ -127,6 +131,14 @@ impl Core {
         let _turn = turn.map_err(|_| {
             Error::refused("another change of the membership is under way; retry when it is done")
         })?;
+        // On top of a change that is not ended, whoever leaves in it would look like a voter.
+        if !self.is_settled() {
+            return Err(Error::unavailable("a change of the membership is being committed; retry"));
+        }
+        let roll = self.roll();
+        if roll.is_joint {
+            self.end_joint(&roll, deadline).await?;
+        }
         match change {
             MembershipChange::Promote { name } => {
                 self.promote(self.roll().find(name)?, deadline).await
@@ -150,6 +162,7 @@ impl Core {
         if roll.voters.contains(&id) {
             return Ok(());
         }
+        self.check_heard(id).await?;
         if !roll.has_caught_up(id) {
             return Err(Error::refused(format!(
                 "{} has not caught up: it is {} log entries behind; retry later",
@@ -273,22 +286,42 @@ impl Core {
     /// Fails unless a majority of these voters is heard from now on: who was heard a moment ago may
     /// be dead, and a change that its new voters cannot commit would stop the whole cluster.
     pub(super) async fn check_quorum(&self, voters: &BTreeSet<u64>) -> Result<()> {
+        let lost = |roll: &Roll, waited| {
+            let silent = roll.silent(voters, waited);
+            let enough = silent.len() < voters.len().div_ceil(2);
+            (!enough).then(|| silent.into_iter().map(str::to_owned).collect::<Vec<_>>())
+        };
+        let Some(silent) = self.still(lost).await else { return Ok(()) };
+        Err(Error::refused(format!(
+            "the change would lose the quorum: of its {} voters only {} are heard ({} are not); bring them back, or \
+             remove them first",
+            voters.len(),
+            voters.len() - silent.len(),
+            silent.join(", ")
+        )))
+    }
+
+    /// Fails unless this member is heard from now on.
+    async fn check_heard(&self, id: u64) -> Result<()> {
+        let lost = |roll: &Roll, waited| {
+            let heard = roll.silence(id).is_some_and(|silence| silence <= waited);
+            (!heard).then(|| roll.name(id).to_owned())
+        };
+        let Some(name) = self.still(lost).await else { return Ok(()) };
+        Err(Error::refused(format!(
+            "{name} is not heard: a voter that is down costs the cluster a machine that it can lose; start it first"
+        )))
+    }
+
+    /// Returns what is wrong with the membership if it is still so after everyone had the time to be
+    /// heard; `wrong` is told how long that is by now.
+    async fn still<T>(&self, wrong: impl Fn(&Roll, Duration) -> Option<T>) -> Option<T> {
         let (begun, patience) = (self.now(), self.heard_patience());
         loop {
             let waited = self.now().saturating_duration_since(begun);
-            let roll = self.roll();
-            let silent = roll.silent(voters, waited);
-            if silent.len() < voters.len().div_ceil(2) {
-                return Ok(());
-            }
+            let found = wrong(&self.roll(), waited)?;
             if waited > patience {
-                return Err(Error::refused(format!(
-                    "the change would lose the quorum: of its {} voters only {} are heard ({} are not); \
-                     bring them back, or remove them first",
-                    voters.len(),
-                    voters.len() - silent.len(),
-                    silent.join(", ")
-                )));
+                return Some(found);
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         }

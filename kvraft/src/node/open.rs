@@ -133,8 +133,10 @@ fn start_tasks(core: &Arc<Core>) -> JoinSet<()> {
 fn must_hold(log: &crate::storage::LogStore, state: &crate::storage::State, node_id: u64) -> bool {
     let view = state.view();
     let others = view.membership().membership().voter_ids().any(|id| id != node_id);
-    let alone = view.applied().is_some() && !others;
-    log.has_voted() && !alone
+    // The state of the last checkpoint may be from before others came; the vote is not.
+    let voted_for = log.voted_for();
+    let alone = view.applied().is_some() && !others && voted_for == Some(node_id);
+    voted_for.is_some() && !alone
 }
 
 fn election_timeout_max(settings: Settings) -> Duration {

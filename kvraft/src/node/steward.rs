@@ -9,6 +9,7 @@ use super::core::Core;
 use super::membership::Roll;
 use crate::error::{Error, Result};
 use crate::identity::HexId;
+use crate::raft::Member;
 
 /// How often the membership is looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -56,11 +57,7 @@ impl Core {
             return Ok(());
         }
         if roll.is_joint {
-            let nothing = ChangeMembers::AddVoterIds([].into());
-            // A disk that was being replaced goes; whom somebody demotes or removes stays as a
-            // learner, and who asked for that asks again.
-            let retain = !roll.leaving.iter().any(|id| is_replaced(&roll, *id));
-            return self.change(&roll, nothing, retain, deadline).await;
+            return self.end_joint(&roll, deadline).await;
         }
         if let Some(record) = self.new_record(roll.members.get(&self.node_id())) {
             let nodes = [(self.node_id(), record)].into();
@@ -89,6 +86,15 @@ impl Core {
         Ok(())
     }
 
+    /// Ends a change that was begun and whose leader did not end it.
+    pub(super) async fn end_joint(&self, roll: &Roll, deadline: Instant) -> Result<()> {
+        let nothing = ChangeMembers::AddVoterIds([].into());
+        // A disk that was being replaced goes; whom somebody demotes or removes stays as a
+        // learner, and who asked for that asks again.
+        let retain = !roll.leaving.iter().any(|id| is_replaced(roll, *id));
+        self.change(roll, nothing, retain, deadline).await
+    }
+
     fn is_ready_to_vote(&self, roll: &Roll, id: u64) -> bool {
         self.is_heard(roll, id) && roll.has_caught_up(id)
     }
@@ -102,7 +108,10 @@ impl Core {
         let change = if roll.voters.contains(&old) {
             let others = roll.voters.iter().copied().filter(|id| *id != old);
             self.check_quorum(&others.chain([new]).collect()).await?;
+            // It votes from here on: what made it do so is done, and a demotion will hold.
+            let record = roll.members.get(&new).map(|m| Member { promote: false, ..m.clone() });
             ChangeMembers::Batch(vec![
+                ChangeMembers::SetNodes(record.map(|record| (new, record)).into_iter().collect()),
                 ChangeMembers::AddVoterIds([new].into()),
                 ChangeMembers::RemoveVoters([old].into()),
             ])

@@ -93,7 +93,10 @@ impl Inspection {
         let (log, state) = (&self.log, &self.state);
         let mut counts = vec![("log entries", log.entries), ("log records", log.records)];
         counts.extend(log.first.map(|first| ("first log entry", first)));
-        counts.extend(log.last.map(|last| ("last log entry", last)));
+        if let Some((term, index)) = log.end() {
+            counts.push(("last log term", term));
+            counts.push(("last log entry", index));
+        }
         counts.extend(log.purged.map(|id| ("log purged up to", id.index)));
         if let Some(meta) = &state.meta {
             let applied = meta.applied.map_or(0, |id| id.index);

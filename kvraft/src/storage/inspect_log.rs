@@ -103,6 +103,12 @@ impl LogFound {
         reader.finish()
     }
 
+    /// Returns the term and the index at which the log ends, be it purged to its end.
+    pub(super) fn end(&self) -> Option<(u64, u64)> {
+        let purged = self.purged.map(|id| (**id.committed_leader_id(), id.index));
+        self.last.map(|index| (self.last_term, index)).or(purged)
+    }
+
     /// Records stand before entries, so that it is known what was purged.
     fn take_entry(&mut self, index: u64, key: &[u8], value: &[u8], damage: &mut Damage) {
         let place = format!("log entry {index}");

@@ -101,9 +101,9 @@ impl LogStore {
         lock(&self.0.live).tail.last()
     }
 
-    /// Returns whether this node has ever voted.
-    pub(crate) fn has_voted(&self) -> bool {
-        lock(&self.0.live).vote.is_some()
+    /// Returns for whom this node has voted last, if it ever has.
+    pub(crate) fn voted_for(&self) -> Option<u64> {
+        lock(&self.0.live).vote.as_ref().map(|vote| vote.leader_id.voted_for)
     }
 
     /// Returns about how many bytes the entries behind the purged ones take.

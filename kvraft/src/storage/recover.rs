@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,10 +64,9 @@ pub(crate) fn recover(data_dir: &Path, into: &Path, environment: &Environment) -
     }
     let saved = save(data_dir)?;
     let file = beside(into);
-    let made = write(&saved.view, &file).and_then(|()| {
-        let plan = RestorePlan { from: &file, data_dir: into, name: &saved.name, above: 0 };
-        restore(plan, environment)
-    });
+    write(&saved.view, &file)?;
+    let plan = RestorePlan { from: &file, data_dir: into, name: &saved.name, above: 0 };
+    let made = restore(plan, environment);
     if let Err(error) = fs::remove_file(&file) {
         tracing::warn!(path = %file.display(), %error, "a file that is not needed any more stays");
     }
@@ -118,7 +118,16 @@ fn write(view: &Arc<View>, file: &Path) -> Result<()> {
             .with_source(error)
     };
     let mut writer = BackupWriter::new(view)?;
-    let mut out = File::create(file).map_err(failed)?;
+    let created = File::options().write(true).create_new(true).open(file);
+    let mut out = created.map_err(|error| {
+        if error.kind() != ErrorKind::AlreadyExists {
+            return failed(error);
+        }
+        Error::refused(format!(
+            "{} is in the way, perhaps of a recovery that was killed: move it away, and run this again",
+            file.display()
+        ))
+    })?;
     while let Some(chunk) = writer.next_chunk(view)? {
         out.write_all(&chunk).map_err(failed)?;
     }

@@ -36,6 +36,8 @@ pub(super) const CLOSE_DONE: VarInt = VarInt::from_u32(0);
 pub(super) const CLOSE_REFUSED: VarInt = VarInt::from_u32(1);
 /// The peer is known to have restarted since.
 pub(super) const CLOSE_SUPERSEDED: VarInt = VarInt::from_u32(2);
+/// The node cannot decide on a peer now, or has no place for it.
+pub(super) const CLOSE_UNABLE: VarInt = VarInt::from_u32(4);
 /// What was being sent is given up.
 pub(super) const RESET_GIVEN_UP: VarInt = VarInt::from_u32(3);
 
@@ -133,6 +135,10 @@ pub(super) fn connection_error(error: ConnectionError) -> Error {
         .with_source(error),
         (_, ConnectionError::ApplicationClosed(close)) if close.error_code == CLOSE_REFUSED => {
             Error::refused(format!("the peer refused: {}", String::from_utf8_lossy(&close.reason)))
+        }
+        (_, ConnectionError::ApplicationClosed(close)) if close.error_code == CLOSE_UNABLE => {
+            let reason = String::from_utf8_lossy(&close.reason);
+            Error::unavailable(format!("the peer cannot take this node in now: {reason}"))
         }
         (_, ConnectionError::TimedOut) => Error::unavailable("the peer does not answer"),
         (_, ConnectionError::LocallyClosed) => Error::unavailable("the connection was closed here"),

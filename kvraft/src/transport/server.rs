@@ -22,7 +22,7 @@ use super::message::{Request, Response, SnapshotPart};
 use super::places::{MAX_CONNECTIONS, MAX_GREETINGS, Places};
 use super::query::{Answer, Query};
 use super::quic;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::raft::{AppendRequest, SnapshotMeta, SnapshotResponse, StreamAppendResult, Vote};
 
 /// Handshake and hello of an honest peer take a few round trips and one durable write.
@@ -163,6 +163,11 @@ impl Server {
                 write_frame(&mut send, self.handler.hello().encode()).await?;
                 finish(&mut send);
                 Ok((connection, Arc::new(hello), place))
+            }
+            // This node cannot say now; that is no word on the peer, who may try again.
+            Err(error) if error.kind() != ErrorKind::Refused => {
+                connection.close(quic::CLOSE_UNABLE, error.to_string().as_bytes());
+                Err(error)
             }
             Err(error) => {
                 let refusal = Refusal { text: error.to_string() };

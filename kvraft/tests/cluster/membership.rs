@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kvraft::{Consistency, ErrorKind, KeyRange, ReadOptions, Role, ScanOptions, WriteOptions};
 
-use crate::harness::{Cluster, assert_kind, eventually};
+use crate::harness::{Cluster, PATIENCE, assert_kind, eventually};
 
 fn patient() -> WriteOptions {
     WriteOptions::new().timeout(Duration::from_secs(20))
@@ -46,6 +46,13 @@ async fn a_learner_serves_reads_and_gets_its_vote_and_loses_it_when_somebody_say
     for _ in 0..2 {
         learner.demote("n3").await.unwrap();
     }
+    // One that is down would be a voter that the others have to make up for.
+    cluster.close(3).await;
+    let error = cluster.map(0).promote("n3").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.message().contains("not heard"), "{error}");
+    let learner = cluster.open(3).await;
+    learner.wait_ready(PATIENCE).await.unwrap();
     cluster.wait_voters(3, &[0, 1, 2]).await;
     for _ in 0..2 {
         let removed = cluster.map(0).remove_member("n3").await;
@@ -70,7 +77,7 @@ async fn a_member_that_hears_only_from_one_who_missed_its_joining_goes_on_waitin
     let (majority, lags) = ([at(leader), at(rest[0])], [at(rest[1])]);
     cluster.network.cut(&lags, &majority);
     let learner = cluster.open(3).await;
-    learner.wait_ready(crate::harness::PATIENCE).await.unwrap();
+    learner.wait_ready(PATIENCE).await.unwrap();
     cluster.network.cut(&[cluster.address(3)], &majority);
     eventually("the learner has lost its leader", async || {
         learner.status().leader.is_none().then_some(())
@@ -172,6 +179,22 @@ async fn a_wiped_voter_comes_back_as_another_node_and_forgets_nothing() {
     .await;
     let read = map.get_with("k", ReadOptions::new().timeout(Duration::from_secs(20))).await;
     assert_eq!(read.unwrap().unwrap().value, "acknowledged");
+    // A demotion holds, though the disk came to its vote by itself.
+    let name = format!("n{wiped}");
+    cluster.map(leader).demote(&name).await.unwrap();
+    let ended = patient().ttl(Duration::from_secs(2));
+    cluster.map(leader).put_with("a while", "", ended).await.unwrap();
+    eventually("a while has passed", async || {
+        cluster.map(leader).get("a while").await.unwrap().is_none().then_some(())
+    })
+    .await;
+    let votes = |name: &str| {
+        let members = cluster.map(leader).status().members;
+        members.iter().any(|member| member.name == name && member.voter)
+    };
+    assert!(!votes(&name));
+    cluster.map(leader).promote(&name).await.unwrap();
+    assert!(votes(&name));
     cluster.close(leader).await;
     map.put_with("k", "goes on", patient()).await.unwrap();
 }

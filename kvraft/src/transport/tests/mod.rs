@@ -88,6 +88,8 @@ struct Fake {
     /// One permit lets one append answer out.
     gate: Semaphore,
     chunks: Mutex<Vec<Result<Bytes, Error>>>,
+    /// Whether its disk has failed, so that it can admit nobody.
+    fails_to_admit: bool,
     /// Whether snapshots are taken at all.
     takes_chunks: bool,
 }
@@ -100,6 +102,7 @@ impl Fake {
             parts: AtomicUsize::new(0),
             gate: Semaphore::new(0),
             chunks: Mutex::default(),
+            fails_to_admit: false,
             takes_chunks: true,
         }
     }
@@ -112,6 +115,9 @@ impl Greeter for Arc<Fake> {
 
     fn admit<'a>(&'a self, peer: &'a Hello) -> BoxFuture<'a, Result<()>> {
         async move {
+            if self.fails_to_admit {
+                return Err(Error::storage("its disk failed"));
+            }
             if peer.cluster_id == self.hello.cluster_id {
                 return Ok(());
             }

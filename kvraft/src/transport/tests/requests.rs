@@ -1,7 +1,6 @@
 //! Requests between two nodes, and what goes wrong with them.
 
 use super::super::frame::{Frame, expect_frame, frame};
-use super::super::greeting::Refusal;
 use super::super::{kind, quic, secret};
 use super::*;
 use crate::error::ErrorKind;
@@ -15,15 +14,15 @@ async fn raw_connection(node: &Node, security: &Security) -> quinn::Connection {
     endpoint.connect_with(config, address, secret::NODE_NAME).unwrap().await.unwrap()
 }
 
-async fn answer_to_hello(connection: &quinn::Connection, hello: &Hello) -> Frame {
-    let (mut send, mut recv) = connection.open_bi().await.unwrap();
+async fn answer_to_hello(connection: &quinn::Connection, hello: &Hello) -> Result<Frame> {
+    let (mut send, mut recv) = connection.open_bi().await.map_err(quic::connection_error)?;
     send.write_all(&hello.encode()).await.unwrap();
-    expect_frame(&mut recv, kind::HELLO_LIMIT).await.unwrap()
+    Ok(expect_frame(&mut recv, kind::HELLO_LIMIT).await?)
 }
 
 async fn greeted_connection(node: &Node, security: &Security, hello: &Hello) -> quinn::Connection {
     let connection = raw_connection(node, security).await;
-    Hello::decode(answer_to_hello(&connection, hello).await).unwrap();
+    Hello::decode(answer_to_hello(&connection, hello).await.unwrap()).unwrap();
     connection
 }
 
@@ -132,6 +131,16 @@ async fn a_node_that_does_not_admit_its_peer_says_why() {
     let error = unsent(x.ask(&a).await);
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(error.to_string().contains("x is of another cluster"), "{error}");
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_decide_on_a_peer_now_does_not_refuse_it() {
+    let a = Node::start("a", 1, &secrets(&[1]));
+    let sick = Fake { fails_to_admit: true, ..Fake::new(hello("b", 2)) };
+    let b = Node::of(sick, &secrets(&[1]));
+    let error = unsent(a.ask(&b).await);
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("its disk failed"), "{error}");
 }
 
 #[tokio::test]
@@ -278,13 +287,14 @@ async fn clients_leave_connections_to_the_members() {
     let client = Hello { role: HelloRole::Client, ..hello("c", 9) };
     let first = greeted_connection(&a, &security, &client).await;
     let second = raw_connection(&a, &security).await;
-    let refused = answer_to_hello(&second, &client).await;
-    assert!(Refusal::decode(&refused).unwrap().unwrap().text.contains("another member"));
+    let error = answer_to_hello(&second, &client).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.message().contains("another member"), "{error}");
     b.ask(&a).await.unwrap();
     first.close(quic::CLOSE_DONE, b"");
     eventually(PATIENCE, || async {
         let third = raw_connection(&a, &security).await;
-        Hello::decode(answer_to_hello(&third, &client).await).map(drop)
+        Ok::<_, Error>(Hello::decode(answer_to_hello(&third, &client).await?)?)
     })
     .await;
 }
