@@ -10,7 +10,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::Value;
 use ureq::{Agent, Body};
 
-use crate::healthcheck::own_url;
+use crate::healthcheck::{agent, own_url};
 
 /// How long one node may take: a little longer than the hour after which it breaks off.
 const TIMEOUT: Duration = Duration::from_secs(61 * 60);
@@ -62,11 +62,7 @@ pub(crate) fn run(options: Options) -> Result<()> {
     if urls.is_empty() {
         urls.push(own_url(&["KVRAFT_LISTEN_HTTP"])?);
     }
-    let agent: Agent = Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(TIMEOUT))
-        .build()
-        .into();
+    let agent = agent(TIMEOUT);
     let begun = Instant::now();
     loop {
         let mut failures = Vec::new();

@@ -9,7 +9,7 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Request;
 
-use crate::healthcheck::own_url;
+use crate::healthcheck::{agent, own_url};
 
 /// How long one node may take: longer than the deadline of a change, so that it says what happened.
 const TIMEOUT: Duration = Duration::from_secs(35);
@@ -53,11 +53,7 @@ impl Order {
 /// Asks one node after the other until one has done it.
 pub(crate) fn run(order: &Order, urls: Vec<String>) -> Result<()> {
     let urls = if urls.is_empty() { vec![own_url(&["KVRAFT_LISTEN_HTTP"])?] } else { urls };
-    let agent: Agent = Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(TIMEOUT))
-        .build()
-        .into();
+    let agent = agent(TIMEOUT);
     let begun = Instant::now();
     loop {
         let mut failures = Vec::new();

@@ -29,6 +29,12 @@ pub(crate) fn run(url: Option<String>) -> Result<()> {
     Ok(())
 }
 
+/// Makes what asks nodes elsewhere; their answers are told by status, and take so long at most.
+pub(crate) fn agent(timeout: Duration) -> Agent {
+    let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(timeout));
+    config.build().into()
+}
+
 /// Returns where the node of this environment listens, as the first of these variables says.
 pub(crate) fn own_url(variables: &[&str]) -> Result<String> {
     default_url(variables, |variable| std::env::var(variable).ok())

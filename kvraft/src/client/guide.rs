@@ -106,18 +106,20 @@ impl Guide {
     /// Returns the one that is asked now: the same until it fails, and then one that has not.
     pub(super) fn home(&self) -> Result<Peer> {
         let turn = self.turn.load(Ordering::Relaxed);
+        let mut peers = self.candidates();
+        let first = turn % peers.len().max(1);
+        peers.rotate_left(first);
         let failed = self.failed();
-        let turns = turn..turn + self.candidates().len();
-        let well = turns.filter_map(|turn| self.candidate(turn).ok());
-        let well = well.filter(|peer| !failed.peers.contains(peer));
-        well.map(Ok).next().unwrap_or_else(|| self.candidate(turn))
+        // Asked for with every call: the list is made once. If all have failed, it is the first's turn.
+        let well = peers.iter().position(|peer| !failed.peers.contains(peer)).unwrap_or(0);
+        peers.into_iter().nth(well).ok_or_else(without_endpoints)
     }
 
     /// Returns the one whose turn it is.
     pub(super) fn candidate(&self, turn: usize) -> Result<Peer> {
         let mut peers = self.candidates();
         if peers.is_empty() {
-            return Err(Error::internal("a client without endpoints"));
+            return Err(without_endpoints());
         }
         Ok(peers.swap_remove(turn % peers.len()))
     }
@@ -205,6 +207,10 @@ impl Guide {
     fn failed(&self) -> MutexGuard<'_, Failed> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn without_endpoints() -> Error {
+    Error::internal("a client without endpoints")
 }
 
 #[cfg(test)]
