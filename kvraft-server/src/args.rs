@@ -39,7 +39,13 @@ pub(crate) fn parse(
             Action::Healthcheck(matches.get_one::<String>("url").cloned())
         }
         Some(("backup", matches)) => Action::Backup(backup::options(matches, urls(matches))),
-        Some((name @ ("restore" | "verify" | "recover-quorum"), matches)) => {
+        Some(("verify", matches)) if matches.contains_id("url") => {
+            Action::Cluster(cluster::Order::Verify, urls(matches))
+        }
+        Some(("refill", matches)) if matches.contains_id("url") => {
+            Action::Cluster(cluster::Order::Refill, urls(matches))
+        }
+        Some((name @ ("restore" | "verify" | "refill" | "recover-quorum"), matches)) => {
             Action::Offline(offline::order(name, matches))
         }
         Some((name, matches)) if name != "serve" => {
@@ -73,7 +79,7 @@ fn command() -> Command {
         )
         .subcommands(cluster_commands())
         .subcommand(backup::command().arg(url_arg()))
-        .subcommands(offline::commands())
+        .subcommands(offline::commands(&url_arg()))
         .subcommand(Command::new("gen-secret").about("Print a fresh cluster secret"))
         .subcommand(
             Command::new("healthcheck").about("Ask a node whether it lives; exit with 0 or 1").arg(
@@ -268,6 +274,16 @@ mod tests {
         assert!(parsed(&["verify", "--data-dir", "d"]).is_ok());
         assert!(parsed(&["verify", "--backup", "f"]).is_ok());
         assert!(parsed(&["verify"]).is_err());
+        let asked = parsed(&["verify", "--url", "http://a"]);
+        assert!(matches!(asked, Ok(Action::Cluster(cluster::Order::Verify, _))), "{asked:?}");
+        let asked = parsed(&["refill", "--url", "http://a"]);
+        assert!(matches!(asked, Ok(Action::Cluster(cluster::Order::Refill, _))), "{asked:?}");
+        let asked = parsed(&["refill", "--data-dir", "d"]);
+        assert!(matches!(asked, Ok(Action::Offline(offline::Order::SetAside(_)))), "{asked:?}");
+        assert!(
+            parsed(&["refill"]).is_err()
+                && parsed(&["verify", "--url", "u", "--backup", "f"]).is_err()
+        );
         assert!(parsed(&["verify", "--backup", "f", "--data-dir", "d"]).is_err());
         assert!(parsed(&["restore", "--from", "f", "--data-dir", "d"]).is_err(), "a name");
         assert!(parsed(&["backup"]).is_err(), "a file");

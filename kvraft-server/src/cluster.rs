@@ -13,6 +13,8 @@ use crate::healthcheck::{agent, own_url};
 
 /// How long one node may take: longer than the deadline of a change, so that it says what happened.
 const TIMEOUT: Duration = Duration::from_secs(35);
+/// How long a node may take that fetches its state: a little longer than the node itself waits.
+const REFILL_TIMEOUT: Duration = Duration::from_secs(610);
 /// How long all attempts together may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The pause before all endpoints are tried again.
@@ -27,6 +29,10 @@ pub(crate) enum Order {
     Remove(String),
     Transfer(Option<String>),
     Shrink(u32),
+    /// Compares the states of all members.
+    Verify,
+    /// Has the one node at the URL fetch its state anew.
+    Refill,
 }
 
 impl Order {
@@ -45,6 +51,8 @@ impl Order {
                 let to = utf8_percent_encode(to, NON_ALPHANUMERIC);
                 ("POST", format!("/cluster/transfer?to={to}"))
             }
+            Self::Verify => ("POST", "/cluster/verify".to_owned()),
+            Self::Refill => ("POST", "/cluster/refill".to_owned()),
             Self::Shrink(voters) => ("POST", format!("/cluster/shrink?voters={voters}")),
         }
     }
@@ -53,7 +61,10 @@ impl Order {
 /// Asks one node after the other until one has done it.
 pub(crate) fn run(order: &Order, urls: Vec<String>) -> Result<()> {
     let urls = if urls.is_empty() { vec![own_url(&["KVRAFT_LISTEN_HTTP"])?] } else { urls };
-    let agent = agent(TIMEOUT);
+    if *order == Order::Refill && urls.len() != 1 {
+        bail!("say which node is to fetch its state, by the one --url of it");
+    }
+    let agent = agent(if *order == Order::Refill { REFILL_TIMEOUT } else { TIMEOUT });
     let begun = Instant::now();
     loop {
         let mut failures = Vec::new();
@@ -96,17 +107,16 @@ fn ask(agent: &Agent, base: &str, order: &Order) -> Result<Result<Value, String>
 
 fn tell(order: &Order, answer: &Value) -> Result<()> {
     let mut out = std::io::stdout().lock();
+    if *order == Order::Verify {
+        return tell_states(&mut out, answer);
+    }
     if *order != Order::Members {
         return writeln!(out, "done").context("cannot write");
     }
-    let text = |of: &Value, name: &str| {
-        of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
     let leader = text(answer, "leaderID");
     writeln!(out, "{:<20} {:<9} {:<17} {:<28} MATCHED", "NAME", "ROLE", "NODE ID", "ADDRESS")?;
-    for member in answer.get("members").and_then(Value::as_array).into_iter().flatten() {
-        let name = text(member, "name");
-        let votes = member.get("voter").and_then(Value::as_bool).unwrap_or_default();
+    for member in members(answer) {
+        let (name, votes) = (text(member, "name"), votes(member));
         let role = match (votes, name == leader) {
             (_, true) => "leader",
             (true, false) => "voter",
@@ -120,6 +130,43 @@ fn tell(order: &Order, answer: &Value) -> Result<()> {
         writeln!(out, "{name:<20} {role:<9} {id:<17} {address:<28} {matched}")?;
     }
     Ok(())
+}
+
+/// Tells what each member's state is; exits with 1 unless all agree.
+fn tell_states(out: &mut impl std::io::Write, answer: &Value) -> Result<()> {
+    writeln!(out, "{:<20} {:<9} {:<17} STATE HASH", "NAME", "ROLE", "NODE ID")?;
+    for member in members(answer) {
+        let role = if votes(member) { "voter" } else { "learner" };
+        let failure = format!("no answer: {}", text(member, "failure"));
+        let hash = member.get("stateHash").and_then(Value::as_str).unwrap_or(&failure);
+        let (name, id) = (text(member, "name"), text(member, "nodeID"));
+        writeln!(out, "{name:<20} {role:<9} {id:<17} {hash}")?;
+    }
+    let revision = answer.get("revision").and_then(Value::as_u64).unwrap_or_default();
+    match text(answer, "verdict").as_str() {
+        "agreed" => writeln!(out, "agreed at revision {revision}").context("cannot write"),
+        "diverged" => bail!(
+            "at revision {revision} a member has not the state of the majority: it takes itself out and fetches \
+             that one; verify again in a while"
+        ),
+        "split" => bail!(
+            "at revision {revision} the states differ, and none is that of a majority of the voters: find out who \
+             is right, and `refill` the others"
+        ),
+        _ => bail!("too few members answered to tell whether they agree"),
+    }
+}
+
+fn members(answer: &Value) -> impl Iterator<Item = &Value> {
+    answer.get("members").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn text(of: &Value, name: &str) -> String {
+    of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn votes(member: &Value) -> bool {
+    member.get("voter").and_then(Value::as_bool).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -136,6 +183,8 @@ mod tests {
             (Order::Transfer(None), "POST /cluster/transfer"),
             (Order::Transfer(Some("b".into())), "POST /cluster/transfer?to=b"),
             (Order::Shrink(3), "POST /cluster/shrink?voters=3"),
+            (Order::Verify, "POST /cluster/verify"),
+            (Order::Refill, "POST /cluster/refill"),
         ];
         for (order, wanted) in all {
             let (method, path) = order.request();

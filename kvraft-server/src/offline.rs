@@ -13,6 +13,7 @@ pub(crate) enum Order {
     Restore(RestoreOptions),
     VerifyBackup(PathBuf),
     VerifyDataDir(PathBuf),
+    SetAside(PathBuf),
     RecoverQuorum { data_dir: PathBuf, into: PathBuf, yes: bool },
 }
 
@@ -23,7 +24,7 @@ const WARNING: &str = "this makes a new cluster of what this one node has. Every
     you can, take the member whose log ends in the highest term, and of those the one with the highest last \
     entry (`verify` prints both: last log term, last log entry), and make sure that no other member of the old cluster runs on. To go on, add --yes-lose-writes";
 
-pub(crate) fn commands() -> [Command; 3] {
+pub(crate) fn commands(url: &Arg) -> [Command; 4] {
     let path = |name: &'static str, value| {
         Arg::new(name).long(name).value_name(value).value_parser(value_parser!(PathBuf))
     };
@@ -52,11 +53,28 @@ pub(crate) fn commands() -> [Command; 3] {
                     ),
             ),
         Command::new("verify")
-            .about("Read every byte of a backup, or of a stopped node, and name what is damaged")
-            .after_help("Nothing is changed. The exit code is 1 if anything is damaged.")
+            .about("Read every byte of a backup, or of a stopped node; or compare running members")
+            .after_help(
+                "With --url all members note the hash of their state at one moment, and the hashes \
+                 are compared: a member that has not the state of the majority takes itself out \
+                 and fetches that one. The exit code is 1 if anything is damaged, or if the \
+                 members do not agree.",
+            )
+            .arg(url.clone())
             .arg(path("backup", "FILE").help("The backup"))
             .arg(path("data-dir", "DIR").help("The directory of a node that does not run"))
-            .group(ArgGroup::new("what").args(["backup", "data-dir"]).required(true)),
+            .group(ArgGroup::new("what").args(["backup", "data-dir", "url"]).required(true)),
+        Command::new("refill")
+            .about("Give a node whose state is damaged or wrong that of the other members")
+            .after_help(
+                "A node that runs (--url) keeps its log and its id: it serves no reads until it has \
+                 the state of another member. The directory of a stopped node (--data-dir) in which \
+                 anything is damaged is moved aside; start the node as before, and it joins as a \
+                 new disk of its name, which takes the place of the old one.",
+            )
+            .arg(url.clone())
+            .arg(path("data-dir", "DIR").help("The directory of a node that does not run"))
+            .group(ArgGroup::new("which").args(["data-dir", "url"]).required(true)),
         Command::new("recover-quorum")
             .about("LOSES WRITES: make a new cluster of one stopped node, if the majority is gone for good")
             .after_help(WARNING)
@@ -90,6 +108,9 @@ pub(crate) fn order(name: &str, matches: &ArgMatches) -> Order {
             yes: matches.get_flag("yes-lose-writes"),
         };
     }
+    if name == "refill" {
+        return Order::SetAside(path("data-dir").unwrap_or_default());
+    }
     match path("backup") {
         Some(file) => Order::VerifyBackup(file),
         None => Order::VerifyDataDir(path("data-dir").unwrap_or_default()),
@@ -112,6 +133,20 @@ pub(crate) fn run(order: &Order) -> Result<()> {
                 into.display()
             )?;
             told(&recovered.restored)
+        }
+        Order::SetAside(data_dir) => {
+            let aside = kvraft::set_aside(data_dir)?;
+            let mut out = std::io::stdout().lock();
+            for damage in &aside.damage {
+                writeln!(out, "DAMAGED {damage}")?;
+            }
+            writeln!(
+                out,
+                "moved to {}; start the node as before, with its name and --members or --join: the \
+                 others fill it, and it takes the place of its old self",
+                aside.path.display()
+            )
+            .context("cannot write")
         }
         Order::VerifyDataDir(data_dir) => tell(&kvraft::verify_data_dir(data_dir)?),
     }

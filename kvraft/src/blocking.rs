@@ -4,6 +4,7 @@
 //! on a thread of an async executor: that would block the executor's other tasks.
 
 mod backup;
+mod integrity;
 mod lease;
 mod lock;
 mod members;

@@ -34,7 +34,7 @@ impl From<DecodeError> for std::io::Error {
 pub(crate) type Decoded<T> = Result<T, DecodeError>;
 
 /// Takes values off the front of a buffer; byte strings are slices of it, not copies.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Reader {
     rest: Bytes,
 }

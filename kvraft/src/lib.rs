@@ -116,11 +116,12 @@ pub use config::{ClientConfig, Config, Insecure};
 pub use error::{Error, ErrorKind, Result};
 pub use map::{Backup, Lease, Lock, ReplicatedMap, TypedMap, Watch};
 pub use metrics::{HeldMetrics, Metrics, ProposalMetrics, ReadMetrics, WatchMetrics};
-pub use offline::{recover_quorum, restore, verify_backup, verify_data_dir};
+pub use offline::{recover_quorum, restore, set_aside, verify_backup, verify_data_dir};
 pub use options::{
     BackupInfo, Change, Cmp, Compare, Consistency, Deleted, Entry, Incremented, KeyRange, LeaseId,
-    LeaseInfo, Op, OpResult, Page, Put, RangeDeleted, ReadOptions, Recovered, RestoreOptions,
-    Restored, ScanOptions, Txn, TxnResult, Verified, WatchEvent, WatchOptions, WriteOptions,
+    LeaseInfo, MemberState, Op, OpResult, Page, Put, RangeDeleted, ReadOptions, Recovered,
+    RestoreOptions, Restored, ScanOptions, SetAside, Txn, TxnResult, Verdict, Verification,
+    Verified, WatchEvent, WatchOptions, WriteOptions,
 };
 pub use status::{MemberStatus, Role, Status};
 

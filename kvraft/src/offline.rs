@@ -6,8 +6,8 @@ use crate::config::check_name;
 use crate::environment::Environment;
 use crate::error::Result;
 use crate::identity::HexId;
-use crate::options::{BackupInfo, Recovered, RestoreOptions, Restored, Verified};
-use crate::storage::{self, BackupHeader, Damage, Recovery, RestorePlan};
+use crate::options::{BackupInfo, Recovered, RestoreOptions, Restored, SetAside, Verified};
+use crate::storage::{self, Aside, BackupHeader, Damage, Recovery, RestorePlan};
 
 /// Makes a new cluster out of a backup: the data directory of its first node. Blocks.
 ///
@@ -149,6 +149,34 @@ pub fn verify_data_dir(data_dir: impl AsRef<Path>) -> Result<Verified> {
     let inspection = storage::inspect(data_dir.as_ref())?;
     let (counts, facts) = (inspection.counts(), inspection.facts());
     Ok(Verified { counts, facts, ..verified(inspection.damage) })
+}
+
+/// Moves the damaged data directory of a stopped node out of the way, so that the node begins anew. Blocks.
+///
+/// Start the node as before, with its name and the list of members (or
+/// [`join`](crate::Config::join)): it takes a new node id, gets all that it had from the other
+/// members, and takes the place of its old self by itself. Until then the cluster has one voter less
+/// that works. Nothing in the old directory is changed; remove it when nobody needs it any more.
+///
+/// Every byte is read first: this refuses what is not damaged. A node that runs and has met damage in
+/// its state alone keeps its id with [`refill`](crate::ReplicatedMap::refill).
+///
+/// # Errors
+/// `Refused` if a node has the directory open, if it is none, if nothing in it is damaged, or if its node was
+/// the only member; `Storage` if it cannot be moved.
+///
+/// # Examples
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let data_dir = dir.path().join("n");
+/// # kvraft::blocking::ReplicatedMap::open(kvraft::Config::new(&data_dir))?.close()?;
+/// let error = kvraft::set_aside(&data_dir).unwrap_err();
+/// assert_eq!(error.kind(), kvraft::ErrorKind::Refused, "nothing is damaged");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn set_aside(data_dir: impl AsRef<Path>) -> Result<SetAside> {
+    let Aside { path, damage } = storage::set_aside(data_dir.as_ref())?;
+    Ok(SetAside::new(path, damage))
 }
 
 fn verified(damage: Damage) -> Verified {

@@ -114,6 +114,10 @@ pub struct Status {
     pub ready: bool,
     /// Whether the disk is full: only writes that free space are let in.
     pub disk_full: bool,
+    /// What the last comparison of the members' states
+    /// ([`verify`](crate::ReplicatedMap::verify)) found wrong here, in words. A node that is not
+    /// `ready` for it serves no reads until it has fetched its state from another member.
+    pub divergence: Option<String>,
     /// The error that stopped this node, if one did.
     pub failure: Option<Error>,
     /// The version of the library.

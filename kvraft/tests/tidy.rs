@@ -41,7 +41,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("runtime", &["error"]),
-    ("proposal", &["command", "environment", "error", "options", "raft", "transport"]),
+    ("proposal", &["command", "environment", "error", "identity", "options", "raft", "transport"]),
     (
         "client",
         &[

@@ -83,7 +83,11 @@ pub(crate) async fn shrink(
 }
 
 /// Reads the name in the path, and refuses what would be ignored.
-async fn taken(request: Request, suffix: &str, known: &[&str]) -> Result<(String, Query), Problem> {
+pub(super) async fn taken(
+    request: Request,
+    suffix: &str,
+    known: &[&str],
+) -> Result<(String, Query), Problem> {
     let (head, payload) = request.into_parts();
     condition::refuse_all(&head.headers)?;
     let query = Query::parse(head.uri.query(), known, &[])?;

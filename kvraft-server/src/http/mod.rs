@@ -6,6 +6,7 @@ mod body;
 mod condition;
 mod counter;
 mod id;
+mod integrity;
 mod key;
 mod keys;
 mod leases;

@@ -13,7 +13,8 @@ use axum::routing;
 
 use super::problem::Problem;
 use super::{
-    App, backup, body, counter, key, keys, leases, locks, members, probes, status, txn, watch,
+    App, backup, body, counter, integrity, key, keys, leases, locks, members, probes, status, txn,
+    watch,
 };
 
 /// The whole interface.
@@ -38,6 +39,8 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .route("/cluster/members/{name}/demote", routing::post(members::demote))
         .route("/cluster/transfer", routing::post(members::transfer))
         .route("/cluster/shrink", routing::post(members::shrink))
+        .route("/cluster/verify", routing::post(integrity::verify))
+        .route("/cluster/refill", routing::post(integrity::refill))
         .route("/backup", routing::get(backup::backup))
         .route("/status", routing::get(status::status))
         .merge(probe_routes())

@@ -41,6 +41,7 @@ fn document(status: &Status) -> Value {
         "members": status.members.iter().map(member).collect::<Vec<_>>(),
         "ready": status.ready,
         "diskFull": status.disk_full,
+        "divergence": status.divergence,
         "failure": failure,
         "version": status.version,
     })

@@ -37,3 +37,21 @@ fn leadership_moves_members_go_and_mistakes_are_named_over_http() {
     assert_eq!(names(&servers.get("/cluster/members")), left);
     assert_eq!(servers.put("/key/k", b"v").status, 201);
 }
+
+#[test]
+fn the_states_of_members_are_compared_and_one_is_fetched_anew_over_http() {
+    let servers = Servers::start(3, &[]);
+    assert_eq!(servers.put("/key/k", b"v").status, 201);
+    let compared = post(&servers, 1, "/cluster/verify");
+    assert_eq!(compared.status, 200, "{}", compared.detail());
+    let document = compared.json();
+    assert_eq!(document["verdict"], "agreed", "{document}");
+    assert_eq!(document["diverged"], serde_json::json!([]));
+    assert_eq!(document["members"].as_array().unwrap().len(), 3);
+    assert_eq!(post(&servers, 2, "/cluster/refill").status, 204);
+    let status = call("GET", &servers.url_of(2, "/status"), &[], None).json();
+    assert_eq!(status["divergence"], serde_json::Value::Null);
+    let read = call("GET", &servers.url_of(2, "/key/k?raw"), &[], None);
+    assert_eq!((read.status, read.body.as_slice()), (200, &b"v"[..]));
+    assert_eq!(post(&servers, 2, "/cluster/verify?deep=1").status, 400);
+}

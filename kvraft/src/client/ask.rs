@@ -159,7 +159,11 @@ impl Query {
             Self::Scan { range, options } => {
                 Self::Scan { range, options: options.read(within(options.read)) }
             }
-            other @ (Self::AwaitLock { .. } | Self::Watch { .. }) => other,
+            Self::Backup { read } => Self::Backup { read: within(read) },
+            other @ (Self::AwaitLock { .. }
+            | Self::Watch { .. }
+            | Self::StateHash { .. }
+            | Self::Refill { .. }) => other,
         }
     }
 }

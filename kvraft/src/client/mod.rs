@@ -1,6 +1,7 @@
 //! `Client` is a process that has no part in the cluster: it asks members, and stores nothing.
 
 mod ask;
+mod backup;
 mod core;
 mod guide;
 mod introduction;
@@ -16,6 +17,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
+pub(crate) use self::backup::Backup;
 use self::core::Core;
 pub(crate) use self::walk::Walk;
 pub(crate) use self::watch::Follower;
@@ -26,7 +28,7 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::options::{
     Consistency, Entry, KeyRange, LeaseId, LeaseInfo, MembershipChange, Page, ReadOptions,
-    ScanOptions,
+    ScanOptions, Verification,
 };
 use crate::proposal::{self, SESSION_PATIENCE, end_session};
 use crate::runtime::Runtime;
@@ -130,6 +132,23 @@ impl Client {
         let core = self.core()?;
         let changing = async move { proposal::change(&*core, &change, deadline).await };
         self.runtime.finish(changing).await
+    }
+
+    /// Has all members sample their states, and compares them.
+    pub(crate) async fn verify(&self, deadline: Instant) -> Result<Verification> {
+        let core = self.core()?;
+        self.runtime
+            .run(async move { core.while_open(proposal::verify(&*core, deadline)).await })
+            .await
+    }
+
+    /// Begins a backup of one moment of a member's.
+    pub(crate) async fn backup(&self, read: ReadOptions, deadline: Instant) -> Result<Backup> {
+        let (core, handle) = (self.core()?, self.runtime.handle()?.clone());
+        let read = self.filled(read);
+        let beginning =
+            async move { core.while_open(Backup::begin(&core, handle, read, deadline)).await };
+        self.runtime.run(beginning).await
     }
 
     /// Reads the entry of a key.

@@ -10,8 +10,8 @@ use super::core::Core;
 use crate::command::{Origin, SessionId};
 use crate::error::{Error, Result};
 use crate::options::MembershipChange;
-use crate::proposal::{self, Attempt, Leader, Route, Session};
-use crate::transport::Transport;
+use crate::proposal::{self, Attempt, Census, Leader, Route, Session};
+use crate::transport::{PeerMember, Transport};
 
 impl Route for Core {
     fn now(&self) -> Instant {
@@ -71,5 +71,21 @@ impl Route for Core {
         _deadline: Instant,
     ) -> BoxFuture<'a, Result<()>> {
         std::future::ready(Err(Error::unavailable("a client leads nobody"))).boxed()
+    }
+}
+
+impl Census for Core {
+    fn members(&self) -> Vec<PeerMember> {
+        self.guide.known().members.clone()
+    }
+
+    /// A client has no state.
+    fn own_hash(
+        &self,
+        _node_id: u64,
+        _revision: u64,
+        _deadline: Instant,
+    ) -> Option<BoxFuture<'_, Result<u64>>> {
+        None
     }
 }

@@ -37,7 +37,8 @@ impl Command {
             | Self::GrantLease { .. }
             | Self::RevokeLease { .. }
             | Self::Lock { .. }
-            | Self::Unlock { .. } => 0,
+            | Self::Unlock { .. }
+            | Self::Verify => 0,
         }
     }
 
@@ -88,6 +89,7 @@ impl Command {
                 out.put_bytes_with_len(&request.id);
                 command.encode_into(out);
             }
+            Self::Verify => out.put_u8(18),
         }
     }
 
@@ -146,6 +148,7 @@ impl Command {
                 name: read_name(reader, 1, MAX_NAME_BYTES)?,
                 lease: read_lease(reader)?,
             },
+            18 => Self::Verify,
             tag => {
                 return Err(DecodeError::new(format!(
                     "command {tag} is unknown to format {FORMAT_LEVEL}"

@@ -149,6 +149,8 @@ pub(crate) enum Command {
         name: Bytes,
         lease: LeaseNumber,
     },
+    /// Has every node note the hash of its state as of this entry; changes nothing.
+    Verify,
     /// A command that is applied once for each request id, whoever sends it and how often.
     Once {
         request: RequestId,
@@ -208,6 +210,7 @@ impl Command {
             | Self::ChangeSettings { .. }
             | Self::KeepAlive { .. }
             | Self::ExpireLeases { .. }
+            | Self::Verify
             | Self::Once { .. } => false,
         }
     }
@@ -234,6 +237,7 @@ impl Command {
             | Self::KeepAlive { .. }
             | Self::RevokeLease { .. }
             | Self::ExpireLeases { .. }
+            | Self::Verify
             | Self::Unlock { .. } => true,
         }
     }

@@ -57,6 +57,10 @@ pub(crate) enum Outcome {
         revision: u64,
         ahead: u64,
     },
+    /// Every node has noted the hash of its state as of this revision.
+    Sampled {
+        revision: u64,
+    },
 }
 
 /// What one step did.
@@ -204,6 +208,10 @@ impl Outcome {
                 out.put_u32(*step);
                 rejection.encode(out);
             }
+            Self::Sampled { revision } => {
+                out.put_u8(15);
+                out.put_u64(*revision);
+            }
         }
     }
 
@@ -239,6 +247,7 @@ impl Outcome {
                 step: reader.u32()?,
                 rejection: Rejection::decode(reader)?,
             },
+            15 => Self::Sampled { revision: reader.u64()? },
             tag => return Err(DecodeError::new(format!("outcome {tag} is unknown"))),
         })
     }

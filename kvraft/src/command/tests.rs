@@ -55,6 +55,7 @@ fn the_bytes_of_every_command_are_golden() {
             format!("0600000001{id}0000000000000007"),
         ),
         (Command::ChangeSettings { settings: settings() }, format!("07{set}")),
+        (Command::Verify, "12".to_owned()),
     ];
     check(golden);
 }
@@ -131,6 +132,15 @@ fn the_bytes_of_every_command_of_users_are_golden() {
     check(golden);
 }
 
+fn check_outcomes<const N: usize>(golden: [(Outcome, &str); N]) {
+    for (outcome, bytes) in golden {
+        let mut out = BytesMut::new();
+        outcome.encode(&mut out);
+        assert_eq!(hex(&out), bytes);
+        assert_eq!(Outcome::decode(&mut Reader::new(out.freeze())).unwrap(), outcome);
+    }
+}
+
 #[test]
 fn the_bytes_of_every_outcome_are_golden() {
     let golden = [
@@ -150,27 +160,6 @@ fn the_bytes_of_every_outcome_are_golden() {
             "03000000000000000500",
         ),
         (Outcome::AppliedAt { revision: 5 }, "040000000000000005"),
-        (Outcome::Rejected(Rejection::SessionExpired), "0501"),
-        (Outcome::Rejected(Rejection::Stale), "0502"),
-        (
-            Outcome::Rejected(Rejection::Full { used: 1, limit: 2 }),
-            "050300000000000000010000000000000002",
-        ),
-        (Outcome::Rejected(Rejection::TooManySessions), "0504"),
-        (Outcome::Rejected(Rejection::ValueTooLarge { limit: 3 }), "050500000003"),
-        (Outcome::Rejected(Rejection::OutOfPlace), "0506"),
-        (Outcome::Rejected(Rejection::Conflict { revision: 3 }), "05070000000000000003"),
-        (Outcome::Rejected(Rejection::LeaseNotFound { lease: 3 }), "05080000000000000003"),
-        (Outcome::Rejected(Rejection::TooManyLeases { limit: 3 }), "05090000000000000003"),
-        (Outcome::Rejected(Rejection::LockHeld { token: 3 }), "050a0000000000000003"),
-        (Outcome::Rejected(Rejection::TooManyWaiters { limit: 3 }), "050b0000000000000003"),
-        (Outcome::Rejected(Rejection::NotLockHolder), "050c"),
-        (Outcome::Rejected(Rejection::NotANumber), "050d"),
-        (Outcome::Rejected(Rejection::Overflow { value: -1 }), "050effffffffffffffff"),
-        (Outcome::Rejected(Rejection::ResultTooLarge { limit: 3 }), "050f00000003"),
-        (Outcome::Rejected(Rejection::RequestReused), "0510"),
-        (Outcome::Rejected(Rejection::TooManyRequests { limit: 3 }), "05110000000000000003"),
-        (Outcome::Rejected(Rejection::TooManyLocks { limit: 3 }), "05120000000000000003"),
         (
             Outcome::Written {
                 revision: 5,
@@ -192,17 +181,41 @@ fn the_bytes_of_every_outcome_are_golden() {
         (Outcome::LeaseRevoked { keys_left: 3 }, "0b0000000000000003"),
         (Outcome::Locked { token: 3 }, "0c0000000000000003"),
         (Outcome::Queued { revision: 5, ahead: 2 }, "0d00000000000000050000000000000002"),
+        (Outcome::Sampled { revision: 5 }, "0f0000000000000005"),
         (
             Outcome::StepRejected { succeeded: true, step: 2, rejection: Rejection::NotANumber },
             "0e01000000020d",
         ),
     ];
-    for (outcome, bytes) in golden {
-        let mut out = BytesMut::new();
-        outcome.encode(&mut out);
-        assert_eq!(hex(&out), bytes);
-        assert_eq!(Outcome::decode(&mut Reader::new(out.freeze())).unwrap(), outcome);
-    }
+    check_outcomes(golden);
+}
+
+#[test]
+fn the_bytes_of_every_rejection_are_golden() {
+    let golden = [
+        (Outcome::Rejected(Rejection::SessionExpired), "0501"),
+        (Outcome::Rejected(Rejection::Stale), "0502"),
+        (
+            Outcome::Rejected(Rejection::Full { used: 1, limit: 2 }),
+            "050300000000000000010000000000000002",
+        ),
+        (Outcome::Rejected(Rejection::TooManySessions), "0504"),
+        (Outcome::Rejected(Rejection::ValueTooLarge { limit: 3 }), "050500000003"),
+        (Outcome::Rejected(Rejection::OutOfPlace), "0506"),
+        (Outcome::Rejected(Rejection::Conflict { revision: 3 }), "05070000000000000003"),
+        (Outcome::Rejected(Rejection::LeaseNotFound { lease: 3 }), "05080000000000000003"),
+        (Outcome::Rejected(Rejection::TooManyLeases { limit: 3 }), "05090000000000000003"),
+        (Outcome::Rejected(Rejection::LockHeld { token: 3 }), "050a0000000000000003"),
+        (Outcome::Rejected(Rejection::TooManyWaiters { limit: 3 }), "050b0000000000000003"),
+        (Outcome::Rejected(Rejection::NotLockHolder), "050c"),
+        (Outcome::Rejected(Rejection::NotANumber), "050d"),
+        (Outcome::Rejected(Rejection::Overflow { value: -1 }), "050effffffffffffffff"),
+        (Outcome::Rejected(Rejection::ResultTooLarge { limit: 3 }), "050f00000003"),
+        (Outcome::Rejected(Rejection::RequestReused), "0510"),
+        (Outcome::Rejected(Rejection::TooManyRequests { limit: 3 }), "05110000000000000003"),
+        (Outcome::Rejected(Rejection::TooManyLocks { limit: 3 }), "05120000000000000003"),
+    ];
+    check_outcomes(golden);
 }
 
 #[test]

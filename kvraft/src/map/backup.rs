@@ -6,9 +6,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
 
-use super::ReplicatedMap;
+use super::{ReplicatedMap, place};
 use crate::error::Result;
-use crate::node;
 use crate::options::{BackupInfo, ReadOptions};
 
 /// A backup that is being read: a stream of chunks of about 1 MiB, or one value.
@@ -22,7 +21,7 @@ pub struct Backup {
 }
 
 impl Backup {
-    fn new(backup: node::Backup) -> Self {
+    fn new(backup: place::Backup) -> Self {
         let info = backup.info().clone();
         let chunks = stream::unfold(Some(backup), |backup| async {
             let mut backup = backup?;
@@ -66,9 +65,10 @@ impl ReplicatedMap {
     /// and the memory of the write buffer is held: read it without pauses.
     ///
     /// # Errors
-    /// As [`get`](Self::get); `Refused` on a client, which has no copy of the map; `Overloaded` if
-    /// two backups of this node are under way. A chunk fails as `Compacted` after an hour, as
-    /// `Corrupt` or `Storage` if the disk gives damaged bytes or none, as `Closed` if the node stops.
+    /// As [`get`](Self::get); `Overloaded` if two backups of the node are under way. A chunk fails as
+    /// `Compacted` after an hour, as `Corrupt` or `Storage` if the disk gives damaged bytes or none,
+    /// as `Closed` if the node stops; on a client, to which one member sends it, as `Unavailable` if
+    /// that one is lost.
     ///
     /// # Cancel safety
     /// Safe: dropping it gives its moment back.

@@ -1,6 +1,7 @@
 //! `ReplicatedMap` is the map that users hold: it decides what is meant, the node decides where.
 
 mod backup;
+mod integrity;
 mod keeper;
 mod lease;
 mod lock;

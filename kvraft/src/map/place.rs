@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::node::{self, Node};
 use crate::options::{
-    Changes, Entry, KeyRange, LeaseId, LeaseInfo, MembershipChange, Page, ReadOptions, ScanOptions,
+    BackupInfo, Changes, Entry, KeyRange, LeaseId, LeaseInfo, MembershipChange, Page, ReadOptions,
+    ScanOptions, Verification,
 };
 use crate::status::Status;
 
@@ -35,6 +36,12 @@ pub(super) enum WeakPlace {
 pub(super) enum Walk {
     Member(Box<node::Walk>),
     Client(Box<client::Walk>),
+}
+
+/// A backup, chunk by chunk.
+pub(super) enum Backup {
+    Member(Box<node::Backup>),
+    Client(Box<client::Backup>),
 }
 
 /// The changes of a range, as they come.
@@ -161,17 +168,26 @@ impl Place {
         })
     }
 
-    /// Begins a backup of one moment: only a member has the whole map.
-    pub(super) async fn backup(
-        &self,
-        read: ReadOptions,
-        deadline: Instant,
-    ) -> Result<node::Backup> {
+    /// Begins a backup of one moment.
+    pub(super) async fn backup(&self, read: ReadOptions, deadline: Instant) -> Result<Backup> {
+        Ok(match self {
+            Self::Member(node) => Backup::Member(node.backup(read, deadline).await?.into()),
+            Self::Client(client) => Backup::Client(client.backup(read, deadline).await?.into()),
+        })
+    }
+
+    /// Has all members sample their states, and compares them.
+    pub(super) async fn verify(&self, deadline: Instant) -> Result<Verification> {
+        at!(self, place => place.verify(deadline).await)
+    }
+
+    /// Has the state of this member fetched anew.
+    pub(super) async fn refill(&self, deadline: Instant) -> Result<()> {
         match self {
-            Self::Member(node) => node.backup(read, deadline).await,
+            Self::Member(node) => node.refill(deadline).await,
             Self::Client(client) => client.check().and_then(|()| {
                 Err(Error::refused(
-                    "a client has no copy of the map: take the backup on a member, or over HTTP",
+                    "a client has no state that could be fetched anew: ask the member itself, such as over HTTP",
                 ))
             }),
         }
@@ -229,6 +245,17 @@ impl WeakPlace {
             Self::Member(node) => node.upgrade().map(Place::Member),
             Self::Client(client) => client.upgrade().map(Place::Client),
         }
+    }
+}
+
+impl Backup {
+    pub(super) fn info(&self) -> &BackupInfo {
+        at!(self, backup => backup.info())
+    }
+
+    /// Returns the next chunk; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>> {
+        at!(self, backup => backup.next().await)
     }
 }
 

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::backup::Backup;
+use super::copy::Copying;
 use super::core::Core;
 use super::door::{MAX_FORWARD_WAIT, blocking};
 use super::walk::{self, Walk};
@@ -16,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::options::{
     Changes, Entry, KeyRange, LeaseId, LeaseInfo, Page, ReadOptions, ScanOptions, check_key,
 };
-use crate::storage::View;
+use crate::storage::{View, ViewWriter};
 use crate::transport::{Answer, Query};
 
 /// Reads for clients that may be at the disk at a time; more wait their turn.
@@ -53,7 +56,14 @@ impl Core {
                 let deadline = self.now() + timeout.min(MAX_FORWARD_WAIT);
                 self.await_lock(&name, lease, revision, deadline).await.map(Answer::Locked)
             }
-            Query::Scan { .. } | Query::Watch { .. } => {
+            Query::StateHash { revision, timeout } => {
+                let deadline = self.now() + timeout.min(MAX_FORWARD_WAIT);
+                Ok(Answer::StateHash(Some(self.hash_at(revision, deadline).await?)))
+            }
+            Query::Scan { .. }
+            | Query::Watch { .. }
+            | Query::Backup { .. }
+            | Query::Refill { .. } => {
                 Err(Error::internal("an answer in parts was asked for at once"))
             }
         }
@@ -79,10 +89,25 @@ impl Core {
                     Err(error) => stream::iter([Err(error)]).boxed(),
                 }
             }
+            Query::Backup { read } => stream::once(async move {
+                let view = self.view_for(read).await?;
+                let backup = Backup::new(&self, &Handle::current(), &view)?;
+                let first = Answer::Backup(backup.info().clone());
+                Ok(copied(first, backup.into_copying()))
+            })
+            .flat_map(flattened)
+            .boxed(),
+            Query::Refill { revision } => stream::once(async move {
+                let (first, copying) = self.begin_refill(revision).await?;
+                Ok(copied(first, copying))
+            })
+            .flat_map(flattened)
+            .boxed(),
             Query::Get { .. }
             | Query::Page { .. }
             | Query::Count { .. }
             | Query::Lease { .. }
+            | Query::StateHash { .. }
             | Query::AwaitLock { .. } => {
                 let error = Error::internal("one answer was asked for in parts");
                 stream::iter([Err(error)]).boxed()
@@ -121,7 +146,7 @@ async fn turn(turns: &Semaphore) -> Result<SemaphorePermit<'_>> {
 }
 
 /// Returns what is under a key.
-pub(super) fn entry(view: &View, key: &bytes::Bytes) -> Result<Option<Entry>> {
+pub(super) fn entry(view: &View, key: &Bytes) -> Result<Option<Entry>> {
     let record = view.get(key)?;
     Ok(record.map(|record| Entry::new(key.clone(), record.found())))
 }
@@ -179,6 +204,19 @@ fn pages(core: &Arc<Core>, walk: Walk) -> BoxStream<'static, Result<Answer>> {
         }
     })
     .boxed()
+}
+
+/// What a copy begins with, its chunks, and an empty one at the end.
+fn copied<W: ViewWriter>(first: Answer, copying: Copying<W>) -> BoxStream<'static, Result<Answer>> {
+    let chunks = stream::unfold(Some(copying), |copying| async {
+        let mut copying = copying?;
+        Some(match copying.next().await {
+            Ok(Some(chunk)) => (Ok(Answer::Chunk(chunk)), Some(copying)),
+            Ok(None) => (Ok(Answer::Chunk(Bytes::new())), None),
+            Err(error) => (Err(error), None),
+        })
+    });
+    stream::iter([Ok(first)]).chain(chunks).boxed()
 }
 
 /// What a follower reads, and now and then only how far it has come.

@@ -9,6 +9,8 @@ use tokio::sync::Semaphore;
 
 use super::contact::Contact;
 use super::counts::Counts;
+use super::intake::Intake;
+use super::integrity::Integrity;
 use super::lead::Lead;
 use super::life::{Life, Stage};
 use super::read::ByProof;
@@ -58,6 +60,8 @@ pub(super) struct Core {
     pub(super) client_counts: Semaphore,
     /// Taken by every backup.
     pub(super) backups: Arc<Semaphore>,
+    /// Taken by every copy of the state for another member.
+    pub(super) refills: Arc<Semaphore>,
     pub(super) counts: Counts,
     /// Held while this node, as leader, changes the membership.
     pub(super) changing: tokio::sync::Mutex<()>,
@@ -66,6 +70,8 @@ pub(super) struct Core {
     /// When a leader first refused to record this node.
     pub(super) refused_since: OnceLock<Instant>,
     pub(super) life: Arc<Life>,
+    pub(super) integrity: Arc<Integrity>,
+    pub(super) intake: Arc<Intake>,
     pub(super) contact: Contact,
     /// Until then this node neither votes nor campaigns, since before its start it may have
     /// confirmed a leader's lease.
@@ -181,6 +187,12 @@ impl Core {
     pub(super) fn is_member(&self, node_id: u64) -> bool {
         let metrics = self.raft.server_metrics();
         metrics.borrow_watched().membership_config.membership().get_node(&node_id).is_some()
+    }
+
+    /// Returns the log index of a revision; 0 for one from before the cluster.
+    pub(super) fn index_of(&self, revision: u64) -> u64 {
+        let base = self.view().founding().map_or(0, |founding| founding.revision_base);
+        revision.saturating_sub(base)
     }
 
     /// Waits until `index` is applied here.

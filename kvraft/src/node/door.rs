@@ -127,14 +127,23 @@ impl Handler for Door {
         from: &Hello,
         requests: BoxStream<'static, AppendRequest>,
     ) -> BoxStream<'static, Result<StreamAppendResult>> {
-        let admitted = self.core().and_then(|core| core.check_sender(from).map(|()| core));
+        let admitted = self.core().and_then(|core| {
+            core.check_sender(from)?;
+            let entered = core.intake.enter()?;
+            Ok((core, entered))
+        });
         match admitted {
-            Ok(core) => core
+            Ok((core, entered)) => core
                 .raft
-                .stream_append(requests)
+                .stream_append(requests.take_until(entered.ended()).map({
+                    let integrity = Arc::clone(&core.integrity);
+                    move |request| integrity.heed(request)
+                }))
                 .inspect({
                     let core = Arc::downgrade(&core);
                     move |result| {
+                        // Until the last one is answered.
+                        let _entered = &entered;
                         if let (Ok(Ok(_)), Some(core)) = (result, core.upgrade()) {
                             core.contact.note(core.now());
                         }
@@ -205,6 +214,7 @@ impl Core {
     /// Answers what the raft of a node of this cluster asks of this one.
     async fn answer_raft(&self, request: Request) -> Result<Response> {
         if let Request::TransferLeader(request) = request {
+            self.integrity.check()?;
             let answer = self.raft.handle_transfer_leader(request).await;
             return Ok(Response::TransferLeader(answer.map_err(|error| {
                 Error::unavailable("this node has stopped").with_source(error)
@@ -212,6 +222,8 @@ impl Core {
         }
         let stopped = |fatal| Error::unavailable("this node has stopped").with_source(fatal);
         if let Request::Append(request) = request {
+            let _entered = self.intake.enter()?;
+            let request = self.integrity.heed(request);
             let response = self.raft.append_entries(request).await.map_err(stopped)?;
             if !matches!(response, AppendResponse::HigherVote(_)) {
                 self.contact.note(self.now());
@@ -317,7 +329,7 @@ impl Core {
         }
     }
 
-    fn known_peers(&self) -> Peers {
+    pub(super) fn known_peers(&self) -> Peers {
         let settings = self.settings();
         let metrics = self.raft.server_metrics();
         let metrics = metrics.borrow_watched();

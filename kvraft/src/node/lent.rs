@@ -27,6 +27,7 @@ impl Lent {
     ) -> Self {
         let view = Arc::new(Mutex::new(Ok(view)));
         let (held, life) = (Arc::clone(&view), Arc::clone(&core.life));
+        let integrity = Arc::clone(&core.integrity);
         let task = handle.spawn(async move {
             let why = tokio::select! {
                 () = tokio::time::sleep(patience) => Error::new(
@@ -34,6 +35,8 @@ impl Lent {
                     format!("this took longer than {patience:?} and lost its moment; {advice}"),
                 ),
                 why = life.ended() => why,
+                // What it reads is wrong.
+                why = integrity.went_out() => why,
             };
             *held.lock().unwrap_or_else(PoisonError::into_inner) = Err(why);
         });

@@ -17,11 +17,11 @@ impl Core {
         deadline: Instant,
     ) -> Result<u64> {
         let mut changes = self.state.lock_changes();
-        let base = self.view().founding().map_or(0, |founding| founding.revision_base);
-        self.wait_applied(revision.saturating_sub(base), deadline).await?;
+        self.wait_applied(self.index_of(revision), deadline).await?;
         let turn = async {
             loop {
                 changes.borrow_and_update();
+                self.integrity.check()?;
                 match self.view().lock_place(name, lease.number()) {
                     LockPlace::Held { token } => return Ok(token),
                     LockPlace::Waits { .. } => {}

@@ -5,12 +5,15 @@ mod answer;
 mod backup;
 mod bootstrap;
 mod contact;
+mod copy;
 mod core;
 mod counts;
 mod discover;
 mod door;
 mod expire;
 mod handover;
+mod intake;
+mod integrity;
 mod join;
 mod lead;
 mod lent;
@@ -19,12 +22,15 @@ mod lock;
 mod membership;
 mod office;
 mod open;
+mod operate;
 mod read;
+mod refill;
 mod rounds;
 mod route;
 mod status;
 mod steward;
 mod upkeep;
+mod verify;
 mod walk;
 mod watch;
 
@@ -46,10 +52,8 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::options::{
-    Consistency, Entry, KeyRange, LeaseId, LeaseInfo, MembershipChange, Page, ReadOptions,
-    ScanOptions,
+    Consistency, Entry, KeyRange, LeaseId, LeaseInfo, Page, ReadOptions, ScanOptions,
 };
-use crate::proposal;
 use crate::runtime::Runtime;
 use crate::status::Status;
 use crate::storage::Gone;
@@ -146,17 +150,6 @@ impl Node {
         self.runtime.finish(async move { core.propose(command, deadline).await }).await
     }
 
-    /// Has the leader change the membership. The change goes on if the caller goes away.
-    pub(crate) async fn change_members(
-        &self,
-        change: MembershipChange,
-        deadline: Instant,
-    ) -> Result<()> {
-        let core = self.core()?;
-        let changing = async move { proposal::change(&*core, &change, deadline).await };
-        self.runtime.finish(changing).await
-    }
-
     /// Reads the entry of a key.
     pub(crate) async fn get(
         &self,
@@ -204,12 +197,6 @@ impl Node {
         Ok(Walk::new(&self.core()?, self.runtime.handle()?, view, range, options))
     }
 
-    /// Begins a backup of one moment.
-    pub(crate) async fn backup(&self, read: ReadOptions, deadline: Instant) -> Result<Backup> {
-        let view = self.view(read, deadline).await?;
-        Backup::new(&self.core()?, self.runtime.handle()?, &view)
-    }
-
     /// Says what is known of a lease.
     pub(crate) async fn lease_info(
         &self,
@@ -225,6 +212,7 @@ impl Node {
         let core = self.core()?;
         let consistency = read.consistency.unwrap_or(self.consistency);
         if consistency == Consistency::Local {
+            core.integrity.check()?;
             let view = core.view();
             // The common case needs no other thread.
             if view.revision() >= read.min_revision {

@@ -14,9 +14,11 @@ use super::contact::Contact;
 use super::core::{Core, MAX_PROPOSALS, Raft};
 use super::counts::Counts;
 use super::door::{Door, blocking};
+use super::integrity::Integrity;
 use super::lead::Lead;
 use super::life::Life;
 use super::read::ByProof;
+use super::refill::MAX_REFILLS;
 use super::{GONE_PATIENCE, Opened};
 use crate::command::Settings;
 use crate::config::CheckedConfig;
@@ -62,7 +64,7 @@ async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
     let transport = start_transport(&config, &door)?;
     let settings = state.view().settings().unwrap_or(config.settings);
     let hold = must_hold(&log, &state, registry.identity().node_id);
-    let raft_config = Arc::new(raft_config(settings, !hold)?);
+    let raft_config = Arc::new(raft_config(settings, !hold && registry.refill().is_none())?);
     let network = transport.as_ref().map_or_else(Network::none, Transport::network);
     let node_id = registry.identity().node_id;
     let raft = Raft::new(node_id, raft_config, network, log.clone(), state.state_machine())
@@ -72,6 +74,7 @@ async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
         None => Error::storage("the log and the state of this node do not fit together")
             .with_source(fatal),
     })?;
+    let integrity = Arc::new(Integrity::new(registry.refill()));
     let session = new_session_id(&config.environment)?;
     let now = config.environment.clock.now();
     let core = Arc::new(Core {
@@ -89,11 +92,14 @@ async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
         client_reads: Semaphore::new(MAX_CLIENT_READS),
         client_counts: Semaphore::new(MAX_CLIENT_COUNTS),
         backups: Arc::new(Semaphore::new(MAX_BACKUPS)),
+        refills: Arc::new(Semaphore::new(MAX_REFILLS)),
         counts: Counts::default(),
         changing: tokio::sync::Mutex::default(),
         joining: Mutex::default(),
         refused_since: OnceLock::new(),
         life: Arc::new(Life::new()),
+        integrity,
+        intake: Arc::default(),
         contact: Contact::new(now),
         held_until: if hold { now + election_timeout_max(settings) } else { now },
         obstacle: Mutex::new("the cluster has not been founded yet".into()),
@@ -122,6 +128,8 @@ fn start_tasks(core: &Arc<Core>) -> JoinSet<()> {
     tasks.spawn(Arc::clone(core).watch_state());
     tasks.spawn(Arc::clone(core).withdraw());
     tasks.spawn(Arc::clone(core).keep_membership());
+    tasks.spawn(Arc::clone(core).compare_states());
+    tasks.spawn(Arc::clone(core).refill_when_out());
     if core.held_until > core.now() {
         tasks.spawn(Arc::clone(core).release_hold());
     }

@@ -47,18 +47,20 @@ impl Core {
         min_revision: u64,
         deadline: Instant,
     ) -> Result<Arc<View>> {
+        self.integrity.check()?;
         match consistency {
             Consistency::Linearizable => self.barrier(Proof::Quorum, deadline).await?,
             Consistency::Lease => self.barrier(Proof::Lease, deadline).await?,
             Consistency::Local => self.life.check()?,
         }
         if self.view().revision() < min_revision {
-            let base = self.view().founding().map_or(0, |founding| founding.revision_base);
-            let applied = self.wait_applied(min_revision.saturating_sub(base), deadline).await;
+            let applied = self.wait_applied(self.index_of(min_revision), deadline).await;
             applied.map_err(|error| {
                 error.context(format_args!("this node has not come to revision {min_revision}"))
             })?;
         }
+        // It may have been taken out while the read waited.
+        self.integrity.check()?;
         Ok(self.view())
     }
 

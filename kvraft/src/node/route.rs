@@ -10,8 +10,8 @@ use super::core::Core;
 use crate::command::{Command, Origin, Outcome, SessionId};
 use crate::error::{Error, Result};
 use crate::options::MembershipChange;
-use crate::proposal::{self, Attempt, Leader, Route, Session};
-use crate::transport::Transport;
+use crate::proposal::{self, Attempt, Census, Leader, Route, Session};
+use crate::transport::{PeerMember, Transport};
 
 impl Core {
     /// Has `command` applied exactly once, or fails; see the kinds of its errors.
@@ -77,5 +77,20 @@ impl Route for Core {
         deadline: Instant,
     ) -> BoxFuture<'a, Result<()>> {
         Self::change_here(self, change, again, deadline).boxed()
+    }
+}
+
+impl Census for Core {
+    fn members(&self) -> Vec<PeerMember> {
+        self.known_peers().members
+    }
+
+    fn own_hash(
+        &self,
+        node_id: u64,
+        revision: u64,
+        deadline: Instant,
+    ) -> Option<BoxFuture<'_, Result<u64>>> {
+        (node_id == self.node_id()).then(|| self.hash_at(revision, deadline).boxed())
     }
 }

@@ -67,6 +67,7 @@ impl Core {
             members,
             ready,
             disk_full: self.log.under_pressure(),
+            divergence: self.integrity.trouble().map(|why| why.to_string()),
             failure: self.life.failure().cloned(),
             version: env!("CARGO_PKG_VERSION"),
         }
@@ -116,6 +117,7 @@ impl Core {
             && self.life.stage() == Stage::Serving
             && self.view().cluster_id().is_some()
             && self.leader_is_confirmed()
+            && !self.integrity.is_out()
     }
 
     fn role(&self, state: ServerState, confirmed: bool) -> Role {

@@ -137,6 +137,6 @@ impl Core {
     /// Lets the node campaign once it votes again.
     pub(super) async fn release_hold(self: Arc<Self>) {
         tokio::time::sleep_until(self.held_until.into()).await;
-        self.raft.runtime_config().elect(true);
+        self.settle_candidacy();
     }
 }

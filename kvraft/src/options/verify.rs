@@ -1,4 +1,6 @@
-//! `Verified` is what a check of stored bytes has found.
+//! `Verified` is what a check of stored bytes has found, `SetAside` what became of damaged ones.
+
+use std::path::PathBuf;
 
 /// What was counted, and what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,6 +14,22 @@ pub struct Verified {
     pub damage: Vec<String>,
     /// How many more there are than are named.
     pub more_damage: u64,
+}
+
+/// What became of a damaged data directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SetAside {
+    /// Where it is now, beside where it was: `<name>.damaged-<number>`.
+    pub path: PathBuf,
+    /// What is damaged in it.
+    pub damage: Vec<String>,
+}
+
+impl SetAside {
+    pub(crate) const fn new(path: PathBuf, damage: Vec<String>) -> Self {
+        Self { path, damage }
+    }
 }
 
 impl Verified {

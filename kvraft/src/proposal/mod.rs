@@ -1,6 +1,7 @@
 //! A proposal's way to the leader: asked as often as needed, applied at most once.
 
 mod backoff;
+mod census;
 mod change;
 mod rejected;
 mod route;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 pub(crate) use self::backoff::Backoff;
+pub(crate) use self::census::{Census, compare, no_sample, sample, verify};
 pub(crate) use self::change::change;
 pub(crate) use self::rejected::rejected;
 pub(crate) use self::route::{Leader, Route, known_leader, peer};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::error::{Error, Result};
 use crate::storage::backup_frame::{BackupHeader, FrameWriter};
 use crate::storage::session::Sessions;
-use crate::storage::snapshot::ViewCursor;
+use crate::storage::snapshot::{ViewCursor, ViewWriter};
 use crate::storage::view::View;
 
 /// Writes the backup of one view, chunk by chunk.
@@ -63,9 +63,10 @@ impl BackupWriter {
     pub(crate) const fn header(&self) -> &BackupHeader {
         &self.header
     }
+}
 
-    /// Returns the next chunk (about 1 MiB, or one entry); `None` at the end. Reads the disk.
-    pub(crate) fn next_chunk(&mut self, view: &Arc<View>) -> Result<Option<Bytes>> {
+impl ViewWriter for BackupWriter {
+    fn next_chunk(&mut self, view: &Arc<View>) -> Result<Option<Bytes>> {
         match self.next {
             Next::Header => {
                 self.next = Next::Part;

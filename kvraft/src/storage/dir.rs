@@ -207,21 +207,22 @@ impl Ballast for DataDir {
     }
 }
 
-/// Holds an existing data directory that is only read, and returns its path.
-pub(super) fn hold_to_read(path: &Path) -> Result<(PathBuf, File)> {
+/// Holds an existing data directory of any format, and returns its path.
+pub(super) fn hold(path: &Path) -> Result<(PathBuf, File)> {
     let path = path.canonicalize().map_err(|error| unusable(path, "find", error))?;
-    let text = match fs::read_to_string(path.join("FORMAT")) {
-        Ok(text) => text,
-        Err(error) if error.kind() == IoKind::NotFound => {
-            let at = path.display();
-            return Err(Error::refused(format!("{at} is no data directory: it has no FORMAT")));
-        }
-        Err(error) => return Err(unusable(&path, "read FORMAT in", error)),
-    };
+    if !path.join("FORMAT").exists() {
+        let at = path.display();
+        return Err(Error::refused(format!("{at} is no data directory: it has no FORMAT")));
+    }
     let held = take_lock(&path)?;
     unfinished::refuse(&path)?;
-    check_format(&path, &text)?;
     Ok((path, held))
+}
+
+/// Fails if a data directory that is held is of a format that this version does not read.
+pub(super) fn check_readable(path: &Path) -> Result<()> {
+    let text = fs::read_to_string(path.join("FORMAT"));
+    check_format(path, &text.map_err(|error| unusable(path, "read FORMAT in", error))?)
 }
 
 fn create(path: &Path) -> Result<()> {

@@ -1,10 +1,9 @@
 //! `Inspection` reads every byte that a node has stored, changes none, and says what is wrong.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::damage::Damage;
-use super::dir::hold_to_read;
+use super::dir::{check_readable, hold};
 use super::generation::complete_generations;
 use super::inspect_log::{LogFound, inspect_log};
 use super::inspect_state::{StateFound, inspect_state};
@@ -19,23 +18,24 @@ pub(crate) struct Inspection {
     pub(crate) damage: Damage,
 }
 
-/// A data directory that nobody else opens meanwhile.
-struct Held {
-    path: PathBuf,
-    _lock: File,
-}
-
 /// Reads a data directory that no node has open.
 ///
 /// # Errors
 /// `Refused` if it is in use, none, unfinished, or of a newer kvraft; `Storage` if it cannot be
 /// read.
 pub(crate) fn inspect(path: &Path) -> Result<Inspection> {
-    let (path, lock) = hold_to_read(path)?;
-    let held = Held { path, _lock: lock };
+    let (path, lock) = hold(path)?;
+    let inspection = inspect_held(&path);
+    drop(lock);
+    inspection
+}
+
+/// Reads a data directory that is held.
+pub(super) fn inspect_held(path: &Path) -> Result<Inspection> {
+    check_readable(path)?;
     let mut damage = Damage::default();
-    let log = inspect_log(&held.path.join("log"), &mut damage)?;
-    let state = inspect_state(&state_path(&held.path)?, &mut damage)?;
+    let log = inspect_log(&path.join("log"), &mut damage)?;
+    let state = inspect_state(&state_path(path)?, &mut damage)?;
     let mut inspection = Inspection { log, state, damage };
     inspection.compare();
     Ok(inspection)
@@ -86,6 +86,12 @@ impl Inspection {
         for fault in faults {
             self.damage.add("log and state", fault);
         }
+    }
+
+    /// Returns whether the node had no other member beside it, as far as its state tells.
+    pub(super) fn is_only_member(&self) -> bool {
+        let members = self.state.meta.as_ref().map(|meta| meta.membership.membership().nodes());
+        members.is_some_and(|members| members.count() == 1)
     }
 
     /// What was counted, in the order in which people read it.

@@ -98,6 +98,7 @@ impl LogFound {
             Record::Identity => self.identity = Some(read_identity(&mut reader)?),
             Record::Cluster => self.cluster_id = Some(reader.u128()?),
             Record::Claim => drop(Claim::decode(&mut reader)?),
+            Record::Refill => drop(reader.string()?),
             Record::Peer(_) => drop(read_peer(&mut reader)?),
         }
         reader.finish()

@@ -34,6 +34,8 @@ pub(crate) enum Record {
     Identity,
     Cluster,
     Claim,
+    /// Why this node's state is to be fetched anew from another member; empty if it is not.
+    Refill,
     /// What this node knows of the peer with that node id.
     Peer(u64),
 }
@@ -48,6 +50,7 @@ impl Record {
             Self::Identity => (SINGLE_TAG, 5),
             Self::Cluster => (SINGLE_TAG, 6),
             Self::Claim => (SINGLE_TAG, 7),
+            Self::Refill => (SINGLE_TAG, 8),
             Self::Peer(node_id) => (PEER_TAG, node_id),
         };
         key(tag, number)
@@ -66,6 +69,7 @@ impl Record {
             Self::Identity,
             Self::Cluster,
             Self::Claim,
+            Self::Refill,
         ];
         single.into_iter().chain(peer).find(|record| record.key() == key)
     }
@@ -256,6 +260,7 @@ mod tests {
             (Record::Identity, "010000000000000005"),
             (Record::Cluster, "010000000000000006"),
             (Record::Claim, "010000000000000007"),
+            (Record::Refill, "010000000000000008"),
             (Record::Peer(0x0a), "02000000000000000a"),
         ];
         for (record, bytes) in golden {

@@ -1,12 +1,14 @@
 //! `Storage` is all of a node that lives on its disk.
 
 mod apply;
+mod aside;
 mod backup;
 mod backup_file;
 mod backup_frame;
 mod buffer;
 mod change;
 mod checkpoint;
+mod claim;
 mod damage;
 mod dir;
 mod env;
@@ -34,6 +36,7 @@ mod registry;
 mod request;
 mod restore;
 mod row;
+mod sample;
 mod session;
 #[cfg(test)]
 mod sim_disk;
@@ -56,6 +59,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub(crate) use self::aside::{Aside, set_aside};
 pub(crate) use self::backup::BackupWriter;
 pub(crate) use self::backup_file::check_backup;
 pub(crate) use self::backup_frame::BackupHeader;
@@ -74,6 +78,7 @@ pub(crate) use self::recover::{Recovery, recover};
 pub(crate) use self::registry::Registry;
 use self::registry::Remembered;
 pub(crate) use self::restore::{RestorePlan, Restored, restore};
+pub(crate) use self::snapshot::{ViewCursor, ViewWriter};
 pub(crate) use self::state::State;
 use self::state::{StateHooks, StateOptions};
 pub(crate) use self::state_disk::Order;

@@ -18,6 +18,7 @@ use super::log_disk::{LogRead, Record, read_record};
 use super::log_lmdb::LmdbLog;
 use super::registry::read_identity;
 use super::restore::{RestorePlan, Restored, restore};
+use super::snapshot::ViewWriter as _;
 use super::state_disk::StateDisk as _;
 use super::state_options::StateOptions;
 use super::view::View;

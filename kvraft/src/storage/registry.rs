@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::claim::check_claim;
 use super::dir::{Ballast, is_full};
 use super::generation::StateOrigin;
 use super::lock;
@@ -39,6 +40,8 @@ pub(super) struct PeerStart {
 struct Memory {
     cluster: Option<u128>,
     claim: Option<Claim>,
+    /// Why the state of this node is to be fetched anew.
+    refill: Option<String>,
     peers: HashMap<u64, PeerStart>,
 }
 
@@ -61,6 +64,8 @@ impl Remembered {
         let memory = Memory {
             cluster: read_record(disk, Record::Cluster, Reader::u128)?,
             claim: read_record(disk, Record::Claim, Claim::decode)?,
+            refill: read_record(disk, Record::Refill, Reader::string)?
+                .filter(|why| !why.is_empty()),
             peers: peers.collect::<Result<_>>()?,
         };
         let identity = read_record(disk, Record::Identity, read_identity)?;
@@ -212,7 +217,8 @@ impl Registry {
             if memory.claim.as_ref() == Some(claim) {
                 None
             } else {
-                self.check_claim(&memory, claim)?;
+                let belongs = memory.cluster.is_some() || self.0.log.last().is_some();
+                check_claim(claim, &self.0.identity, belongs, memory.claim.as_ref())?;
                 let mut body = BytesMut::new();
                 claim.encode(&mut body);
                 let durable = self.0.log.put(Record::Claim, body.freeze())?;
@@ -221,6 +227,27 @@ impl Registry {
             }
         };
         self.settled(change).await
+    }
+
+    /// Returns why the state of this node is to be fetched anew, if it is.
+    pub(crate) fn refill(&self) -> Option<String> {
+        lock(&self.0.memory).refill.clone()
+    }
+
+    /// Notes, durably, that the state of this node is to be fetched anew, or that it was.
+    ///
+    /// # Cancel safety
+    /// It may be noted although nobody hears of it.
+    pub(crate) async fn note_refill(&self, why: Option<&str>) -> Result<()> {
+        let durable = {
+            let mut memory = lock(&self.0.memory);
+            let mut body = BytesMut::new();
+            body.put_bytes_with_len(why.unwrap_or_default().as_bytes());
+            let durable = self.0.log.put(Record::Refill, body.freeze())?;
+            memory.refill = why.map(str::to_owned);
+            durable
+        };
+        durable.await
     }
 
     /// Admits a peer at this start, or says that it is a copy; durable when it returns.
@@ -267,82 +294,6 @@ impl Registry {
             None => self.0.log.flushed().await,
         }
     }
-
-    fn check_claim(&self, memory: &Memory, claim: &Claim) -> Result<()> {
-        if memory.cluster.is_some() || self.0.log.last().is_some() {
-            return Err(Error::refused(
-                "this node belongs to a cluster already and grants no claim: let the claimant join \
-                 that cluster",
-            ));
-        }
-        let own = &self.0.identity;
-        match claim.members.iter().find(|member| member.record.name == own.name) {
-            None => {
-                return Err(Error::refused(format!(
-                    "the claim of {:?} does not list this node, {:?}: start all founding members \
-                     with the same list",
-                    claim.claimant, own.name
-                )));
-            }
-            Some(member) if member.node_id != own.node_id => {
-                return Err(Error::refused(format!(
-                    "the claim of {:?} lists {:?} as node {}, but its directory is of node {}: ask \
-                     for its node id again",
-                    claim.claimant,
-                    own.name,
-                    HexId(member.node_id),
-                    HexId(own.node_id)
-                )));
-            }
-            Some(_) => {}
-        }
-        match &memory.claim {
-            Some(granted) => check_replacement(granted, claim),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Allows a claim that differs from the granted one by new node ids only: members of the same
-/// names that lost their disks before the cluster was founded.
-fn check_replacement(granted: &Claim, claim: &Claim) -> Result<()> {
-    let differ = |what: &str, old: String, new: String| {
-        Err(Error::refused(format!(
-            "this node has granted another claim: its {what} was {old}, now it is {new}. Start all \
-             founding members with the same settings; to give the old claim up, move the data \
-             directories of all members away"
-        )))
-    };
-    if granted.claimant != claim.claimant {
-        return differ("claimant", granted.claimant.clone(), claim.claimant.clone());
-    }
-    let (old, new) = (list(granted), list(claim));
-    if old != new {
-        return differ("member list", old, new);
-    }
-    if granted.settings != claim.settings {
-        let (old, new) = (format!("{:?}", granted.settings), format!("{:?}", claim.settings));
-        return differ("settings", old, new);
-    }
-    let reborn = claimant_id(granted) != claimant_id(claim);
-    if granted.cluster_id != claim.cluster_id && !reborn {
-        let (old, new) = (granted.cluster_id, claim.cluster_id);
-        return differ("cluster id", format!("{old:032x}"), format!("{new:032x}"));
-    }
-    Ok(())
-}
-
-fn list(claim: &Claim) -> String {
-    let lines = claim
-        .members
-        .iter()
-        .map(|member| format!("{}={}", member.record.name, member.record.address));
-    lines.collect::<Vec<_>>().join(",")
-}
-
-fn claimant_id(claim: &Claim) -> Option<u64> {
-    let claimant = claim.members.iter().find(|member| member.record.name == claim.claimant);
-    claimant.map(|member| member.node_id)
 }
 
 fn wrong_name(stored: &Identity, name: &str, dir: &Path) -> Error {

@@ -18,6 +18,12 @@ use crate::storage::view::{PageLimits, PageRequest, View};
 /// Entries that are read under one hold of a read transaction.
 const PAGE_ENTRIES: usize = 4096;
 
+/// Makes the chunks of a copy of one view, which is to be the same at every call.
+pub(crate) trait ViewWriter: Send + 'static {
+    /// Returns the next chunk (about 1 MiB, or one entry); `None` at the end. Reads the disk.
+    fn next_chunk(&mut self, view: &Arc<View>) -> Result<Option<Bytes>>;
+}
+
 /// Reads a view chunk by chunk.
 pub(super) struct ViewSource {
     view: Arc<View>,
@@ -25,7 +31,7 @@ pub(super) struct ViewSource {
 }
 
 /// Where a stream of a view stands, without a cursor of the disk that outlives a call.
-pub(super) struct ViewCursor {
+pub(crate) struct ViewCursor {
     next: Part,
     entries: u64,
     rows: u64,
@@ -55,13 +61,8 @@ impl SnapshotSource for ViewSource {
     }
 }
 
-impl ViewCursor {
-    pub(super) const fn new() -> Self {
-        Self { next: Part::Header, entries: 0, rows: 0, crc: 0 }
-    }
-
-    /// Returns the next chunk of `view`, the same one at every call; `None` at the end.
-    pub(super) fn next_chunk(&mut self, view: &View) -> Result<Option<Bytes>> {
+impl ViewWriter for ViewCursor {
+    fn next_chunk(&mut self, view: &Arc<View>) -> Result<Option<Bytes>> {
         let mut out = BytesMut::new();
         while out.len() < SNAPSHOT_CHUNK_BYTES && !matches!(self.next, Part::End) {
             self.put_next(view, &mut out)?;
@@ -71,6 +72,12 @@ impl ViewCursor {
         }
         self.crc = crc32c::crc32c_append(self.crc, &out);
         Ok(Some(out.freeze()))
+    }
+}
+
+impl ViewCursor {
+    pub(crate) const fn new() -> Self {
+        Self { next: Part::Header, entries: 0, rows: 0, crc: 0 }
     }
 
     fn put_next(&mut self, view: &View, out: &mut BytesMut) -> Result<()> {

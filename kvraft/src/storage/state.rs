@@ -16,6 +16,7 @@ use crate::storage::checkpoint::{Checkpointer, Signal};
 use crate::storage::generation::Generations;
 use crate::storage::history::{History, Watcher};
 use crate::storage::pressure::{DiskPressure, PressureSide};
+use crate::storage::sample::Samples;
 use crate::storage::snapshot_sink::SnapshotSink;
 use crate::storage::state_disk::StateDisk;
 use crate::storage::state_machine::StateMachine;
@@ -37,6 +38,7 @@ pub(super) struct Shared {
     history: Arc<History>,
     /// Wakes when a lock has come to another holder.
     lock_changes: watch::Sender<u64>,
+    samples: watch::Sender<Samples>,
     durable: watch::Sender<Durable>,
     pub(super) disk: Box<dyn StateDisk>,
     /// Held by whoever writes the disk: a checkpoint or an install. Taken before `replica`.
@@ -88,6 +90,7 @@ impl State {
             applied: watch::Sender::new(applied),
             history,
             lock_changes: watch::Sender::new(0),
+            samples: watch::Sender::default(),
             durable: watch::Sender::new(durable),
             disk,
             writer: Mutex::new(()),
@@ -129,6 +132,11 @@ impl State {
     /// Wakes whenever a lock has come to another holder, or may have; [`State::view`] shows it.
     pub(crate) fn lock_changes(&self) -> watch::Receiver<u64> {
         self.shared.lock_changes.subscribe()
+    }
+
+    /// Follows the hashes of those moments at which the members' states are compared.
+    pub(crate) fn samples(&self) -> watch::Receiver<Samples> {
+        self.shared.samples.subscribe()
     }
 
     /// Returns the log id up to which the log may be purged: recovery starts behind it.
@@ -267,6 +275,11 @@ impl Shared {
             entries.into_iter().map(|entry| replica.apply(entry)).collect();
         match outcomes {
             Ok(_) => {
+                // Before the view: whoever waits for that finds the sample.
+                let samples = replica.take_samples();
+                if !samples.is_empty() {
+                    self.samples.send_modify(|all| samples.into_iter().for_each(|s| all.add(s)));
+                }
                 self.publish(&replica);
                 let latest = self.published.load().revision();
                 self.history.publish(replica.take_changes(), latest);

@@ -219,15 +219,22 @@ impl Request {
 
     /// Returns whether a process without disk or vote may send it.
     pub(super) const fn is_for_clients(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Propose { .. }
-                | Self::ReadIndex { .. }
-                | Self::LeaseIndex { .. }
-                | Self::Peers
-                | Self::Query(_)
-                | Self::Change { .. }
-        )
+            | Self::ReadIndex { .. }
+            | Self::LeaseIndex { .. }
+            | Self::Peers
+            | Self::Change { .. } => true,
+            Self::Query(query) => query.is_for_clients(),
+            Self::Append(_)
+            | Self::Vote(_)
+            | Self::PreVote(_)
+            | Self::TransferLeader(_)
+            | Self::Claim(_)
+            | Self::Join { .. }
+            | Self::StreamAppend
+            | Self::Snapshot { .. } => false,
+        }
     }
 
     /// Returns whether the answer waits for something to happen.

@@ -1,19 +1,22 @@
-//! `Query` is what a client asks a member to read for it, `Answer` what it is told.
+//! `Query` is what a process asks a member to read for it, `Answer` what it is told.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::frame::frame;
 use super::kind;
+use super::wire::{put_snapshot_meta, read_snapshot_meta};
 use crate::codec::{DecodeError, Decoded, Reader, Writer};
 use crate::command::{Found, put_bound, read_bound};
 use crate::options::{
-    Change, Changes, Consistency, Entry, KeyRange, LeaseId, LeaseInfo, Page, ReadOptions,
-    ScanOptions,
+    BackupInfo, Change, Changes, Consistency, Entry, KeyRange, LeaseId, LeaseInfo, Page,
+    ReadOptions, ScanOptions,
 };
+use crate::raft::{SnapshotMeta, Vote};
+use crate::record::{put_vote, read_vote};
 
-/// What a process without a disk has a member read.
+/// What a process has a member read.
 #[derive(Debug, Clone)]
 pub(crate) enum Query {
     Get {
@@ -50,6 +53,20 @@ pub(crate) enum Query {
         from: Option<u64>,
         previous: bool,
     },
+    /// Asks which hash the member's state had as of that revision, when all states were sampled.
+    StateHash {
+        revision: u64,
+        timeout: Duration,
+    },
+    /// Opens a stream of the chunks of a backup.
+    Backup {
+        read: ReadOptions,
+    },
+    /// Opens a stream of the chunks of a snapshot, of that revision or a later one, for a member
+    /// that replaces its state.
+    Refill {
+        revision: u64,
+    },
 }
 
 /// What a member has read.
@@ -62,17 +79,36 @@ pub(crate) enum Answer {
     /// The lease holds the lock, with this fencing token.
     Locked(u64),
     Changes(Changes),
+    /// `None` if the member has no sample of that revision.
+    StateHash(Option<u64>),
+    /// The first part of a backup; its chunks follow, and an empty one at the end.
+    Backup(BackupInfo),
+    /// The first part of a snapshot, and which leader's term it is of; its chunks follow, and an
+    /// empty one at the end.
+    Refill {
+        vote: Vote,
+        meta: Box<SnapshotMeta>,
+    },
+    Chunk(Bytes),
 }
 
 impl Query {
     /// Returns whether the answer comes in parts, each when it is asked for.
     pub(crate) const fn is_exchange(&self) -> bool {
-        matches!(self, Self::Scan { .. } | Self::Watch { .. })
+        matches!(
+            self,
+            Self::Scan { .. } | Self::Watch { .. } | Self::Backup { .. } | Self::Refill { .. }
+        )
+    }
+
+    /// Returns whether a process without disk or vote may ask it.
+    pub(super) const fn is_for_clients(&self) -> bool {
+        !matches!(self, Self::Refill { .. })
     }
 
     /// Returns whether the answer may take as long as its subject, not as long as the work.
     pub(super) const fn waits(&self) -> bool {
-        self.is_exchange() || matches!(self, Self::AwaitLock { .. })
+        self.is_exchange() || matches!(self, Self::AwaitLock { .. } | Self::StateHash { .. })
     }
 
     pub(super) fn encode(&self) -> Bytes {
@@ -109,6 +145,14 @@ impl Query {
                 out.put_option(*from, BytesMut::put_u64);
                 out.put_bool(*previous);
             }),
+            Self::StateHash { revision, timeout } => frame(kind::STATE_HASH, CAPACITY, |out| {
+                out.put_u32(millis(*timeout));
+                out.put_u64(*revision);
+            }),
+            Self::Backup { read } => frame(kind::BACKUP, CAPACITY, |out| put_read(out, *read)),
+            Self::Refill { revision } => {
+                frame(kind::REFILL, CAPACITY, |out| out.put_u64(*revision))
+            }
         }
     }
 
@@ -137,6 +181,11 @@ impl Query {
                 from: reader.option(Reader::u64)?,
                 previous: reader.bool()?,
             },
+            kind::STATE_HASH => {
+                Self::StateHash { timeout: read_millis(reader)?, revision: reader.u64()? }
+            }
+            kind::BACKUP => Self::Backup { read: read_read(reader)? },
+            kind::REFILL => Self::Refill { revision: reader.u64()? },
             _ => return Ok(None),
         }))
     }
@@ -166,6 +215,22 @@ impl Answer {
             }),
             Self::Locked(token) => frame(kind::LOCKED, 8, |out| out.put_u64(*token)),
             Self::Changes(changes) => frame(kind::CHANGES, 256, |out| put_changes(out, changes)),
+            Self::StateHash(hash) => {
+                frame(kind::STATE_HASH_IS, 16, |out| out.put_option(*hash, BytesMut::put_u64))
+            }
+            Self::Backup(info) => frame(kind::BACKUP_IS, 80, |out| {
+                out.put_bytes_with_len(info.cluster.as_bytes());
+                out.put_u64(info.revision);
+                out.put_u64(info.entries);
+                out.put_u64(info.bytes);
+                let changed = info.changed.duration_since(SystemTime::UNIX_EPOCH);
+                out.put_u64(changed.map_or(0, millis64));
+            }),
+            Self::Refill { vote, meta } => frame(kind::REFILL_IS, 256, |out| {
+                put_vote(out, vote);
+                put_snapshot_meta(out, meta);
+            }),
+            Self::Chunk(chunk) => frame(kind::CHUNK, chunk.len(), |out| out.put_slice(chunk)),
         }
     }
 
@@ -187,6 +252,19 @@ impl Answer {
             }),
             kind::LOCKED => Self::Locked(reader.u64()?),
             kind::CHANGES => Self::Changes(read_changes(reader)?),
+            kind::STATE_HASH_IS => Self::StateHash(reader.option(Reader::u64)?),
+            kind::BACKUP_IS => Self::Backup(BackupInfo {
+                cluster: reader.string()?,
+                revision: reader.u64()?,
+                entries: reader.u64()?,
+                bytes: reader.u64()?,
+                changed: SystemTime::UNIX_EPOCH + Duration::from_millis(reader.u64()?),
+            }),
+            kind::REFILL_IS => Self::Refill {
+                vote: read_vote(reader)?,
+                meta: Box::new(read_snapshot_meta(reader)?),
+            },
+            kind::CHUNK => Self::Chunk(std::mem::take(reader).rest()),
             _ => return Ok(None),
         }))
     }

@@ -184,7 +184,7 @@ impl Server {
     async fn answer(&self, peer: &Hello, mut send: SendStream, mut recv: RecvStream) {
         let failed = match timeout(STALL_TIMEOUT, read_request(&mut recv)).await {
             Ok(Ok(request)) if peer.role == HelloRole::Client && !request.is_for_clients() => {
-                Error::refused("a client has no part in consensus")
+                Error::refused("a client has no part in consensus, and no copy of the state")
             }
             Ok(Ok(Request::StreamAppend)) => return self.answer_appends(peer, send, recv).await,
             Ok(Ok(Request::Snapshot { vote, meta })) => {

@@ -16,6 +16,7 @@ mod election;
 mod growth;
 #[path = "../common/harness.rs"]
 mod harness;
+mod integrity;
 mod lease;
 mod lock;
 mod membership;

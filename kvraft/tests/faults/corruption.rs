@@ -66,6 +66,50 @@ async fn a_damaged_log_entry_is_told_and_never_cut_away_while_the_others_go_on()
     assert_eq!(cluster.map(damaged).get("k").await.unwrap().unwrap(), "on");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_was_set_aside_lets_its_node_begin_anew_under_its_name() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    let damaged = cluster.others(leader)[0];
+    let value = "the value in the last entry of the log";
+    cluster.map(leader).put("k", value).await.unwrap();
+    cluster.wait_local(damaged, "k", value).await;
+    let path = cluster.path(damaged);
+    assert_kind(kvraft::set_aside(&path), &[ErrorKind::Refused]);
+    cluster.close(damaged).await;
+    let error = kvraft::set_aside(&path).unwrap_err();
+    assert_says(&error.to_string(), &["nothing", "is damaged"]);
+    flip(&log_file(&path), value.as_bytes());
+
+    let aside = kvraft::set_aside(&path).unwrap();
+    assert_says(&aside.damage.join("\n"), &["log entry", "checksum"]);
+    assert!(!path.exists() && log_file(&aside.path).exists());
+    let map = cluster.open(damaged).await;
+    // The old disk has to be silent for 10 s first.
+    map.wait_ready(2 * PATIENCE).await.unwrap();
+    assert_eq!(map.get("k").await.unwrap().unwrap(), value);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_is_damaged_on_one_disk_comes_back_from_another_member() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    let damaged = cluster.others(leader)[0];
+    let value = "a value that is on the disks of three members";
+    cluster.map(leader).put("k", value).await.unwrap();
+    cluster.wait_local(damaged, "k", value).await;
+    cluster.close(damaged).await;
+    flip(&state_file(&cluster.path(damaged)), value.as_bytes());
+
+    let map = cluster.open(damaged).await;
+    map.wait_ready(PATIENCE).await.unwrap();
+    assert_kind(map.get("k").await, &[ErrorKind::Corrupt]);
+    map.refill().await.unwrap();
+    assert_eq!(map.get("k").await.unwrap().unwrap(), value);
+    cluster.close(damaged).await;
+    assert!(kvraft::verify_data_dir(cluster.path(damaged)).unwrap().is_sound());
+}
+
 #[test]
 fn a_damaged_entry_that_has_to_be_replayed_stops_the_start_and_loses_nothing() {
     let dir = TempDir::new().unwrap();

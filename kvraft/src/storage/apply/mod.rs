@@ -18,6 +18,7 @@ use crate::raft::{Entry, LogId, StoredMembership};
 use crate::storage::change::{Changes, Revision};
 use crate::storage::request::{Answered, fingerprint};
 use crate::storage::row::{RequestKey, RowId};
+use crate::storage::sample::Sample;
 use crate::storage::state_disk::{Changed, Checkpoint, DiskView, Loaded};
 use crate::storage::state_record::Founding;
 use crate::storage::view::View;
@@ -35,6 +36,9 @@ pub(super) struct Replica {
     lock_changes: u64,
     /// How many leases have ended by their time.
     leases_expired: u64,
+    /// Whether the entry that is being applied asks for a sample.
+    sample_due: bool,
+    samples: Vec<Sample>,
 }
 
 impl Replica {
@@ -46,6 +50,8 @@ impl Replica {
             changes: Changes::default(),
             lock_changes: 0,
             leases_expired: 0,
+            sample_due: false,
+            samples: Vec::new(),
         }
     }
 
@@ -116,6 +122,11 @@ impl Replica {
         self.leases_expired
     }
 
+    /// Returns the samples since the last call.
+    pub(super) fn take_samples(&mut self) -> Vec<Sample> {
+        std::mem::take(&mut self.samples)
+    }
+
     /// Applies one committed entry.
     ///
     /// # Errors
@@ -133,6 +144,11 @@ impl Replica {
             EntryPayload::Normal(payload) => self.apply_payload(log_id.index, &payload)?,
         };
         self.view.meta.applied = Some(log_id);
+        // Here, where the state is what every replica has after this entry.
+        if std::mem::take(&mut self.sample_due) {
+            let (revision, hash) = (self.view.revision(), self.view.state_hash());
+            self.samples.push(Sample { revision, hash });
+        }
         Ok(outcome)
     }
 
@@ -210,6 +226,10 @@ impl Replica {
                 return Ok(self.lock(change, &name, lease, wait));
             }
             Command::Unlock { name, lease } => return Ok(self.unlock(change, &name, lease)),
+            Command::Verify => {
+                self.sample_due = true;
+                return Ok(Outcome::Sampled { revision: change.revision });
+            }
             Command::Found { .. } => return Ok(Outcome::Rejected(Rejection::OutOfPlace)),
             Command::OpenSession { session } => {
                 let outcome = self.view.tables.sessions.open(session, now_ms);

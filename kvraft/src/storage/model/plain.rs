@@ -96,6 +96,7 @@ impl Model {
                 }
             }
             Command::Once { request, command } => Ok(self.once(revision, request, command)),
+            Command::Verify => Ok(Outcome::Sampled { revision }),
             Command::Found { .. }
             | Command::OpenSession { .. }
             | Command::EndSession { .. }

@@ -13,8 +13,8 @@ use crate::command::{Origin, Outcome, SessionId, Settings};
 use crate::error::ErrorKind;
 use crate::identity::{Claim, ClaimedMember};
 use crate::options::{
-    Change, Changes, Consistency, Entry, KeyRange, LeaseId, LeaseInfo, MembershipChange, Page,
-    ReadOptions, ScanOptions,
+    BackupInfo, Change, Changes, Consistency, Entry, KeyRange, LeaseId, LeaseInfo,
+    MembershipChange, Page, ReadOptions, ScanOptions,
 };
 use crate::raft::{
     LogId, Member, Membership, StoredMembership, TransferError, TransferRequest, VoteRequest,
@@ -123,6 +123,9 @@ fn requests() -> Vec<Request> {
         }),
         Request::Query(Query::Scan { range: range(), options: scan() }),
         Request::Query(Query::Watch { range: range(), from: Some(3), previous: true }),
+        Request::Query(Query::StateHash { revision: 3, timeout: Duration::from_millis(9) }),
+        Request::Query(Query::Backup { read: read() }),
+        Request::Query(Query::Refill { revision: 3 }),
         Request::Join { record: member("a"), auto_promote: true },
         change(MembershipChange::Promote { name: "a".into() }),
         change(MembershipChange::Demote { name: "a".into() }),
@@ -184,6 +187,10 @@ fn responses() -> Vec<Response> {
             )],
             upto: 10,
         })),
+        Response::Answer(Answer::StateHash(Some(9))),
+        Response::Answer(Answer::Backup(BackupInfo::new(1, 9, (2, 3), 4))),
+        Response::Answer(Answer::Refill { vote: vote(), meta: snapshot_meta().into() }),
+        Response::Answer(Answer::Chunk("bytes".into())),
         Response::Joined(1),
         Response::Changed,
         Response::StreamAppend(Ok(Some(log_id(4)))),
@@ -195,7 +202,7 @@ fn responses() -> Vec<Response> {
     ]
 }
 
-const GOLDEN_REQUESTS: [&str; 24] = [
+const GOLDEN_REQUESTS: [&str; 27] = [
     "000000531000000000000000030000000000000007010100000000000000010000000000000004000000\
      000200000000000000050000000900000000000000010100000000000000060000000b00000000000000\
      01027879",
@@ -218,6 +225,9 @@ const GOLDEN_REQUESTS: [&str; 24] = [
     "000000192100000009000000016e00000000000000040000000000000003",
     "000000252202000000000000000200000009020000000261620200000001620100000000000000050001",
     "00000017230200000002616202000000016201000000000000000301",
+    "0000000c28000000090000000000000003",
+    "0000000d2902000000000000000200000009",
+    "000000082a0000000000000003",
     "0000001625000000016100000003683a3100000000000000000001",
     "0000000b260000000901010000000161",
     "0000000b260000000901020000000161",
@@ -230,7 +240,7 @@ const GOLDEN_REQUESTS: [&str; 24] = [
      000000016100000003683a31000000000000000000",
 ];
 
-const GOLDEN_RESPONSES: [&str; 26] = [
+const GOLDEN_RESPONSES: [&str; 30] = [
     "000000014001",
     "0000001240020100000000000000010000000000000004",
     "000000014003",
@@ -252,6 +262,13 @@ const GOLDEN_RESPONSES: [&str; 26] = [
     "000000084d0000000000000009",
     "000000414e000000000000000a00000001000000000000000900000001000000016b0001000000016b00\
      00000176000000000000000500000000000000030000000000000004",
+    "0000000952010000000000000009",
+    "00000044530000002030303030303030303030303030303030303030303030303030303030303030310000\
+     000000000009000000000000000200000000000000030000000000000004",
+    "00000064540000000000000003000000000000000701010000000000000001000000000000000901000000\
+     00000000010000000000000008000000010000000100000000000000070000000100000000000000070000\
+     00016100000003683a31000000000000000000",
+    "00000005566279746573",
     "000000104f00000000000000000000000000000001",
     "0000000050",
     "0000001247010100000000000000010000000000000004",

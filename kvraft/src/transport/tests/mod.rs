@@ -181,6 +181,9 @@ impl Handler for Arc<Fake> {
             | Query::Count { .. }
             | Query::Lease { .. }
             | Query::AwaitLock { .. }
+            | Query::StateHash { .. }
+            | Query::Backup { .. }
+            | Query::Refill { .. }
             | Query::Scan { .. } => {
                 stream::iter([Err(Error::overloaded("no parts today"))]).boxed()
             }
