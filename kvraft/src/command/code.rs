@@ -6,10 +6,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::op::{read_key, read_lease, read_ttl};
 use super::{
-    Attach, Command, FORMAT_LEVEL, LeaseNumber, MAX_LEASES_AT_ONCE, MAX_NAME_BYTES,
-    MAX_PRINCIPAL_BYTES, Op, RequestId, SessionId, Settings, Test, Txn,
+    Attach, Command, LeaseNumber, MAX_LEASES_AT_ONCE, MAX_NAME_BYTES, MAX_PRINCIPAL_BYTES, Op,
+    RequestId, SessionId, Settings, Test, Txn,
 };
 use crate::codec::{DecodeError, Decoded, Reader, Writer};
+use crate::versions::FORMAT_LEVEL;
 
 impl Command {
     pub(crate) fn encode(&self) -> Bytes {
@@ -34,6 +35,7 @@ impl Command {
             | Self::OpenSession { .. }
             | Self::EndSession { .. }
             | Self::ChangeSettings { .. }
+            | Self::RaiseFormat { .. }
             | Self::GrantLease { .. }
             | Self::RevokeLease { .. }
             | Self::Lock { .. }
@@ -88,6 +90,7 @@ impl Command {
                 out.put_bytes_with_len(&request.id);
                 command.encode_into(out);
             }
+            Self::RaiseFormat { level } => tagged(out, 18, |out| out.put_u16(*level)),
         }
     }
 
@@ -146,6 +149,7 @@ impl Command {
                 name: read_name(reader, 1, MAX_NAME_BYTES)?,
                 lease: read_lease(reader)?,
             },
+            18 => Self::RaiseFormat { level: reader.u16()? },
             tag => {
                 return Err(DecodeError::new(format!(
                     "command {tag} is unknown to format {FORMAT_LEVEL}"

@@ -10,6 +10,7 @@ mod counts;
 mod discover;
 mod door;
 mod expire;
+mod greet;
 mod handover;
 mod join;
 mod lead;

@@ -1,6 +1,7 @@
 //! Tests of `State` at its doors, on its real disk and on one that refuses.
 
 use crate::command::{Attach, MAX_LEASES_AT_ONCE, Op, OpResult};
+use crate::versions::FORMAT_LEVEL;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Condvar;
@@ -74,6 +75,7 @@ const MAP_BYTES: usize = 256 << 20;
 
 /// Tests ask for their checkpoints.
 const OPTIONS: StateOptions = StateOptions {
+    format_level: FORMAT_LEVEL,
     checkpoint_interval: Duration::from_secs(3600),
     checkpoint_bytes: usize::MAX,
     buffer_cap_bytes: usize::MAX,
@@ -315,7 +317,7 @@ fn an_entry_that_cannot_be_decoded_stops_the_state_and_names_its_index() {
 }
 
 #[test]
-fn settings_change_but_their_format_level_never_goes_down() {
+fn settings_change_and_their_format_level_stays() {
     let dir = tempfile::tempdir().unwrap();
     let mut node = Node::founded(dir.path());
     let settings = Settings { max_value_bytes: 3, format_level: 0, ..SETTINGS };
