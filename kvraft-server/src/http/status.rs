@@ -42,6 +42,7 @@ fn document(status: &Status) -> Value {
         "ready": status.ready,
         "diskFull": status.disk_full,
         "failure": failure,
+        "formatLevel": status.format_level,
         "version": status.version,
     })
 }

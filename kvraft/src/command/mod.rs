@@ -229,7 +229,6 @@ impl Command {
             | Self::EndSession { .. }
             | Self::ExpireSessions { .. }
             | Self::ChangeSettings { .. }
-            | Self::RaiseFormat { .. }
             | Self::GrantLease { .. }
             | Self::KeepAlive { .. }
             | Self::RevokeLease { .. }
@@ -237,6 +236,8 @@ impl Command {
             | Self::Lock { .. }
             | Self::Unlock { .. } => 1,
             Self::Once { command, .. } => command.since().max(1),
+            // It leads out of every format.
+            Self::RaiseFormat { .. } => 0,
         }
     }
 

@@ -68,6 +68,7 @@ impl Core {
             ready,
             disk_full: self.log.under_pressure(),
             failure: self.life.failure().cloned(),
+            format_level: view.settings().map_or(0, |settings| settings.format_level),
             version: env!("CARGO_PKG_VERSION"),
         }
     }
