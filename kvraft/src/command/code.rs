@@ -90,7 +90,7 @@ impl Command {
                 out.put_bytes_with_len(&request.id);
                 command.encode_into(out);
             }
-            Self::RaiseFormat { level } => tagged(out, 18, |out| out.put_u16(*level)),
+            Self::RaiseFormat { level } => tagged(out, 19, |out| out.put_u16(*level)),
         }
     }
 
@@ -149,7 +149,7 @@ impl Command {
                 name: read_name(reader, 1, MAX_NAME_BYTES)?,
                 lease: read_lease(reader)?,
             },
-            18 => Self::RaiseFormat { level: reader.u16()? },
+            19 => Self::RaiseFormat { level: reader.u16()? },
             tag => {
                 return Err(DecodeError::new(format!(
                     "command {tag} is unknown to format {FORMAT_LEVEL}"

@@ -55,7 +55,7 @@ fn the_bytes_of_every_command_are_golden() {
             format!("0600000001{id}0000000000000007"),
         ),
         (Command::ChangeSettings { settings: settings() }, format!("07{set}")),
-        (Command::RaiseFormat { level: 2 }, "120002".to_owned()),
+        (Command::RaiseFormat { level: 2 }, "130002".to_owned()),
     ];
     check(golden);
 }
