@@ -56,6 +56,7 @@ fn object(status: &Status) -> Value {
         "ready": status.ready,
         "diskFull": status.disk_full,
         "failure": status.failure.as_ref().map(failure),
+        "formatLevel": status.format_level,
         "version": status.version,
     })
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::security::Security;
-use crate::command::{CEILING_COMMAND_BYTES, CEILING_VALUE_BYTES, FORMAT_LEVEL, Settings};
+use crate::command::{CEILING_COMMAND_BYTES, CEILING_VALUE_BYTES, Settings};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::options::Consistency;
@@ -140,7 +140,7 @@ impl Config {
             max_command_bytes: DEFAULT_COMMAND_BYTES.max(max_value_bytes + COMMAND_OVERHEAD_BYTES),
             heartbeat_interval_ms: heartbeat,
             election_timeout_ms: election,
-            format_level: FORMAT_LEVEL,
+            format_level: self.environment.versions.format_level,
         })
     }
 
@@ -298,12 +298,6 @@ pub(crate) fn check_settings(settings: &Settings) -> Result<()> {
         || settings.storage_limit_bytes == 0
     {
         return Err(Error::invalid(format!("the sizes are out of bounds: {settings:?}")));
-    }
-    if settings.format_level > FORMAT_LEVEL {
-        return Err(Error::invalid(format!(
-            "format level {} is unknown to the leader, which knows {FORMAT_LEVEL}",
-            settings.format_level
-        )));
     }
     Ok(())
 }

@@ -161,12 +161,11 @@ impl Core {
         if !initialised {
             return Error::unavailable(format!("no leader yet: {obstacle}"));
         }
-        let why = if obstacle.is_empty() {
-            "fewer than a majority of the voters reach each other; retry, and check that they run"
-        } else {
-            &*obstacle
-        };
-        Error::unavailable(format!("no leader is known: {why}"))
+        let known = if obstacle.is_empty() { String::new() } else { format!(" ({obstacle})") };
+        Error::unavailable(format!(
+            "no leader is known: fewer than a majority of the voters reach each other; retry, and check that they \
+             run{known}"
+        ))
     }
 
     /// Says in words what keeps this node from its cluster.

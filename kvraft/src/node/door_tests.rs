@@ -12,6 +12,7 @@ use crate::environment::Environment;
 use crate::identity::Identity;
 use crate::node::Node;
 use crate::transport::{Peer, Transport};
+use crate::versions::{FORMAT_LEVEL, PROTOCOLS};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -23,7 +24,7 @@ impl Greeter for Stranger {
         self.0.clone()
     }
 
-    fn admit<'a>(&'a self, _peer: &'a Hello) -> BoxFuture<'a, Result<()>> {
+    fn admit<'a>(&'a self, _peer: &'a Hello) -> BoxFuture<'a, Result<(), Unmet>> {
         std::future::ready(Ok(())).boxed()
     }
 }
@@ -46,7 +47,7 @@ impl Scene {
         let own = node.status().members.remove(0);
         let peer = Peer { node_id: None, name: own.name, address: own.address };
         let hello = Hello {
-            protocol: PROTOCOL,
+            protocols: PROTOCOLS,
             role,
             cluster_id: None,
             identity: Identity { name: "stranger".into(), node_id: 99, start: 1, nonce: 1 },

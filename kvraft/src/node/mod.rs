@@ -11,6 +11,7 @@ mod counts;
 mod discover;
 mod door;
 mod expire;
+mod greet;
 mod handover;
 mod intake;
 mod integrity;

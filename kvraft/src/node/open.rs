@@ -60,7 +60,7 @@ pub(super) async fn open(config: CheckedConfig) -> Result<Opened> {
 
 async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
     let Storage { log, state, registry, gone } = storage;
-    let door = Arc::new(Door::new(registry.clone()));
+    let door = Arc::new(Door::new(registry.clone(), config.environment.versions));
     let transport = start_transport(&config, &door)?;
     let settings = state.view().settings().unwrap_or(config.settings);
     let hold = must_hold(&log, &state, registry.identity().node_id);

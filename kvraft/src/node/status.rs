@@ -69,6 +69,7 @@ impl Core {
             disk_full: self.log.under_pressure(),
             divergence: self.integrity.trouble().map(|why| why.to_string()),
             failure: self.life.failure().cloned(),
+            format_level: view.settings().map_or(0, |settings| settings.format_level),
             version: env!("CARGO_PKG_VERSION"),
         }
     }

@@ -118,7 +118,8 @@ impl Core {
     /// this node is ready.
     pub(super) async fn recover(self: Arc<Self>) {
         let mut strangers = self.others();
-        strangers.extend(self.discovered_addresses().await);
+        let discovered = self.discovered_addresses().await;
+        strangers.extend(discovered.into_iter().map(|address| (address, None)));
         let strangers = self.greet(strangers, FIRST_GREETING).await;
         while self.life.check().is_ok() {
             let deadline = self.now() + self.config.request_timeout;

@@ -145,6 +145,7 @@ impl Storage {
         let registry = Registry::new(remembered, identity, log.clone());
         let state_options = StateOptions {
             checkpoint_interval: options.checkpoint_interval,
+            format_level: environment.versions.format_level,
             ..StateOptions::default()
         };
         let hooks = StateHooks {

@@ -69,7 +69,8 @@ impl State {
     /// Loads the state from its disk and starts its thread. The log must be running.
     ///
     /// # Errors
-    /// `Corrupt` if the state is damaged, `Storage` if the disk fails.
+    /// `Corrupt` if the state is damaged, `Refused` if it is of a newer format than this node knows,
+    /// `Storage` if the disk fails.
     pub(crate) fn open(
         disk: Generations,
         options: &StateOptions,
@@ -79,7 +80,7 @@ impl State {
     }
 
     fn start(disk: Box<dyn StateDisk>, options: &StateOptions, hooks: StateHooks) -> Result<Self> {
-        let replica = Replica::new(disk.load()?);
+        let replica = Replica::new(disk.load()?, options.format_level)?;
         let view = Arc::new(replica.view());
         let applied = view.applied().map(|log_id| log_id.index);
         let durable = Durable { view: Arc::clone(&view), ticket: 0, failure: None };
@@ -374,7 +375,7 @@ impl Shared {
             return Err(Error::internal("a snapshot was installed under another log id"));
         }
         let mut replica = self.replica()?;
-        *replica = Replica::following(loaded, &replica);
+        *replica = Replica::following(loaded, &replica)?;
         let durable = Arc::new(replica.view());
         self.publish(&replica);
         self.history.reset(durable.revision());

@@ -1,6 +1,7 @@
-//! The number of each kind of frame, with the bound of its body.
+//! The number of each kind of frame, with the bound of its body and the protocol that has it.
 //!
-//! Numbers are append-only: one is never used again for another meaning.
+//! Numbers are append-only: one is never used again for another meaning. A body keeps its form
+//! for as long as a protocol that has it is spoken; what needs another form gets another number.
 
 use crate::command::CEILING_COMMAND_BYTES;
 use crate::raft::SNAPSHOT_CHUNK_BYTES;
@@ -88,5 +89,27 @@ pub(super) const fn max_body_len(kind: u8) -> Option<usize> {
         APPEND => Some(APPEND_BODY),
         SNAPSHOT_CHUNK => Some(CHUNK_BODY),
         _ => None,
+    }
+}
+
+/// What a frame takes of the peer that gets it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Since {
+    /// The first protocol that has it.
+    pub(super) protocol: u16,
+    /// What a release that speaks none such cannot do.
+    pub(super) what: &'static str,
+}
+
+/// Returns what a frame of this kind takes of the peer; who sends it looks here first.
+pub(super) const fn since(kind: u8) -> Since {
+    match kind {
+        // Read by everyone, whatever is agreed on.
+        HELLO | REFUSED | FAILED => Since { protocol: 0, what: "be told why" },
+        STATE_HASH | STATE_HASH_IS => Since { protocol: 2, what: "compare its state with others" },
+        BACKUP | BACKUP_IS => Since { protocol: 2, what: "give a backup to a client" },
+        REFILL | REFILL_IS | CHUNK => Since { protocol: 2, what: "give its state to a member" },
+        // What protocol 1 has; each kind that a later one adds has a row above.
+        _ => Since { protocol: 1, what: "take part in a cluster" },
     }
 }

@@ -31,7 +31,7 @@ use tokio::time::timeout_at;
 pub(crate) use self::client::CallError;
 pub(crate) use self::exchange::Exchange;
 pub(crate) use self::failure::{Failure, FailureReason};
-pub(crate) use self::greeting::{Greeter, Hello, HelloRole, PROTOCOL};
+pub(crate) use self::greeting::{Greeter, Hello, HelloRole, Reason, Unmet};
 pub(crate) use self::message::{PeerMember, Peers, Request, Response};
 pub(crate) use self::network::Network;
 pub(crate) use self::peer::Peer;
@@ -142,7 +142,7 @@ impl Transport {
     /// Dials an address and returns what the node there says of itself now.
     ///
     /// The peer admits this node as always; this node only asks and does not admit the peer.
-    pub(crate) async fn hello_of(&self, address: &str, deadline: Instant) -> Result<Hello> {
+    pub(crate) async fn hello_of(&self, address: &str, deadline: Instant) -> Result<Hello, Unmet> {
         self.0.client.hello_of(address, deadline).await
     }
 

@@ -28,6 +28,7 @@ mod replication;
 mod rolling;
 mod single;
 mod unfinished;
+mod versions;
 mod watch;
 mod wiped;
 mod write;

@@ -23,6 +23,7 @@ use crate::storage::generation::StateOrigin;
 use crate::storage::pressure::PressureSide;
 use crate::storage::state_disk::{Checkpoint, DiskView, Loaded, Order, Stage};
 use crate::storage::view::{PageLimits, PageRequest};
+use crate::versions::FORMAT_LEVEL;
 
 const SESSION: SessionId = SessionId(5);
 /// Long enough for a slow machine, and never waited for in full when all is well.
@@ -74,6 +75,7 @@ const MAP_BYTES: usize = 256 << 20;
 
 /// Tests ask for their checkpoints.
 const OPTIONS: StateOptions = StateOptions {
+    format_level: FORMAT_LEVEL,
     checkpoint_interval: Duration::from_secs(3600),
     checkpoint_bytes: usize::MAX,
     buffer_cap_bytes: usize::MAX,
@@ -315,7 +317,7 @@ fn an_entry_that_cannot_be_decoded_stops_the_state_and_names_its_index() {
 }
 
 #[test]
-fn settings_change_but_their_format_level_never_goes_down() {
+fn settings_change_and_their_format_level_stays() {
     let dir = tempfile::tempdir().unwrap();
     let mut node = Node::founded(dir.path());
     let settings = Settings { max_value_bytes: 3, format_level: 0, ..SETTINGS };
@@ -331,6 +333,40 @@ fn settings_change_but_their_format_level_never_goes_down() {
             result: OpResult::Put { replaced: false, previous: None }
         }
     );
+}
+
+#[test]
+fn a_raised_format_never_goes_down_and_a_release_that_does_not_know_it_opens_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let newer = StateOptions { format_level: 3, ..OPTIONS };
+    let mut node = Node::with_disk(Box::new(disk(dir.path())), &newer);
+    node.found(SETTINGS);
+    for level in [3, 2] {
+        assert_eq!(node.apply(None, &Command::RaiseFormat { level }), Outcome::Done);
+        assert_eq!(node.state.view().settings().unwrap().format_level, 3);
+    }
+    let settings = Settings { format_level: 9, ..SETTINGS };
+    node.apply(None, &Command::ChangeSettings { settings });
+    assert_eq!(node.state.view().settings().unwrap().format_level, 3);
+    node.close();
+    let loaded = disk(dir.path()).load().unwrap();
+    let error = Replica::new(loaded, 2).err().expect("a newer format");
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.to_string().contains("format level 3"), "{error}");
+    Replica::new(disk(dir.path()).load().unwrap(), 3).unwrap();
+}
+
+#[test]
+fn a_node_stops_at_the_entry_that_raises_the_format_beyond_its_release() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = Node::founded(dir.path());
+    let stamp = Stamp { cluster_ms: 0, wall_ms: 1 };
+    let raise = Command::RaiseFormat { level: FORMAT_LEVEL + 1 };
+    let payload = Payload::new(stamp, None, &raise.encode());
+    let error = node.try_apply(EntryPayload::Normal(payload)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.to_string().contains("run a newer one"), "{error}");
+    assert_eq!(block_on(node.state.failed()).kind(), ErrorKind::Refused);
 }
 
 #[test]

@@ -20,12 +20,12 @@ use crate::raft::{
     LogId, Member, Membership, StoredMembership, TransferError, TransferRequest, VoteRequest,
 };
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Undoes the framing as a stream would.
-fn unframed(bytes: &Bytes) -> Frame {
+pub(super) fn unframed(bytes: &Bytes) -> Frame {
     let len = u32::from_be_bytes(bytes[..4].try_into().unwrap());
     assert_eq!(len as usize, bytes.len() - 5);
     Frame { kind: bytes[4], body: bytes.slice(5..) }
@@ -304,16 +304,16 @@ fn the_bytes_of_every_response_are_golden() {
 fn the_bytes_of_greetings_and_snapshot_parts_are_golden() {
     let record = Member { address: "127.0.0.1:1".to_owned(), ..Member::default() };
     let hello = Hello { record, ..hello("a", 7) };
-    let refusal = Refusal { text: "why".into() };
+    let refusal = Refusal { reason: Reason::Superseded, text: "why".into() };
     let chunk = SnapshotPart::Chunk("xy".into());
     let bytes = hello.encode();
     assert_eq!(
         hex(&bytes),
-        "0000005001000101010000000000000000000000000000004d0000000161000000000000000700000000\
-         000000010000000000000005000000000000000b3132372e302e302e313a31000000000000000000010001"
+        "0000005201000101010000000000000000000000000000004d0000000161000000000000000700000000\
+         000000010000000000000005000000000000000b3132372e302e302e313a310000000000000000000100010002"
     );
     assert_eq!(Hello::decode(unframed(&bytes)).unwrap(), hello);
-    assert_eq!(hex(&refusal.encode()), "000000070200000003776879");
+    assert_eq!(hex(&refusal.encode()), "00000008020000000377687902");
     assert_eq!(Refusal::decode(&unframed(&refusal.encode())).unwrap(), Some(refusal));
     assert_eq!(hex(&chunk.encode()), "000000021a7879");
     assert_eq!(SnapshotPart::decode(unframed(&chunk.encode())).unwrap(), chunk);
@@ -360,16 +360,9 @@ fn every_error_kind_survives_the_wire() {
 
 #[test]
 fn a_long_text_is_cut_to_fit_its_frame() {
-    let refusal = Refusal { text: "ä".repeat(1 << 20) };
+    let refusal = Refusal { reason: Reason::Other, text: "ä".repeat(1 << 20) };
     assert!(refusal.encode().len() < 8 << 10);
     assert!(check_len(&refusal.encode()).is_ok());
-}
-
-#[test]
-fn a_hello_of_another_protocol_is_refused_by_both_numbers() {
-    let strange = Hello { protocol: 9, ..hello("a", 7) };
-    let error = Hello::decode(unframed(&strange.encode())).unwrap_err().to_string();
-    assert!(error.contains("protocol 9") && error.contains("this node 1"), "{error}");
 }
 
 /// Lets every reader have a go: they may refuse, never panic.

@@ -5,6 +5,7 @@ mod frames;
 mod network;
 mod requests;
 mod security;
+mod versions;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -27,6 +28,8 @@ use crate::raft::{
     AppendRequest, AppendResponse, Entry, LogId, SnapshotMeta, SnapshotResponse, StreamAppendError,
     StreamAppendResult, Vote, VoteResponse,
 };
+
+use crate::versions::{PROTOCOLS, Protocols};
 
 /// Long enough for the slowest machine, never waited for when things work.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -68,7 +71,7 @@ fn secrets(bytes: &[u8]) -> Security {
 
 fn hello(name: &str, node_id: u64) -> Hello {
     Hello {
-        protocol: PROTOCOL,
+        protocols: PROTOCOLS,
         role: HelloRole::Member,
         cluster_id: Some(77),
         identity: Identity { name: name.to_owned(), node_id, start: 1, nonce: 5 },
@@ -113,15 +116,16 @@ impl Greeter for Arc<Fake> {
         self.hello.clone()
     }
 
-    fn admit<'a>(&'a self, peer: &'a Hello) -> BoxFuture<'a, Result<()>> {
+    fn admit<'a>(&'a self, peer: &'a Hello) -> BoxFuture<'a, Result<(), Unmet>> {
         async move {
             if self.fails_to_admit {
-                return Err(Error::storage("its disk failed"));
+                return Err(Error::storage("its disk failed").into());
             }
             if peer.cluster_id == self.hello.cluster_id {
                 return Ok(());
             }
-            Err(Error::refused(format!("{} is of another cluster", peer.identity.name)))
+            let error = Error::refused(format!("{} is of another cluster", peer.identity.name));
+            Err(Unmet::Refused(Reason::OtherCluster, error))
         }
         .boxed()
     }
