@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
-use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use quinn::{Connection, Endpoint, RecvStream, SendStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -51,14 +51,24 @@ pub(crate) trait Handler: Greeter {
     /// ends them.
     fn parts(&self, query: Query) -> BoxStream<'static, Result<Answer>>;
 
-    /// Receives and installs a snapshot; an error among the chunks means that it came in part.
+    /// Receives and installs a snapshot.
+    ///
+    /// The future is dropped when the connection is lost; what came is not to be lost with it.
     fn install_snapshot(
         &self,
         from: &Hello,
-        vote: Vote,
-        meta: SnapshotMeta,
-        chunks: BoxStream<'static, Result<Bytes>>,
+        snapshot: Incoming,
     ) -> BoxFuture<'static, Result<SnapshotResponse>>;
+}
+
+/// A snapshot that a peer begins to send, or goes on to send.
+pub(crate) struct Incoming {
+    pub(crate) vote: Vote,
+    pub(crate) meta: SnapshotMeta,
+    /// Takes how many bytes of it are here, of a peer that asks; only what follows is then sent.
+    pub(crate) held: Option<oneshot::Sender<u64>>,
+    /// An error among these means that it came in part.
+    pub(crate) chunks: BoxStream<'static, Result<Bytes>>,
 }
 
 /// What all connections share. Cheap to clone.
@@ -101,7 +111,7 @@ impl Server {
         }
     }
 
-    async fn serve(self, incoming: Incoming, greeting: OwnedSemaphorePermit) {
+    async fn serve(self, incoming: quinn::Incoming, greeting: OwnedSemaphorePermit) {
         let remote = incoming.remote_address();
         let greeted = timeout(GREETING_TIMEOUT, self.greet(incoming)).await;
         drop(greeting);
@@ -141,7 +151,7 @@ impl Server {
     /// Shakes hands and exchanges hellos; a peer that does not fit is told why.
     async fn greet(
         &self,
-        incoming: Incoming,
+        incoming: quinn::Incoming,
     ) -> Result<(Connection, Arc<Hello>, Option<OwnedSemaphorePermit>)> {
         let config = self.credentials.current().await?.server;
         let connection = incoming
@@ -187,13 +197,12 @@ impl Server {
                 Error::refused("a client has no part in consensus")
             }
             Ok(Ok(Request::StreamAppend)) => return self.answer_appends(peer, send, recv).await,
-            Ok(Ok(Request::Snapshot { vote, meta })) => {
-                let chunks = snapshot_chunks(recv);
-                let response = match self.handler.install_snapshot(peer, vote, meta, chunks).await {
-                    Ok(response) => Response::SnapshotInstalled(response),
-                    Err(error) => Response::Failed(Failure::from(&error)),
-                };
-                return self.respond(&mut send, &response).await;
+            Ok(Ok(Request::Snapshot { vote, meta, resumes })) => {
+                let (held, asked) = oneshot::channel();
+                let (held, asked) = (resumes.then_some(held), resumes.then_some(asked));
+                let snapshot = Incoming { vote, meta, held, chunks: snapshot_chunks(recv) };
+                let installed = self.handler.install_snapshot(peer, snapshot);
+                return self.answer_snapshot(installed, asked, send).await;
             }
             Ok(Ok(Request::Query(query))) if query.is_exchange() => {
                 return self.answer_parts(self.handler.parts(query), send, recv).await;
@@ -231,6 +240,36 @@ impl Server {
             }
         }
         finish(&mut send);
+    }
+
+    /// Says how much is here, to a peer that asks, and in the end what came of the snapshot.
+    async fn answer_snapshot(
+        &self,
+        mut installed: BoxFuture<'static, Result<SnapshotResponse>>,
+        asked: Option<oneshot::Receiver<u64>>,
+        mut send: SendStream,
+    ) {
+        let held = async move { asked?.await.ok() };
+        let early = tokio::select! {
+            biased;
+            Some(bytes) = held => {
+                let response = Response::SnapshotHeld(bytes);
+                if let Err(error) = self.write_response(&mut send, &response).await {
+                    return tracing::debug!(%error, "a snapshot cannot go on");
+                }
+                None
+            }
+            installed = &mut installed => Some(installed),
+        };
+        let installed = match early {
+            Some(installed) => installed,
+            None => installed.await,
+        };
+        let response = match installed {
+            Ok(response) => Response::SnapshotInstalled(response),
+            Err(error) => Response::Failed(Failure::from(&error)),
+        };
+        self.respond(&mut send, &response).await;
     }
 
     async fn respond(&self, send: &mut SendStream, response: &Response) {
@@ -293,7 +332,7 @@ impl Server {
 }
 
 /// Lets a peer prove that it gets what is sent to its address, before it costs a handshake.
-fn prove_address(incoming: Incoming) -> Option<Incoming> {
+fn prove_address(incoming: quinn::Incoming) -> Option<quinn::Incoming> {
     if incoming.remote_address_validated() {
         return Some(incoming);
     }

@@ -26,6 +26,7 @@ mod partition;
 mod replication;
 mod rolling;
 mod single;
+mod snapshot;
 mod unfinished;
 mod watch;
 mod wiped;
