@@ -92,13 +92,16 @@ async fn a_snapshot_keeps_to_its_rate_and_writes_go_on_beside_it() {
     let (mut cluster, leader) = filled().await;
     let start = Instant::now();
     let learner = cluster.open(3).await;
-    let mut writes = 0;
-    while received(&learner) < VALUES * MIB {
-        cluster.map(leader).put("k00", vec![writes; 1 << 10]).await.unwrap();
-        writes = writes.wrapping_add(1);
-    }
-    // The first of 24 chunks waits for nobody; each other one waits an eighth of a second.
-    let least = Duration::from_millis((VALUES - 1) * 1000 / 8);
+    let writer = cluster.map(leader).clone();
+    // It is small from the first write on: the state may be sent as it was before or after.
+    let whole = (VALUES - 1) * MIB;
+    eventually("the state has come while writes went on", async || {
+        writer.put("k00", "small").await.unwrap();
+        (received(&learner) >= whole).then_some(())
+    })
+    .await;
+    // The first of its chunks waits for nobody; each other one waits an eighth of a second.
+    let least = Duration::from_millis((VALUES - 2) * 1000 / 8);
     assert!(start.elapsed() >= least, "{:?}", start.elapsed());
     learner.wait_ready(PATIENCE).await.unwrap();
     wait_same(&cluster, 3, leader).await;
