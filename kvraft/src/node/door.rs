@@ -17,14 +17,11 @@ use crate::command::{Command, Origin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{HexId, Identity};
 use crate::proposal::{Attempt, Leader};
-use crate::raft::{
-    AppendRequest, AppendResponse, Member, Snapshot, SnapshotData, SnapshotMeta, SnapshotResponse,
-    StreamAppendResult, Vote,
-};
+use crate::raft::{AppendRequest, AppendResponse, Member, SnapshotResponse, StreamAppendResult};
 use crate::storage::Registry;
 use crate::transport::{
-    Answer, Failure, FailureReason, Greeter, Handler, Hello, HelloRole, PeerMember, Peers, Query,
-    Reason, Request, Response, Unmet,
+    Answer, Failure, FailureReason, Greeter, Handler, Hello, HelloRole, Incoming, PeerMember,
+    Peers, Query, Reason, Request, Response, Unmet,
 };
 use crate::versions::Versions;
 
@@ -172,12 +169,11 @@ impl Handler for Door {
     fn install_snapshot(
         &self,
         from: &Hello,
-        vote: Vote,
-        meta: SnapshotMeta,
-        chunks: BoxStream<'static, Result<Bytes>>,
+        snapshot: Incoming,
     ) -> BoxFuture<'static, Result<SnapshotResponse, Error>> {
         let admitted = self.core().and_then(|core| core.check_sender(from).map(|()| core));
-        async move { admitted?.install_snapshot(vote, meta, chunks).await }.boxed()
+        let sender = from.identity.clone();
+        async move { admitted?.install_snapshot(sender, snapshot).await }.boxed()
     }
 }
 
@@ -360,24 +356,6 @@ impl Core {
                 })
                 .collect(),
         }
-    }
-
-    async fn install_snapshot(
-        self: &Arc<Self>,
-        vote: Vote,
-        meta: SnapshotMeta,
-        mut chunks: BoxStream<'static, Result<Bytes>>,
-    ) -> Result<SnapshotResponse> {
-        let mut sink = self.state.snapshot_sink(meta.clone())?;
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk?;
-            sink = blocking(move || sink.write(&chunk).map(|()| sink)).await?;
-        }
-        let staged = blocking(move || sink.finish()).await?;
-        tracing::info!(meta = %meta, "received a snapshot");
-        let snapshot = Snapshot { meta, snapshot: SnapshotData::Incoming(staged) };
-        let installed = self.raft.install_full_snapshot(vote, snapshot).await;
-        installed.map_err(|fatal| Error::unavailable("this node has stopped").with_source(fatal))
     }
 }
 

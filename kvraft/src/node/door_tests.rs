@@ -11,7 +11,8 @@ use crate::config::{Config, Insecure, Security};
 use crate::environment::Environment;
 use crate::identity::Identity;
 use crate::node::Node;
-use crate::transport::{Peer, Transport};
+use crate::raft::Vote;
+use crate::transport::{Pace, Peer, Transport};
 use crate::versions::{FORMAT_LEVEL, PROTOCOLS};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -125,7 +126,8 @@ async fn a_stranger_appends_nothing_on_a_stream() {
         ..Member::default()
     };
     let node_id = u64::from_str_radix(&scene.node.status().node_id, 16).unwrap();
-    let mut network = scene.stranger.network().new_client(node_id, &record).await;
+    let pace = Arc::new(Pace::new(1 << 20, Environment::default().clock));
+    let mut network = scene.stranger.network(pace).new_client(node_id, &record).await;
     let term = scene.node.status().term;
     let payload = crate::command::Payload::new(
         Stamp { cluster_ms: 0, wall_ms: 0 },

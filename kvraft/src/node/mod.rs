@@ -2,6 +2,7 @@
 
 mod admit;
 mod answer;
+mod arrival;
 mod backup;
 mod bootstrap;
 mod contact;

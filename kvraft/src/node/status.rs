@@ -84,6 +84,9 @@ impl Core {
             buffer_bytes: state.buffer_bytes,
             state_bytes: state.disk_bytes,
             leases_expired: state.leases_expired,
+            snapshot_bytes_sent: self.pace.sent(),
+            snapshot_bytes_received: self.arrivals.received(),
+            snapshots_broken_off: self.pace.broken_off(),
             held: self.held(),
             watches: WatchMetrics {
                 watchers: state.history.watchers,

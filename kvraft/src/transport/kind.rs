@@ -49,6 +49,7 @@ pub(super) const WATCH: u8 = 35;
 pub(super) const NEXT: u8 = 36;
 pub(super) const JOIN: u8 = 37;
 pub(super) const CHANGE: u8 = 38;
+pub(super) const SNAPSHOT_AGAIN: u8 = 39;
 pub(super) const STATE_HASH: u8 = 40;
 pub(super) const BACKUP: u8 = 41;
 pub(super) const REFILL: u8 = 42;
@@ -69,6 +70,7 @@ pub(super) const LOCKED: u8 = 77;
 pub(super) const CHANGES: u8 = 78;
 pub(super) const JOINED: u8 = 79;
 pub(super) const CHANGED: u8 = 80;
+pub(super) const SNAPSHOT_HELD: u8 = 81;
 pub(super) const STATE_HASH_IS: u8 = 82;
 pub(super) const BACKUP_IS: u8 = 83;
 pub(super) const REFILL_IS: u8 = 84;
@@ -82,8 +84,10 @@ pub(super) const fn max_body_len(kind: u8) -> Option<usize> {
         | STREAM_APPEND | SNAPSHOT_END | GET | PAGE | COUNT | LEASE | AWAIT_LOCK | SCAN | WATCH
         | NEXT | JOIN | CHANGE | JOINED | CHANGED | APPENDED | VOTED | TRANSFERRED
         | READ_INDEX_IS | CLAIM_GRANTED | STREAM_APPENDED | SNAPSHOT_INSTALLED | COUNT_IS
-        | LOCKED | STATE_HASH | STATE_HASH_IS | BACKUP | BACKUP_IS | REFILL => Some(SMALL_BODY),
-        CLAIM | SNAPSHOT | PEERS_ARE | REFILL_IS | FAILED => Some(MEMBERS_BODY),
+        | LOCKED | SNAPSHOT_HELD | STATE_HASH | STATE_HASH_IS | BACKUP | BACKUP_IS | REFILL => {
+            Some(SMALL_BODY)
+        }
+        CLAIM | SNAPSHOT | SNAPSHOT_AGAIN | PEERS_ARE | REFILL_IS | FAILED => Some(MEMBERS_BODY),
         // What a transaction reads is bounded like what it writes, and so are pages and changes.
         PROPOSE | PROPOSED | ENTRY | PAGE_IS | LEASE_IS | CHANGES | CHUNK => Some(COMMAND_BODY),
         APPEND => Some(APPEND_BODY),
@@ -109,6 +113,9 @@ pub(super) const fn since(kind: u8) -> Since {
         STATE_HASH | STATE_HASH_IS => Since { protocol: 2, what: "compare its state with others" },
         BACKUP | BACKUP_IS => Since { protocol: 2, what: "give a backup to a client" },
         REFILL | REFILL_IS | CHUNK => Since { protocol: 2, what: "give its state to a member" },
+        SNAPSHOT_AGAIN | SNAPSHOT_HELD => {
+            Since { protocol: 2, what: "go on with a snapshot whose way broke off" }
+        }
         // What protocol 1 has; each kind that a later one adds has a row above.
         _ => Since { protocol: 1, what: "take part in a cluster" },
     }

@@ -8,9 +8,12 @@ mod exchange;
 mod failure;
 mod frame;
 mod greeting;
+mod handler;
 mod kind;
 mod message;
 mod network;
+mod outgoing;
+mod pace;
 mod peer;
 mod places;
 mod query;
@@ -32,11 +35,12 @@ pub(crate) use self::client::CallError;
 pub(crate) use self::exchange::Exchange;
 pub(crate) use self::failure::{Failure, FailureReason};
 pub(crate) use self::greeting::{Greeter, Hello, HelloRole, Reason, Unmet};
+pub(crate) use self::handler::{Handler, Incoming};
 pub(crate) use self::message::{PeerMember, Peers, Request, Response};
 pub(crate) use self::network::Network;
+pub(crate) use self::pace::Pace;
 pub(crate) use self::peer::Peer;
 pub(crate) use self::query::{Answer, Query};
-pub(crate) use self::server::Handler;
 
 use self::client::Client;
 use self::credentials::Credentials;
@@ -147,8 +151,8 @@ impl Transport {
     }
 
     /// Returns the network by which openraft reaches its peers.
-    pub(crate) fn network(&self) -> Network {
-        Network::new(Arc::clone(&self.0.client))
+    pub(crate) fn network(&self, pace: Arc<Pace>) -> Network {
+        Network::new(Arc::clone(&self.0.client), pace)
     }
 
     /// Closes all connections, and waits until the peers know or the deadline passes.

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
-use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use quinn::{Connection, Endpoint, RecvStream, SendStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -16,14 +16,15 @@ use super::client::Client;
 use super::credentials::Credentials;
 use super::failure::Failure;
 use super::frame::{Frame, check_known, check_len, expect_frame, read_frame, write_frame};
-use super::greeting::{Greeter, Hello, HelloRole, Reason, Refusal, Unmet};
+use super::greeting::{Hello, HelloRole, Reason, Refusal, Unmet};
+use super::handler::{Handler, Incoming};
 use super::kind::{self, HELLO_LIMIT, REQUEST_LIMIT};
 use super::message::{Request, Response, SnapshotPart};
 use super::places::{MAX_CONNECTIONS, MAX_GREETINGS, Places};
-use super::query::{Answer, Query};
+use super::query::Answer;
 use super::quic;
 use crate::error::{Error, Result};
-use crate::raft::{AppendRequest, SnapshotMeta, SnapshotResponse, StreamAppendResult, Vote};
+use crate::raft::{AppendRequest, SnapshotResponse};
 
 /// Handshake and hello of an honest peer take a few round trips and one durable write.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,35 +32,6 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the bytes of a request, or the next chunk of a snapshot, may take to come.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What a node does with the requests of its peers.
-pub(crate) trait Handler: Greeter {
-    /// Answers one request (never `StreamAppend`, `Snapshot` or a query whose answer comes in
-    /// parts, which have their own calls).
-    ///
-    /// The future is dropped when the connection is lost.
-    fn handle(&self, from: &Hello, request: Request) -> BoxFuture<'static, Response>;
-
-    /// Answers appends in order; an error is told to the peer and ends the stream.
-    fn stream_append(
-        &self,
-        from: &Hello,
-        requests: BoxStream<'static, AppendRequest>,
-    ) -> BoxStream<'static, Result<StreamAppendResult>>;
-
-    /// Answers a query in parts, of which one is taken at a time; an error is told to the peer and
-    /// ends them.
-    fn parts(&self, query: Query) -> BoxStream<'static, Result<Answer>>;
-
-    /// Receives and installs a snapshot; an error among the chunks means that it came in part.
-    fn install_snapshot(
-        &self,
-        from: &Hello,
-        vote: Vote,
-        meta: SnapshotMeta,
-        chunks: BoxStream<'static, Result<Bytes>>,
-    ) -> BoxFuture<'static, Result<SnapshotResponse>>;
-}
 
 /// A peer that was let in, and what is spoken with it.
 struct Guest {
@@ -109,7 +81,7 @@ impl Server {
         }
     }
 
-    async fn serve(self, incoming: Incoming, greeting: OwnedSemaphorePermit) {
+    async fn serve(self, incoming: quinn::Incoming, greeting: OwnedSemaphorePermit) {
         let remote = incoming.remote_address();
         let greeted = timeout(GREETING_TIMEOUT, self.greet(incoming)).await;
         drop(greeting);
@@ -148,7 +120,7 @@ impl Server {
     }
 
     /// Shakes hands and exchanges hellos; a peer that does not fit is told why.
-    async fn greet(&self, incoming: Incoming) -> Result<(Connection, Guest)> {
+    async fn greet(&self, incoming: quinn::Incoming) -> Result<(Connection, Guest)> {
         let config = self.credentials.current().await?.server;
         let connection = incoming
             .accept_with(config)
@@ -197,13 +169,12 @@ impl Server {
                 Error::refused("a client has no part in consensus, and no copy of the state")
             }
             Ok(Ok(Request::StreamAppend)) => return self.answer_appends(peer, send, recv).await,
-            Ok(Ok(Request::Snapshot { vote, meta })) => {
-                let chunks = snapshot_chunks(recv);
-                let response = match self.handler.install_snapshot(peer, vote, meta, chunks).await {
-                    Ok(response) => Response::SnapshotInstalled(response),
-                    Err(error) => Response::Failed(Failure::from(&error)),
-                };
-                return self.respond(protocol, &mut send, &response).await;
+            Ok(Ok(Request::Snapshot { vote, meta, resumes })) => {
+                let (held, asked) = oneshot::channel();
+                let (held, asked) = (resumes.then_some(held), resumes.then_some(asked));
+                let snapshot = Incoming { vote, meta, held, chunks: snapshot_chunks(recv) };
+                let installed = self.handler.install_snapshot(peer, snapshot);
+                return self.answer_snapshot(protocol, (installed, asked), send).await;
             }
             Ok(Ok(Request::Query(query))) if query.is_exchange() => {
                 return self.answer_parts(protocol, self.handler.parts(query), (send, recv)).await;
@@ -241,6 +212,39 @@ impl Server {
             }
         }
         finish(&mut send);
+    }
+
+    /// Says how much is here, to a peer that asks, and in the end what came of the snapshot.
+    async fn answer_snapshot(
+        &self,
+        protocol: u16,
+        (mut installed, asked): (
+            BoxFuture<'static, Result<SnapshotResponse>>,
+            Option<oneshot::Receiver<u64>>,
+        ),
+        mut send: SendStream,
+    ) {
+        let held = async move { asked?.await.ok() };
+        let early = tokio::select! {
+            biased;
+            Some(bytes) = held => {
+                let response = Response::SnapshotHeld(bytes);
+                if let Err(error) = self.write_response(protocol, &mut send, &response).await {
+                    return tracing::debug!(%error, "a snapshot cannot go on");
+                }
+                None
+            }
+            installed = &mut installed => Some(installed),
+        };
+        let installed = match early {
+            Some(installed) => installed,
+            None => installed.await,
+        };
+        let response = match installed {
+            Ok(response) => Response::SnapshotInstalled(response),
+            Err(error) => Response::Failed(Failure::from(&error)),
+        };
+        self.respond(protocol, &mut send, &response).await;
     }
 
     async fn respond(&self, protocol: u16, send: &mut SendStream, response: &Response) {
@@ -314,7 +318,7 @@ impl Server {
 }
 
 /// Lets a peer prove that it gets what is sent to its address, before it costs a handshake.
-fn prove_address(incoming: Incoming) -> Option<Incoming> {
+fn prove_address(incoming: quinn::Incoming) -> Option<quinn::Incoming> {
     if incoming.remote_address_validated() {
         return Some(incoming);
     }

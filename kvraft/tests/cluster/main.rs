@@ -27,6 +27,7 @@ mod partition;
 mod replication;
 mod rolling;
 mod single;
+mod snapshot;
 mod unfinished;
 mod versions;
 mod watch;

@@ -21,7 +21,7 @@ use crate::command::{Command, Found, Outcome, Payload, Settings, Stamp};
 use crate::raft::{Entry, LogId, SnapshotSource as _};
 use crate::storage::apply::Replica;
 use crate::storage::generation::Generations;
-use crate::storage::snapshot::ViewSource;
+use crate::storage::resend::Resend;
 use crate::storage::snapshot_sink::SnapshotSink;
 use crate::storage::state_disk::{Checkpoint, Order, StateDisk as _};
 use crate::storage::view::{PageLimits, PageRequest, View};
@@ -91,7 +91,7 @@ impl Node {
         let meta = from.snapshot_meta();
         let (replica, disk) = self.parts();
         let mut sink = SnapshotSink::new(disk.stage().unwrap(), meta, Arc::new(AtomicU64::new(0)));
-        let mut source = ViewSource::new(Arc::new(from));
+        let mut source = Arc::new(Resend::default()).begin(Arc::new(from));
         while let Some(chunk) = source.next_chunk().unwrap() {
             sink.write(&chunk).unwrap();
         }

@@ -191,7 +191,22 @@ fn stream(snapshot: Snapshot) -> (SnapshotMeta, Vec<u8>) {
     while let Some(chunk) = source.next_chunk().unwrap() {
         bytes.extend_from_slice(&chunk);
     }
+    source.settle();
     (snapshot.meta, bytes)
+}
+
+/// What is sent next, of a node that has something to send.
+fn current(node: &Node) -> (SnapshotMeta, Box<dyn SnapshotSource>) {
+    let mut machine = node.state.state_machine();
+    let snapshot = block_on(machine.get_current_snapshot()).unwrap().unwrap();
+    let SnapshotData::Outgoing(source) = snapshot.snapshot else { panic!("not outgoing") };
+    (snapshot.meta, source)
+}
+
+/// Begins to send a snapshot and breaks off; returns what was sent.
+fn broken_off(node: &Node, chunks: usize) -> Vec<u8> {
+    let (_, mut source) = current(node);
+    (0..chunks).flat_map(|_| source.next_chunk().unwrap().unwrap()).collect()
 }
 
 fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
@@ -652,6 +667,68 @@ fn only_the_newest_snapshot_goes_on_and_an_unused_one_is_removed() {
     assert_eq!(names(dirs[1].path()), ["1", "3.new"]);
     drop(staged);
     assert_eq!(names(dirs[1].path()), ["1"]);
+}
+
+#[test]
+fn a_snapshot_that_broke_off_goes_on_from_any_byte_whatever_was_written_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = Node::founded(dir.path());
+    for n in 0..80_u8 {
+        node.put(&format!("k{n}"), &vec![n; 500_000]);
+    }
+    let (meta, whole) = stream(node.snapshot());
+    broken_off(&node, 25);
+    node.put("k0", b"changed since");
+    node.checkpoint();
+    for at in [0, 1, 20_000_000, 33_554_432, 39_000_000, whole.len()] {
+        let (again, mut source) = current(&node);
+        assert_eq!((again, source.is_sent_again()), (meta.clone(), true));
+        assert!(source.skip(at as u64).unwrap());
+        let mut rest = Vec::new();
+        while let Some(chunk) = source.next_chunk().unwrap() {
+            rest.extend_from_slice(&chunk);
+        }
+        assert!(rest == whole[at..], "behind {at}");
+    }
+    assert!(!current(&node).1.skip(whole.len() as u64 + 1).unwrap());
+    current(&node).1.settle();
+    let (newer, source) = current(&node);
+    assert!(!source.is_sent_again() && newer != meta);
+}
+
+#[test]
+fn a_snapshot_that_broke_off_is_kept_for_a_minute_unless_its_log_is_purged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = Node::founded(dir.path());
+    node.put("k", &vec![1; 3 << 20]);
+    node.checkpoint();
+    let resend = Arc::clone(node.state.resend());
+    let kept = |node: &Node| current(node).1.is_sent_again();
+    assert!(!kept(&node), "nothing of it was sent");
+    assert_eq!(resend.lowest(), None);
+    let start = Instant::now();
+    broken_off(&node, 1);
+    let second = |second| resend.tick(start + Duration::from_secs(second));
+    second(10);
+    second(69);
+    assert!(kept(&node));
+    assert_eq!(resend.lowest(), Some(node.index));
+    // One that comes no further is not kept for longer.
+    broken_off(&node, 1);
+    second(70);
+    assert!(!kept(&node));
+    broken_off(&node, 2);
+    resend.purge(node.index);
+    assert!(kept(&node), "what follows is still there");
+    resend.clear();
+    assert!(!kept(&node));
+    let (_, mut source) = current(&node);
+    source.next_chunk().unwrap();
+    node.put("k", b"2");
+    node.checkpoint();
+    resend.purge(node.index);
+    drop(source);
+    assert!(!kept(&node));
 }
 
 #[test]

@@ -133,7 +133,8 @@ fn requests() -> Vec<Request> {
         change(MembershipChange::Transfer { to: Some("a".into()) }),
         change(MembershipChange::Shrink { voters: 3 }),
         Request::StreamAppend,
-        Request::Snapshot { vote: vote(), meta: snapshot_meta() },
+        Request::Snapshot { vote: vote(), meta: snapshot_meta(), resumes: false },
+        Request::Snapshot { vote: vote(), meta: snapshot_meta(), resumes: true },
     ]
 }
 
@@ -197,12 +198,13 @@ fn responses() -> Vec<Response> {
         Response::StreamAppend(Err(StreamAppendError::Conflict(log_id(4)))),
         Response::StreamAppend(Err(StreamAppendError::HigherVote(vote()))),
         Response::SnapshotInstalled(SnapshotResponse::new(vote())),
+        Response::SnapshotHeld(9),
         failed(FailureReason::NotLeader { leader: Some((7, member("a"))) }),
         failed(FailureReason::Kind(ErrorKind::Indeterminate)),
     ]
 }
 
-const GOLDEN_REQUESTS: [&str; 27] = [
+const GOLDEN_REQUESTS: [&str; 28] = [
     "000000531000000000000000030000000000000007010100000000000000010000000000000004000000\
      000200000000000000050000000900000000000000010100000000000000060000000b00000000000000\
      01027879",
@@ -238,9 +240,12 @@ const GOLDEN_REQUESTS: [&str; 27] = [
     "000000641900000000000000030000000000000007010100000000000000010000000000000009010000\
      000000000001000000000000000800000001000000010000000000000007000000010000000000000007\
      000000016100000003683a31000000000000000000",
+    "000000642700000000000000030000000000000007010100000000000000010000000000000009010000\
+     000000000001000000000000000800000001000000010000000000000007000000010000000000000007\
+     000000016100000003683a31000000000000000000",
 ];
 
-const GOLDEN_RESPONSES: [&str; 30] = [
+const GOLDEN_RESPONSES: [&str; 31] = [
     "000000014001",
     "0000001240020100000000000000010000000000000004",
     "000000014003",
@@ -275,6 +280,7 @@ const GOLDEN_RESPONSES: [&str; 30] = [
     "00000011470200000000000000010000000000000004",
     "0000001247030000000000000003000000000000000701",
     "00000011480000000000000003000000000000000701",
+    "00000008510000000000000009",
     "0000002f7f00010000000000000007000000016100000003683a31000000000000000000000000037768\
      79010000000000000003",
     "000000117f0400000003776879010000000000000003",
@@ -386,7 +392,7 @@ proptest! {
 
     #[test]
     fn a_damaged_frame_is_an_error_and_never_a_panic(
-        which in 0..50_usize,
+        which in 0..52_usize,
         at: prop::sample::Index,
         byte: u8,
         cut: prop::sample::Index,

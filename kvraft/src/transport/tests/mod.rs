@@ -95,6 +95,8 @@ struct Fake {
     fails_to_admit: bool,
     /// Whether snapshots are taken at all.
     takes_chunks: bool,
+    /// So many bytes of the snapshot are there, of a peer that can say it.
+    holds: Option<u64>,
 }
 
 impl Fake {
@@ -107,6 +109,7 @@ impl Fake {
             chunks: Mutex::default(),
             fails_to_admit: false,
             takes_chunks: true,
+            holds: None,
         }
     }
 }
@@ -224,14 +227,19 @@ impl Handler for Arc<Fake> {
     fn install_snapshot(
         &self,
         _from: &Hello,
-        vote: Vote,
-        _meta: SnapshotMeta,
-        mut chunks: BoxStream<'static, Result<Bytes>>,
+        snapshot: Incoming,
     ) -> BoxFuture<'static, Result<SnapshotResponse>> {
         let fake = Self::clone(self);
         async move {
+            let Incoming { vote, held, mut chunks, .. } = snapshot;
             if !fake.takes_chunks {
                 return std::future::pending().await;
+            }
+            if let Some(held) = held {
+                match fake.holds {
+                    Some(bytes) => held.send(bytes).unwrap(),
+                    None => return Err(Error::refused("frame 39 is unknown to this release")),
+                }
             }
             while let Some(chunk) = chunks.next().await {
                 let failed = chunk.as_ref().err().cloned();
