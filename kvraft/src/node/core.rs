@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::contact::Contact;
 use super::counts::Counts;
+use super::former::Former;
 use super::lead::Lead;
 use super::life::{Life, Stage};
 use super::read::ByProof;
@@ -61,6 +62,7 @@ pub(super) struct Core {
     pub(super) counts: Counts,
     /// Held while this node, as leader, changes the membership.
     pub(super) changing: tokio::sync::Mutex<()>,
+    pub(super) former: Former,
     /// The cluster that took this node in, until its log says so.
     pub(super) joining: Mutex<Option<u128>>,
     /// When a leader first refused to record this node.

@@ -10,6 +10,7 @@ mod counts;
 mod discover;
 mod door;
 mod expire;
+mod former;
 mod handover;
 mod join;
 mod lead;
@@ -20,6 +21,7 @@ mod membership;
 mod office;
 mod open;
 mod read;
+mod roll;
 mod rounds;
 mod route;
 mod status;
@@ -52,8 +54,7 @@ use crate::options::{
 use crate::proposal;
 use crate::runtime::Runtime;
 use crate::status::Status;
-use crate::storage::Gone;
-use crate::storage::View;
+use crate::storage::{Gone, View};
 
 /// How long a clean end may take: a handover, the last commands, the last checkpoint.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
@@ -153,7 +154,7 @@ impl Node {
         deadline: Instant,
     ) -> Result<()> {
         let core = self.core()?;
-        let changing = async move { proposal::change(&*core, &change, deadline).await };
+        let changing = async move { proposal::change(&*core, change, deadline).await };
         self.runtime.finish(changing).await
     }
 

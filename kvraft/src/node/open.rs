@@ -14,6 +14,7 @@ use super::contact::Contact;
 use super::core::{Core, MAX_PROPOSALS, Raft};
 use super::counts::Counts;
 use super::door::{Door, blocking};
+use super::former::Former;
 use super::lead::Lead;
 use super::life::Life;
 use super::read::ByProof;
@@ -91,6 +92,7 @@ async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
         backups: Arc::new(Semaphore::new(MAX_BACKUPS)),
         counts: Counts::default(),
         changing: tokio::sync::Mutex::default(),
+        former: Former::default(),
         joining: Mutex::default(),
         refused_since: OnceLock::new(),
         life: Arc::new(Life::new()),
@@ -122,6 +124,7 @@ fn start_tasks(core: &Arc<Core>) -> JoinSet<()> {
     tasks.spawn(Arc::clone(core).watch_state());
     tasks.spawn(Arc::clone(core).withdraw());
     tasks.spawn(Arc::clone(core).keep_membership());
+    tasks.spawn(Arc::clone(core).remember_members());
     if core.held_until > core.now() {
         tasks.spawn(Arc::clone(core).release_hold());
     }

@@ -9,9 +9,9 @@ use futures_util::future::BoxFuture;
 use super::core::Core;
 use crate::command::{Command, Origin, Outcome, SessionId};
 use crate::error::{Error, Result};
-use crate::options::MembershipChange;
+use crate::options::AskedChange;
 use crate::proposal::{self, Attempt, Leader, Route, Session};
-use crate::transport::Transport;
+use crate::transport::{PeerMember, Transport};
 
 impl Core {
     /// Has `command` applied exactly once, or fails; see the kinds of its errors.
@@ -72,10 +72,13 @@ impl Route for Core {
 
     fn change_here<'a>(
         &'a self,
-        change: &'a MembershipChange,
-        again: bool,
+        asked: &'a AskedChange,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<()>> {
-        Self::change_here(self, change, again, deadline).boxed()
+        Self::change_here(self, asked, deadline).boxed()
+    }
+
+    fn members_here(&self) -> Vec<PeerMember> {
+        self.known_peers().members
     }
 }
