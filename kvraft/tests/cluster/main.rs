@@ -16,7 +16,12 @@ mod election;
 mod growth;
 #[path = "../common/harness.rs"]
 mod harness;
+#[path = "../common/history.rs"]
+mod history;
+mod judge;
 mod lease;
+#[path = "../common/linear.rs"]
+mod linear;
 mod lock;
 mod membership;
 mod metrics;
@@ -26,6 +31,7 @@ mod partition;
 mod replication;
 mod rolling;
 mod single;
+mod trial;
 mod unfinished;
 mod watch;
 mod wiped;
