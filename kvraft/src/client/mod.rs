@@ -130,7 +130,7 @@ impl Client {
         deadline: Instant,
     ) -> Result<()> {
         let core = self.core()?;
-        let changing = async move { proposal::change(&*core, &change, deadline).await };
+        let changing = async move { proposal::change(&*core, change, deadline).await };
         self.runtime.finish(changing).await
     }
 

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use super::core::Core;
 use crate::command::{Origin, SessionId};
 use crate::error::{Error, Result};
-use crate::options::MembershipChange;
+use crate::options::AskedChange;
 use crate::proposal::{self, Attempt, Census, Leader, Route, Session};
 use crate::transport::{PeerMember, Transport};
 
@@ -66,11 +66,14 @@ impl Route for Core {
 
     fn change_here<'a>(
         &'a self,
-        _change: &'a MembershipChange,
-        _again: bool,
+        _asked: &'a AskedChange,
         _deadline: Instant,
     ) -> BoxFuture<'a, Result<()>> {
         std::future::ready(Err(Error::unavailable("a client leads nobody"))).boxed()
+    }
+
+    fn members_here(&self) -> Vec<PeerMember> {
+        Vec::new()
     }
 }
 

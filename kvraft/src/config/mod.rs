@@ -166,8 +166,10 @@ impl Config {
 
     /// Founds the cluster with the first so many nodes that are found at
     /// [`discover_dns`](Self::discover_dns), instead of a list in `members`: 1 to 64. All of them
-    /// must be given the same number. Start no more nodes than that until the cluster is founded;
-    /// those that come later join it.
+    /// must be given the same number, and it must be more than half of the nodes that start before the
+    /// cluster is founded; those that come later join it. With half of them or fewer, two groups could
+    /// found a cluster each while the name stands for one group here and for the other there. A node
+    /// that sees so many others waits and says so; what the name does not show it, it cannot know.
     #[must_use]
     pub const fn bootstrap_expect(mut self, nodes: u32) -> Self {
         self.bootstrap_expect = Some(nodes);

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::arrival::Arrivals;
 use super::contact::Contact;
 use super::counts::Counts;
+use super::former::Former;
 use super::intake::Intake;
 use super::integrity::Integrity;
 use super::lead::Lead;
@@ -69,6 +70,7 @@ pub(super) struct Core {
     pub(super) pace: Arc<Pace>,
     /// Held while this node, as leader, changes the membership.
     pub(super) changing: tokio::sync::Mutex<()>,
+    pub(super) former: Former,
     /// The cluster that took this node in, until its log says so.
     pub(super) joining: Mutex<Option<u128>>,
     /// When a leader first refused to record this node.

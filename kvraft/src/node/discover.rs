@@ -34,6 +34,18 @@ impl Core {
                 known.join(", ")
             )));
         }
+        // A node takes part in one founding only. Where two groups of that size can be, each may found
+        // a cluster, if the name stands for one group here and for the other there.
+        if known.len() >= 2 * discovery.expect {
+            return Err(Error::unavailable(format!(
+                "{} nodes are at {} ({}) and bootstrap_expect is {}, so that two clusters could be founded; set it to \
+                 more than half of the nodes everywhere, or start fewer until the cluster is founded",
+                known.len(),
+                discovery.dns,
+                known.join(", "),
+                discovery.expect
+            )));
+        }
         let founders: BTreeSet<_> = known.iter().map(|name| (*name).to_owned()).collect();
         let founders: BTreeSet<_> = founders.into_iter().take(discovery.expect).collect();
         if !founders.contains(&self.config.name) {

@@ -198,9 +198,9 @@ impl Core {
             Request::Join { record, auto_promote } => {
                 self.record_member(from, record, auto_promote).await
             }
-            Request::Change { change, again, timeout_ms } => {
+            Request::Change { asked, timeout_ms } => {
                 let deadline = self.deadline_in(timeout_ms);
-                self.change_here(&change, again, deadline).await.map(|()| Response::Changed)
+                self.change_here(&asked, deadline).await.map(|()| Response::Changed)
             }
             Request::Query(query) => self.answer_query(query).await.map(Response::Answer),
             Request::Peers => Ok(Response::Peers(self.known_peers())),

@@ -11,6 +11,7 @@ use crate::config::{Config, Insecure, Security};
 use crate::environment::Environment;
 use crate::identity::Identity;
 use crate::node::Node;
+use crate::options::{AskedChange, MembershipChange};
 use crate::raft::Vote;
 use crate::transport::{Pace, Peer, Transport};
 use crate::versions::{FORMAT_LEVEL, PROTOCOLS};
@@ -47,19 +48,28 @@ impl Scene {
         node.wait_ready(node.now() + PATIENCE).await.unwrap();
         let own = node.status().members.remove(0);
         let peer = Peer { node_id: None, name: own.name, address: own.address };
-        let hello = Hello {
-            protocols: PROTOCOLS,
-            role,
-            cluster_id: None,
-            identity: Identity { name: "stranger".into(), node_id: 99, start: 1, nonce: 1 },
-            record: Member::default(),
-            initialised: false,
-            format_level: FORMAT_LEVEL,
-        };
-        let stranger = Arc::new(Stranger(hello));
-        let stranger =
-            Transport::dial_only(&Security::Insecure, &Environment::default(), stranger).unwrap();
-        Self { _dir: dir, node, peer, stranger }
+        Self { _dir: dir, node, peer, stranger: stranger(role, 99) }
+    }
+
+    async fn ask(&self, stranger: &Transport, request: Request) -> Response {
+        stranger.request(&self.peer, request, self.node.now() + PATIENCE).await.unwrap()
+    }
+
+    /// A stranger asks for a place as a learner.
+    async fn join(&self, stranger: &Transport) -> Response {
+        let record = Member { name: "stranger".into(), ..Member::default() };
+        self.ask(stranger, Request::Join { record, auto_promote: false }).await
+    }
+
+    /// A stranger asks for a change of the node 99.
+    async fn change(&self, change: MembershipChange, again: bool) -> Response {
+        let asked = AskedChange { change, node_id: Some(99), again };
+        self.ask(&self.stranger, Request::Change { asked, timeout_ms: 10_000 }).await
+    }
+
+    fn has(&self, id: u64) -> bool {
+        let id = format!("{id:016x}");
+        self.node.status().members.iter().any(|member| member.node_id == id)
     }
 
     async fn propose(&self, command: &Command) -> Response {
@@ -72,6 +82,29 @@ impl Scene {
         let command = Command::put(Bytes::from_static(b"k"), Bytes::from_static(b"v"));
         self.node.propose(command, self.node.now() + PATIENCE).await.unwrap();
     }
+}
+
+fn stranger(role: HelloRole, node_id: u64) -> Transport {
+    let hello = Hello {
+        protocols: PROTOCOLS,
+        role,
+        cluster_id: None,
+        identity: Identity { name: "stranger".into(), node_id, start: 1, nonce: 1 },
+        record: Member::default(),
+        initialised: false,
+        format_level: FORMAT_LEVEL,
+    };
+    let stranger = Arc::new(Stranger(hello));
+    Transport::dial_only(&Security::Insecure, &Environment::default(), stranger).unwrap()
+}
+
+fn remove() -> MembershipChange {
+    MembershipChange::Remove { name: "stranger".into() }
+}
+
+fn kind_of(response: Response) -> ErrorKind {
+    let Response::Failed(failure) = response else { panic!("it answered {response:?}") };
+    Error::from(failure).kind()
 }
 
 fn settings() -> Settings {
@@ -193,4 +226,35 @@ async fn a_client_may_read_and_gets_a_typed_error_for_a_key_that_cannot_be() {
         let Response::Failed(failure) = answer else { panic!("it answered {answer:?}") };
         assert_eq!(Some(Error::from(failure).kind()), kind);
     }
+}
+
+#[tokio::test]
+async fn a_late_request_to_join_does_not_bring_a_node_back_that_was_removed() {
+    let scene = Scene::of(HelloRole::Member).await;
+    for _ in 0..2 {
+        assert!(matches!(scene.join(&scene.stranger).await, Response::Joined(_)));
+    }
+    assert!(scene.has(99));
+    assert!(matches!(scene.change(remove(), false).await, Response::Changed));
+    assert!(!scene.has(99));
+    assert_eq!(kind_of(scene.join(&scene.stranger).await), ErrorKind::Refused);
+    assert!(!scene.has(99));
+}
+
+#[tokio::test]
+async fn a_change_that_is_asked_for_again_means_the_node_that_had_the_name_at_first() {
+    let scene = Scene::of(HelloRole::Member).await;
+    assert!(matches!(scene.join(&scene.stranger).await, Response::Joined(_)));
+    assert!(matches!(scene.change(remove(), false).await, Response::Changed));
+    // Its answer is lost, and another disk comes under the same name.
+    let another = stranger(HelloRole::Member, 100);
+    assert!(matches!(scene.join(&another).await, Response::Joined(_)));
+    assert!(matches!(scene.change(remove(), true).await, Response::Changed));
+    assert!(scene.has(100));
+    let demote = MembershipChange::Demote { name: "stranger".into() };
+    assert_eq!(kind_of(scene.change(demote.clone(), true).await), ErrorKind::Refused);
+    // Whoever has asked for nothing yet looks the name up once more.
+    assert_eq!(kind_of(scene.change(remove(), false).await), ErrorKind::Unavailable);
+    assert_eq!(kind_of(scene.change(demote, false).await), ErrorKind::Unavailable);
+    assert!(scene.has(100));
 }

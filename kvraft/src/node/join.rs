@@ -207,6 +207,7 @@ impl Core {
                 }
                 ChangeMembers::SetNodes([(id, record)].into())
             }
+            None if self.was_let_go(id) => return Err(was_removed(&record.name)),
             None => {
                 let namesakes = roll.members.iter().filter(|(_, m)| m.name == record.name);
                 let silence = |id: &u64| self.silence(&roll, *id, since);
@@ -225,6 +226,14 @@ impl Core {
         self.change(&roll, change, true, deadline).await?;
         Ok(Response::Joined(cluster))
     }
+}
+
+/// What a node is told that is no member any more, wherever it hears of it.
+pub(super) fn was_removed(name: &str) -> Error {
+    Error::refused(format!(
+        "this node, {name}, was removed from its cluster; to let it join again, move its data directory away and \
+         start it with join"
+    ))
 }
 
 fn name_in_use(name: &str, old: u64, new: u64, silence: Duration) -> Error {

@@ -1,126 +1,28 @@
 //! What the leader does to the membership: one change at a time, and none that costs the quorum.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use openraft::ChangeMembers;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
 use openraft::raft::Precondition;
-use openraft::{ChangeMembers, Instant as _, RaftMetrics};
 
 use super::core::Core;
+use super::roll::Roll;
 use crate::error::{Error, Result};
 use crate::identity::HexId;
-use crate::options::MembershipChange;
-use crate::raft::{LogId, Member, TypeConfig};
+use crate::options::{AskedChange, MembershipChange};
+use crate::raft::{Member, TypeConfig};
 
-/// A learner this many entries behind has caught up: it takes them in far less than an election.
-const CAUGHT_UP_ENTRIES: u64 = 1000;
 /// How long a change waits for another one.
 const TURN_PATIENCE: Duration = Duration::from_secs(5);
 /// How often a leader looks for signs of life: heartbeats are not much closer.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The membership as the leader sees it at one moment, with what it knows of each member.
-pub(super) struct Roll {
-    pub(super) log_id: Option<LogId>,
-    pub(super) members: BTreeMap<u64, Member>,
-    pub(super) voters: BTreeSet<u64>,
-    /// Whether a change was begun and has to be ended.
-    pub(super) is_joint: bool,
-    /// Voters that are none any more once that is done.
-    pub(super) leaving: BTreeSet<u64>,
-    own: u64,
-    last: u64,
-    /// How long ago each other member was heard, and the log index that it has.
-    heard: BTreeMap<u64, (Option<Duration>, Option<u64>)>,
-}
-
-impl Roll {
-    fn of(metrics: &RaftMetrics<TypeConfig>) -> Self {
-        let stored = &metrics.membership_config;
-        let membership = stored.membership();
-        let acked = metrics.heartbeat.as_ref();
-        let matched = metrics.replication.as_ref();
-        let heard = membership.nodes().map(|(id, _)| {
-            let silence = acked.and_then(|acked| acked.get(id)?.as_ref()).map(|at| at.elapsed());
-            let index = matched.and_then(|all| all.get(id)?.as_ref()).map(|id| id.index());
-            (*id, (silence, index))
-        });
-        let configs = membership.get_joint_config();
-        let leaving = match configs.as_slice() {
-            [old, new] => old.difference(new).copied().collect(),
-            _ => BTreeSet::new(),
-        };
-        Self {
-            log_id: *stored.log_id(),
-            members: membership.nodes().map(|(id, member)| (*id, member.clone())).collect(),
-            voters: membership.voter_ids().collect(),
-            is_joint: configs.len() > 1,
-            leaving,
-            own: metrics.id,
-            last: metrics.last_log_index.unwrap_or_default(),
-            heard: heard.collect(),
-        }
-    }
-
-    /// Returns how long ago a member was heard; `None` if never by this leader.
-    pub(super) fn silence(&self, id: u64) -> Option<Duration> {
-        if id == self.own {
-            return Some(Duration::ZERO);
-        }
-        self.heard.get(&id).and_then(|(silence, _)| *silence)
-    }
-
-    /// Returns how many entries a member is behind: all, before it is known what it has.
-    pub(super) fn behind(&self, id: u64) -> u64 {
-        if id == self.own { 0 } else { self.last.saturating_sub(self.matched(id).unwrap_or(0)) }
-    }
-
-    /// Returns the index of the last entry that another member is known to have.
-    fn matched(&self, id: u64) -> Option<u64> {
-        self.heard.get(&id).and_then(|(_, index)| *index)
-    }
-
-    pub(super) fn has_caught_up(&self, id: u64) -> bool {
-        self.matched(id).is_some() && self.behind(id) <= CAUGHT_UP_ENTRIES
-    }
-
-    fn name(&self, id: u64) -> &str {
-        self.members.get(&id).map_or("", |member| &member.name)
-    }
-
-    /// Returns the member of that name, the voter first.
-    fn find(&self, name: &str) -> Result<u64> {
-        let mut found = self.members.iter().filter(|(_, member)| member.name == name);
-        let ids: Vec<u64> = found.by_ref().map(|(id, _)| *id).collect();
-        let voter = ids.iter().find(|id| self.voters.contains(id));
-        voter.or_else(|| ids.first()).copied().ok_or_else(|| {
-            let known: BTreeSet<_> = self.members.values().map(|m| m.name.as_str()).collect();
-            let known = known.into_iter().collect::<Vec<_>>().join(", ");
-            Error::refused(format!("no member is named {name:?}; the members are {known}"))
-        })
-    }
-
-    /// Returns those of these voters that were not heard in the last `patience`.
-    fn silent<'a>(&'a self, voters: &'a BTreeSet<u64>, patience: Duration) -> Vec<&'a str> {
-        let heard = |id: u64| self.silence(id).is_some_and(|silence| silence <= patience);
-        voters.iter().filter(|id| !heard(**id)).map(|id| self.name(*id)).collect()
-    }
-}
-
 impl Core {
-    pub(super) fn roll(&self) -> Roll {
-        Roll::of(&self.raft_metrics())
-    }
-
-    /// Changes the membership as the leader; `again` if that may have been done already.
-    pub(super) async fn change_here(
-        &self,
-        change: &MembershipChange,
-        again: bool,
-        deadline: Instant,
-    ) -> Result<()> {
+    /// Changes the membership as the leader.
+    pub(super) async fn change_here(&self, asked: &AskedChange, deadline: Instant) -> Result<()> {
         self.life.check()?;
         if !self.leads() {
             return Err(Error::unavailable("this node does not lead any more; retry"));
@@ -139,20 +41,27 @@ impl Core {
         if roll.is_joint {
             self.end_joint(&roll, deadline).await?;
         }
-        match change {
+        self.change_of(asked, &self.roll(), deadline).await
+    }
+
+    async fn change_of(&self, asked: &AskedChange, roll: &Roll, deadline: Instant) -> Result<()> {
+        match &asked.change {
             MembershipChange::Promote { name } => {
-                self.promote(self.roll().find(name)?, deadline).await
+                self.promote(subject(roll, asked, name)?, deadline).await
             }
             MembershipChange::Demote { name } => {
-                self.demote(self.roll().find(name)?, deadline).await
+                self.demote(subject(roll, asked, name)?, deadline).await
             }
-            MembershipChange::Remove { name } => match self.roll().find(name) {
+            MembershipChange::Remove { name } => match subject(roll, asked, name) {
                 Ok(id) => self.remove(id, deadline).await,
-                // The first attempt has done it.
-                Err(_) if again => Ok(()),
+                // An earlier attempt has done it.
+                Err(_) if asked.again => Ok(()),
                 Err(error) => Err(error),
             },
-            MembershipChange::Transfer { to } => self.transfer(to.as_deref(), deadline).await,
+            MembershipChange::Transfer { to } => {
+                let heir = to.as_ref().map(|name| subject(roll, asked, name)).transpose()?;
+                self.transfer(heir, deadline).await
+            }
             MembershipChange::Shrink { voters } => self.shrink(*voters, deadline).await,
         }
     }
@@ -207,9 +116,8 @@ impl Core {
         Ok(())
     }
 
-    async fn transfer(&self, to: Option<&str>, deadline: Instant) -> Result<()> {
+    async fn transfer(&self, heir: Option<u64>, deadline: Instant) -> Result<()> {
         let roll = self.roll();
-        let heir = to.map(|name| roll.find(name)).transpose()?;
         if heir == Some(roll.own) {
             return Ok(());
         }
@@ -331,6 +239,22 @@ impl Core {
     pub(super) fn heard_patience(&self) -> Duration {
         self.election_timeout_max() * 2
     }
+}
+
+/// Returns the node that a change is about, whoever else has its name by now.
+fn subject(roll: &Roll, asked: &AskedChange, name: &str) -> Result<u64> {
+    let id = asked.node_id.ok_or_else(|| Error::internal("a change of nobody was asked for"))?;
+    if roll.members.contains_key(&id) {
+        return Ok(id);
+    }
+    if asked.again {
+        return Err(Error::refused(format!(
+            "{name} was removed or replaced meanwhile: node {} is no member any more",
+            HexId(id)
+        )));
+    }
+    // Whoever asks finds out who has the name now.
+    Err(Error::unavailable("the membership has changed meanwhile; retry"))
 }
 
 fn without(voters: &BTreeSet<u64>, id: u64) -> Result<BTreeSet<u64>> {

@@ -12,6 +12,7 @@ mod counts;
 mod discover;
 mod door;
 mod expire;
+mod former;
 mod greet;
 mod handover;
 mod intake;
@@ -27,6 +28,7 @@ mod open;
 mod operate;
 mod read;
 mod refill;
+mod roll;
 mod rounds;
 mod route;
 mod status;
@@ -58,8 +60,7 @@ use crate::options::{
 };
 use crate::runtime::Runtime;
 use crate::status::Status;
-use crate::storage::Gone;
-use crate::storage::View;
+use crate::storage::{Gone, View};
 
 /// How long a clean end may take: a handover, the last commands, the last checkpoint.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);

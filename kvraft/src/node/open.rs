@@ -15,6 +15,7 @@ use super::contact::Contact;
 use super::core::{Core, MAX_PROPOSALS, Raft};
 use super::counts::Counts;
 use super::door::{Door, blocking};
+use super::former::Former;
 use super::integrity::Integrity;
 use super::lead::Lead;
 use super::life::Life;
@@ -103,6 +104,7 @@ async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
         arrivals: Arrivals::default(),
         pace,
         changing: tokio::sync::Mutex::default(),
+        former: Former::default(),
         joining: Mutex::default(),
         refused_since: OnceLock::new(),
         life: Arc::new(Life::new()),
@@ -138,6 +140,7 @@ fn start_tasks(core: &Arc<Core>) -> JoinSet<()> {
     tasks.spawn(Arc::clone(core).keep_membership());
     tasks.spawn(Arc::clone(core).compare_states());
     tasks.spawn(Arc::clone(core).refill_when_out());
+    tasks.spawn(Arc::clone(core).remember_members());
     if core.held_until > core.now() {
         tasks.spawn(Arc::clone(core).release_hold());
     }

@@ -15,7 +15,7 @@ impl Node {
         deadline: Instant,
     ) -> Result<()> {
         let core = self.core()?;
-        let changing = async move { proposal::change(&*core, &change, deadline).await };
+        let changing = async move { proposal::change(&*core, change, deadline).await };
         self.runtime.finish(changing).await
     }
 

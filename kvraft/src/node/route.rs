@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use super::core::Core;
 use crate::command::{Command, Origin, Outcome, SessionId};
 use crate::error::{Error, Result};
-use crate::options::MembershipChange;
+use crate::options::AskedChange;
 use crate::proposal::{self, Attempt, Census, Leader, Route, Session};
 use crate::transport::{PeerMember, Transport};
 
@@ -74,11 +74,14 @@ impl Route for Core {
 
     fn change_here<'a>(
         &'a self,
-        change: &'a MembershipChange,
-        again: bool,
+        asked: &'a AskedChange,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<()>> {
-        Self::change_here(self, change, again, deadline).boxed()
+        Self::change_here(self, asked, deadline).boxed()
+    }
+
+    fn members_here(&self) -> Vec<PeerMember> {
+        self.known_peers().members
     }
 }
 

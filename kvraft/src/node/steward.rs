@@ -1,19 +1,22 @@
 //! Stewardship: what a leader sees to in the membership without being asked.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use openraft::ChangeMembers;
+use openraft::async_runtime::watch::WatchReceiver;
 
 use super::core::Core;
-use super::membership::Roll;
+use super::join::was_removed;
+use super::roll::Roll;
 use crate::command::Command;
 use crate::error::{Error, Result};
 use crate::identity::HexId;
-use crate::raft::Member;
+use crate::raft::{LogId, Member};
 
-/// How often the membership is looked at.
+/// How often the membership is looked at, whatever happens: silence is nothing that wakes anyone.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// How often in a row a leader must not count this node before it takes itself for removed: an entry
 /// that is not committed is so, or gone, by then.
@@ -25,15 +28,29 @@ const LEVEL_PATIENCE: Duration = Duration::from_secs(2);
 /// A member that was silent for so long may be replaced by another disk of its name.
 pub(super) const NAME_SILENCE: Duration = Duration::from_secs(10);
 
+/// What makes a leader look at its membership at once. Each is a change, not a state: a step that
+/// fails is not tried again before the interval is over.
+#[derive(Debug, PartialEq, Eq)]
+struct Signs {
+    since: Option<Instant>,
+    membership: Option<LogId>,
+    is_settled: bool,
+    /// Learners that have all that they need to vote.
+    caught_up: BTreeSet<u64>,
+}
+
 impl Core {
     /// Sees to the membership while this node leads, until it ends.
     pub(super) async fn keep_membership(self: Arc<Self>) {
         let mut missed = 0;
+        let mut seen = self.signs();
         while missed < CERTAINTY {
             tokio::select! {
                 () = tokio::time::sleep(INTERVAL) => {}
+                () = self.signs_other_than(&seen) => {}
                 _ = self.life.ended() => return,
             }
+            seen = self.signs();
             let seen_to = match self.lead.led_since() {
                 Some(since) => self.see_to_members(since).await.map(|()| true),
                 None => self.see_to_own_place().await,
@@ -44,11 +61,41 @@ impl Core {
                 Err(error) => tracing::debug!(%error, "the membership has to wait"),
             }
         }
-        self.life.fail(Error::refused(format!(
-            "this node, {}, was removed from its cluster; to let it join again, move its data directory away and \
-             start it with join",
-            self.config.name
-        )));
+        self.life.fail(was_removed(&self.config.name));
+    }
+
+    fn signs(&self) -> Signs {
+        let Some(since) = self.lead.led_since() else {
+            // Who does not lead has time: what it sees to passes by itself, or is no hurry.
+            let caught_up = BTreeSet::new();
+            return Signs { since: None, membership: None, is_settled: true, caught_up };
+        };
+        let roll = self.roll();
+        let learners = roll.members.keys().filter(|id| !roll.voters.contains(id));
+        Signs {
+            since: Some(since),
+            membership: roll.log_id,
+            is_settled: self.is_settled(),
+            caught_up: learners.copied().filter(|id| roll.has_caught_up(*id)).collect(),
+        }
+    }
+
+    /// Returns once there are other signs than these; never, once raft has stopped.
+    async fn signs_other_than(&self, seen: &Signs) {
+        let (mut office, mut server) = (self.lead.changes(), self.raft.server_metrics());
+        let mut metrics = self.raft.metrics();
+        while self.signs() == *seen {
+            // How far others are changes with every write; only a learner makes it worth a look.
+            let has_learners = self.lead.led_since().is_some() && self.roll().has_learners();
+            let goes_on = tokio::select! {
+                changed = office.changed() => changed.is_ok(),
+                changed = server.changed() => changed.is_ok(),
+                changed = metrics.changed(), if has_learners => changed.is_ok(),
+            };
+            if !goes_on {
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// Takes one step: ends a change that a former leader began, puts a new disk in the place of an
@@ -62,6 +109,9 @@ impl Core {
         }
         if roll.is_joint {
             return self.end_joint(&roll, deadline).await;
+        }
+        if !roll.voters.contains(&roll.own) {
+            return self.give_up_office(&roll, deadline).await;
         }
         if let Some(record) = self.new_record(roll.members.get(&self.node_id())) {
             let nodes = [(self.node_id(), record)].into();
@@ -132,6 +182,18 @@ impl Core {
         // learner, and who asked for that asks again.
         let retain = !roll.leaving.iter().any(|id| is_replaced(roll, *id));
         self.change(roll, nothing, retain, deadline).await
+    }
+
+    /// Leaves the office to a voter: this node has ended a change that took its own vote.
+    async fn give_up_office(&self, roll: &Roll, deadline: Instant) -> Result<()> {
+        tracing::info!("is no voter any more and leaves the office");
+        let handed = self.transfer_to(None, deadline).await;
+        let Err(error) = handed else { return Ok(()) };
+        // The voters elect one of them once nobody leads.
+        let vote = self.raft_metrics().vote;
+        let stepped = self.raft.trigger().refresh_server_state(Some(vote), roll.log_id).await;
+        stepped.map_err(|fatal| Error::unavailable("raft has stopped").with_source(fatal))?;
+        Err(error.context("stepped down without handing leadership over"))
     }
 
     fn is_ready_to_vote(&self, roll: &Roll, id: u64) -> bool {

@@ -14,3 +14,25 @@ pub(crate) enum MembershipChange {
     /// Lets voters go, those whose names come last, until so many are left.
     Shrink { voters: u32 },
 }
+
+impl MembershipChange {
+    /// Returns the name of the member that it is about, if it names one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Promote { name } | Self::Demote { name } | Self::Remove { name } => Some(name),
+            Self::Transfer { to } => to.as_deref(),
+            Self::Shrink { .. } => None,
+        }
+    }
+}
+
+/// A change as the leader is asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AskedChange {
+    pub(crate) change: MembershipChange,
+    /// The node that had the name when the change was first asked for. Asked again after an answer
+    /// was lost, it means that node still, and not another disk that has the name by now.
+    pub(crate) node_id: Option<u64>,
+    /// Whether it may have been done already.
+    pub(crate) again: bool,
+}

@@ -14,7 +14,7 @@ mod write;
 
 pub use self::backup::BackupInfo;
 pub use self::lease::{LeaseId, LeaseInfo};
-pub(crate) use self::members::MembershipChange;
+pub(crate) use self::members::{AskedChange, MembershipChange};
 pub use self::range::{KeyRange, Page, ScanOptions};
 pub use self::read::{Consistency, Entry, ReadOptions};
 pub use self::restore::{Recovered, RestoreOptions, Restored};

@@ -9,9 +9,9 @@ use futures_util::future::BoxFuture;
 use super::{Attempt, Session};
 use crate::command::{Origin, SessionId};
 use crate::error::{Error, Result};
-use crate::options::MembershipChange;
+use crate::options::AskedChange;
 use crate::raft::Member;
-use crate::transport::{Peer, Transport};
+use crate::transport::{Peer, PeerMember, Transport};
 
 /// Who leads, as far as this process knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,13 +56,15 @@ pub(crate) trait Route: Send + Sync {
         deadline: Instant,
     ) -> BoxFuture<'a, Attempt>;
 
-    /// Changes the membership as the leader; `again` if it may have been done already.
+    /// Changes the membership as the leader.
     fn change_here<'a>(
         &'a self,
-        change: &'a MembershipChange,
-        again: bool,
+        asked: &'a AskedChange,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<()>>;
+
+    /// Returns the members as the leader; never asks another node.
+    fn members_here(&self) -> Vec<PeerMember>;
 }
 
 /// Waits until some node is known to lead.

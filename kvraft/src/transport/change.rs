@@ -3,9 +3,23 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::codec::{DecodeError, Decoded, Reader, Writer};
-use crate::options::MembershipChange;
+use crate::options::{AskedChange, MembershipChange};
 
-pub(super) fn put_change(out: &mut BytesMut, change: &MembershipChange) {
+pub(super) fn put_asked_change(out: &mut BytesMut, asked: &AskedChange) {
+    out.put_bool(asked.again);
+    out.put_option(asked.node_id, BytesMut::put_u64);
+    put_change(out, &asked.change);
+}
+
+pub(super) fn read_asked_change(reader: &mut Reader) -> Decoded<AskedChange> {
+    Ok(AskedChange {
+        again: reader.bool()?,
+        node_id: reader.option(Reader::u64)?,
+        change: read_change(reader)?,
+    })
+}
+
+fn put_change(out: &mut BytesMut, change: &MembershipChange) {
     let (tag, name) = match change {
         MembershipChange::Promote { name } => (1, name),
         MembershipChange::Demote { name } => (2, name),
@@ -24,7 +38,7 @@ pub(super) fn put_change(out: &mut BytesMut, change: &MembershipChange) {
     out.put_bytes_with_len(name.as_bytes());
 }
 
-pub(super) fn read_change(reader: &mut Reader) -> Decoded<MembershipChange> {
+fn read_change(reader: &mut Reader) -> Decoded<MembershipChange> {
     Ok(match reader.u8()? {
         1 => MembershipChange::Promote { name: reader.string()? },
         2 => MembershipChange::Demote { name: reader.string()? },

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::change::{put_change, read_change};
+use super::change::{put_asked_change, read_asked_change};
 use super::failure::Failure;
 use super::frame::{Frame, frame};
 use super::peer::Peer;
@@ -12,7 +12,7 @@ use crate::codec::{DecodeError, Decoded, Reader, Writer};
 use crate::command::{Origin, Outcome};
 use crate::error::Error;
 use crate::identity::Claim;
-use crate::options::MembershipChange;
+use crate::options::AskedChange;
 use crate::raft::{
     AppendRequest, AppendResponse, Member, SnapshotMeta, SnapshotResponse, StreamAppendResult,
     TransferRequest, TransferResponse, Vote, VoteRequest, VoteResponse,
@@ -56,10 +56,9 @@ pub(crate) enum Request {
         record: Member,
         auto_promote: bool,
     },
-    /// Asks the leader to change the membership; `again` if it may have done so already.
+    /// Asks the leader to change the membership.
     Change {
-        change: MembershipChange,
-        again: bool,
+        asked: AskedChange,
         timeout_ms: u32,
     },
     /// Has the peer read something for a process without a disk.
@@ -170,10 +169,9 @@ impl Request {
                 record::put_member(out, record);
                 out.put_bool(*auto_promote);
             }),
-            Self::Change { change, again, timeout_ms } => frame(kind::CHANGE, 64, |out| {
+            Self::Change { asked, timeout_ms } => frame(kind::CHANGE, 64, |out| {
                 out.put_u32(*timeout_ms);
-                out.put_bool(*again);
-                put_change(out, change);
+                put_asked_change(out, asked);
             }),
             Self::StreamAppend => frame(kind::STREAM_APPEND, 0, |_| {}),
             Self::Snapshot { vote, meta, resumes } => {
@@ -208,11 +206,9 @@ impl Request {
                 record: record::read_member(&mut reader)?,
                 auto_promote: reader.bool()?,
             },
-            kind::CHANGE => Self::Change {
-                timeout_ms: reader.u32()?,
-                again: reader.bool()?,
-                change: read_change(&mut reader)?,
-            },
+            kind::CHANGE => {
+                Self::Change { timeout_ms: reader.u32()?, asked: read_asked_change(&mut reader)? }
+            }
             kind::STREAM_APPEND => Self::StreamAppend,
             kind::SNAPSHOT | kind::SNAPSHOT_AGAIN => Self::Snapshot {
                 vote: record::read_vote(&mut reader)?,

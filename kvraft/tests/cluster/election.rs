@@ -134,3 +134,36 @@ async fn a_host_that_blocks_its_own_runtime_for_5_s_causes_no_election() {
     assert_eq!(cluster.map(leader).status().term, term);
     assert_eq!(cluster.map(leader).get("host").await.unwrap().unwrap(), "2");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voter_that_is_restarted_right_behind_its_first_promotion_keeps_the_lease_that_it_confirmed()
+ {
+    let timeout = Duration::from_millis(700);
+    let mut cluster =
+        Cluster::found_with(1, 2, move |_, config| config.election_timeout(timeout)).await;
+    for node in 1..3 {
+        cluster.open(node).await;
+    }
+    cluster.wait_voters(0, &[0, 1, 2]).await;
+    assert_eq!(cluster.leader().await, 0);
+    // Returns once the change is ended: while it is joint, nobody is elected without node 0.
+    cluster.map(0).promote("n2").await.unwrap();
+    cluster.map(0).put("k", "v").await.unwrap();
+    for node in 1..3 {
+        cluster.wait_local(node, "k", "v").await;
+    }
+    // Node 2 would lead at once if it could: only the restarted one stands in its way.
+    cluster.isolate(&[2]);
+    eventually("node 2 has lost its leader", async || {
+        cluster.map(2).status().leader.is_none().then_some(())
+    })
+    .await;
+    cluster.close(1).await;
+    let begin = Instant::now();
+    cluster.network.heal();
+    cluster.isolate(&[0]);
+    cluster.open(1).await;
+    cluster.leader_among(&[1, 2]).await;
+    let held = begin.elapsed();
+    assert!(held >= 2 * timeout, "it voted after {held:?}");
+}

@@ -16,8 +16,13 @@ mod election;
 mod growth;
 #[path = "../common/harness.rs"]
 mod harness;
+#[path = "../common/history.rs"]
+mod history;
 mod integrity;
+mod judge;
 mod lease;
+#[path = "../common/linear.rs"]
+mod linear;
 mod lock;
 mod membership;
 mod metrics;
@@ -28,6 +33,7 @@ mod replication;
 mod rolling;
 mod single;
 mod snapshot;
+mod trial;
 mod unfinished;
 mod versions;
 mod watch;

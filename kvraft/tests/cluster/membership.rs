@@ -217,6 +217,35 @@ async fn a_second_node_of_a_name_that_is_alive_is_told_that_it_is_in_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_two_disks_of_one_name_that_join_at_once_one_has_the_name_and_the_other_says_why_not() {
+    let mut cluster =
+        Cluster::found_with(
+            1,
+            2,
+            |node, config| {
+                if node == 0 { config } else { config.name("twin") }
+            },
+        )
+        .await;
+    let twins = [cluster.open(1).await, cluster.open(2).await];
+    let ids = twins.each_ref().map(|twin| twin.status().node_id);
+    let member = eventually("one of them votes", async || {
+        let members = cluster.map(0).status().members;
+        let twin = members.into_iter().find(|member| member.name == "twin" && member.voter)?;
+        ids.iter().position(|id| *id == twin.node_id)
+    })
+    .await;
+    let other = &twins[1 - member];
+    eventually("the other says why it waits", async || {
+        let error = other.wait_ready(Duration::from_millis(50)).await.unwrap_err();
+        (error.message().contains("name in use") && error.message().contains("twin")).then_some(())
+    })
+    .await;
+    assert_eq!(cluster.map(0).status().members.len(), 2);
+    twins[member].put("k", "v").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn three_become_five_and_one_and_three_again_and_no_increment_is_lost_or_doubled() {
     let mut cluster = Cluster::found(3, 2).await;
     let writer = cluster.map(0).clone();
@@ -311,6 +340,39 @@ async fn nodes_that_know_only_a_name_found_one_cluster_and_later_ones_join_it() 
     cluster.open(3).await;
     cluster.wait_voters(3, &[0, 1, 2, 3]).await;
     cluster.map(3).put("k", "v").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_of_whom_two_groups_could_found_a_cluster_each_wait_and_say_so() {
+    let mut cluster = discovered(4, 2).await;
+    let all: Vec<_> = (0..4).map(|node| cluster.address(node)).collect();
+    cluster.network.name(EVERYONE, &[]);
+    for node in 0..4 {
+        cluster.open(node).await;
+    }
+    cluster.network.name(EVERYONE, &all);
+    for node in 0..4 {
+        eventually("it says what is wrong", async || {
+            let waits = cluster.map(node).wait_ready(Duration::from_millis(50)).await;
+            waits.unwrap_err().message().contains("bootstrap_expect is 2").then_some(())
+        })
+        .await;
+    }
+    for node in 2..4 {
+        cluster.close(node).await;
+    }
+    cluster.wait_all_ready().await;
+    for node in 2..4 {
+        cluster.open(node).await;
+    }
+    cluster.wait_voters(0, &[0, 1, 2, 3]).await;
+    let mut cluster = discovered(5, 3).await;
+    for node in 0..5 {
+        cluster.open(node).await;
+    }
+    // Any two groups of three have a node in common.
+    cluster.wait_all_ready().await;
+    cluster.wait_voters(4, &[0, 1, 2, 3, 4]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,8 @@
 //! Changes of the membership whose leader goes in the middle: the next one ends them.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use kvraft::{ErrorKind, ReplicatedMap, Result, WriteOptions};
+use kvraft::{ErrorKind, ReplicatedMap, Result, Role, WriteOptions};
 use tokio::task::JoinHandle;
 
 use crate::harness::{Cluster, PATIENCE, eventually};
@@ -121,6 +121,133 @@ async fn a_new_disk_whose_leader_is_cut_off_takes_the_place_of_the_old_one_all_t
     cluster.leader().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_is_begun_while_another_is_not_ended_is_refused_in_words() {
+    let changing = Changing::start().await;
+    let cluster = &changing.cluster;
+    for round in 0..20 {
+        let leader = cluster.leader().await;
+        let map = cluster.map(leader).clone();
+        let begun = map.status().last_log;
+        let first = changing.ask(map.clone(), round % 2 == 0);
+        while map.status().last_log == begun && !first.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        // Without a majority it cannot end.
+        cluster.isolate(&[leader]);
+        let second = map.demote(format!("n{}", (leader + 1) % 3)).await;
+        let under_way = !first.is_finished();
+        cluster.network.heal();
+        let first = first.await.unwrap();
+        assert!(first.as_ref().err().is_none_or(is_documented), "{first:?}");
+        changing.ask_again(round % 2 == 0).await;
+        let Err(error) = second else { panic!("it was done without a majority") };
+        if under_way && error.kind() == ErrorKind::Refused {
+            assert!(error.message().contains("another change"), "{error}");
+            return;
+        }
+        assert!(is_documented(&error), "{error}");
+    }
+    panic!("every change was quicker than its leader was cut off");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_whose_answer_is_lost_does_not_remove_the_disk_that_comes_next_under_the_name() {
+    let mut cluster = Changing::start().await.cluster;
+    // Whether the answer is quicker depends on some microseconds.
+    for _ in 0..20 {
+        let leader = cluster.leader().await;
+        let asks = (leader + 1) % 3;
+        let map = cluster.map(asks).clone();
+        let begun = cluster.map(leader).status().last_log;
+        let removal = tokio::spawn(async move { map.remove_member("n3").await });
+        while cluster.map(leader).status().last_log == begun && !removal.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        cluster.isolate(&[asks]);
+        let is_lost = !removal.is_finished();
+        let led = (leader + 2) % 3;
+        eventually("it is removed", async || {
+            let members = cluster.map(led).status().members;
+            members.iter().all(|member| member.name != "n3").then_some(())
+        })
+        .await;
+        cluster.close(3).await;
+        cluster.wipe(3);
+        let new = cluster.open(3).await.status().node_id;
+        let has_new = |node: usize| {
+            let members = cluster.map(node).status().members;
+            members.iter().any(|member| member.node_id == new)
+        };
+        eventually("the next disk is a member", async || has_new(led).then_some(())).await;
+        cluster.network.heal();
+        removal.await.unwrap().unwrap();
+        cluster.map(led).put_with("later", "v", patient()).await.unwrap();
+        assert!(has_new(led), "the next disk was removed");
+        if is_lost {
+            return;
+        }
+        cluster.map(3).wait_ready(PATIENCE).await.unwrap();
+    }
+    panic!("no answer was ever lost");
+}
+
+fn patient() -> WriteOptions {
+    WriteOptions::new().timeout(PATIENCE)
+}
+
+/// Cuts everyone off from `leader`, and `rest` from each other, so that only `next` reaches a majority.
+fn leave_to(cluster: &Cluster, leader: usize, rest: &[usize], next: usize) {
+    cluster.isolate(&[leader]);
+    let at = |node: &usize| cluster.address(*node);
+    for (one, other) in rest.iter().flat_map(|one| rest.iter().map(move |other| (one, other))) {
+        if one != other && *one != next && *other != next {
+            cluster.network.cut(&[at(one)], &[at(other)]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_ends_the_change_which_takes_its_own_vote_leaves_the_office() {
+    let changing = Changing::start().await;
+    let cluster = &changing.cluster;
+    // Whether the next leader has heard of the change depends on some microseconds.
+    for _ in 0..20 {
+        changing.ask_again(true).await;
+        cluster.map(3).transfer_leadership(Some("n0")).await.unwrap();
+        let begun = cluster.map(3).status().last_log;
+        let asked = changing.ask(cluster.map(0).clone(), false);
+        while cluster.map(3).status().last_log == begun && !asked.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        leave_to(cluster, 0, &[1, 2, 3], 3);
+        let led = eventually("another leads, or nobody can", async || {
+            let next = cluster.map(3).status();
+            let is_ahead = |node: usize| cluster.map(node).status().last_log > next.last_log;
+            // Who lacks what others have is not elected, and they do not reach each other.
+            let cannot = next.role == Role::Learner
+                || (next.role != Role::Leader && (is_ahead(1) || is_ahead(2)));
+            (next.role == Role::Leader || cannot).then_some(!cannot)
+        })
+        .await;
+        cluster.network.heal();
+        eventually("a voter leads", async || {
+            let leader = cluster.leader().await;
+            let status = cluster.map(leader).status();
+            let named = format!("n{leader}");
+            status.members.iter().any(|m| m.voter && m.name == named).then_some(())
+        })
+        .await;
+        let first = asked.await.unwrap();
+        assert!(first.as_ref().err().is_none_or(is_documented), "{first:?}");
+        let voters = cluster.map(1).status().members.into_iter().filter(|m| m.voter);
+        if led && voters.count() == 3 {
+            return;
+        }
+    }
+    panic!("no leader has ever ended the change that took its own vote");
+}
+
 fn is_documented(error: &kvraft::Error) -> bool {
     [ErrorKind::Unavailable, ErrorKind::Indeterminate, ErrorKind::Refused].contains(&error.kind())
 }
@@ -133,7 +260,6 @@ async fn a_change_whose_leader_is_cut_off_at_any_step_is_ended_by_the_next_one()
         let first = changing.change_and_cut(promote, step).await;
         assert!(first.as_ref().err().is_none_or(is_documented), "{step:?}: {first:?}");
         changing.ask_again(promote).await;
-        let patient = WriteOptions::new().timeout(Duration::from_secs(20));
-        changing.cluster.map(0).put_with("round", round.to_string(), patient).await.unwrap();
+        changing.cluster.map(0).put_with("round", round.to_string(), patient()).await.unwrap();
     }
 }

@@ -13,7 +13,7 @@ use crate::command::{Origin, Outcome, SessionId, Settings};
 use crate::error::ErrorKind;
 use crate::identity::{Claim, ClaimedMember};
 use crate::options::{
-    BackupInfo, Change, Changes, Consistency, Entry, KeyRange, LeaseId, LeaseInfo,
+    AskedChange, BackupInfo, Change, Changes, Consistency, Entry, KeyRange, LeaseId, LeaseInfo,
     MembershipChange, Page, ReadOptions, ScanOptions,
 };
 use crate::raft::{
@@ -82,7 +82,8 @@ fn an_entry() -> Entry {
 }
 
 fn change(change: MembershipChange) -> Request {
-    Request::Change { change, again: true, timeout_ms: 9 }
+    let asked = AskedChange { change, node_id: Some(7), again: true };
+    Request::Change { asked, timeout_ms: 9 }
 }
 
 fn requests() -> Vec<Request> {
@@ -231,11 +232,11 @@ const GOLDEN_REQUESTS: [&str; 28] = [
     "0000000d2902000000000000000200000009",
     "000000082a0000000000000003",
     "0000001625000000016100000003683a3100000000000000000001",
-    "0000000b260000000901010000000161",
-    "0000000b260000000901020000000161",
-    "0000000b260000000901030000000161",
-    "0000000c26000000090104010000000161",
-    "0000000a2600000009010500000003",
+    "00000014260000000901010000000000000007010000000161",
+    "00000014260000000901010000000000000007020000000161",
+    "00000014260000000901010000000000000007030000000161",
+    "0000001526000000090101000000000000000704010000000161",
+    "000000132600000009010100000000000000070500000003",
     "0000000018",
     "000000641900000000000000030000000000000007010100000000000000010000000000000009010000\
      000000000001000000000000000800000001000000010000000000000007000000010000000000000007\
