@@ -34,12 +34,8 @@ pub extern "C" fn kvraft_config_new(
     config: Option<&mut MaybeUninit<Option<Box<kvraft_config>>>>,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    let config = boundary::zeroed(config);
-    boundary::call(error, || {
-        let config = boundary::required(config, "config")?;
-        let settings = Config::new(data_dir.path("data_dir")?);
-        *config = Some(Box::new(kvraft_config { settings }));
-        Ok(kvraft_status::KVRAFT_OK)
+    boundary::make(config, "config", error, || {
+        Ok(kvraft_config { settings: Config::new(data_dir.path("data_dir")?) })
     })
 }
 
@@ -61,10 +57,63 @@ pub extern "C" fn kvraft_config_set_str(
     value: LentText,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    boundary::call(error, || {
-        let config = boundary::required(config, "config")?;
-        config.settings.set(name.text("name")?, value.text("value")?)?;
-        Ok(kvraft_status::KVRAFT_OK)
+    boundary::with(config, "config", error, |config| {
+        Ok(config.settings.set(name.text("name")?, value.text("value")?)?)
+    })
+}
+
+/// Sets one setting that is a number by its name: a count ("bootstrap_expect"), bytes
+/// ("max_value_bytes", "storage_limit_bytes"), or milliseconds ("heartbeat_interval",
+/// "election_timeout", "request_timeout", "checkpoint_interval").
+///
+/// config, name: the text is UTF-8 and ends in a NUL byte; it is copied.
+///
+/// KVRAFT_INVALID_ARGUMENT: as for kvraft_config_set_str; also a name whose value is no number.
+#[unsafe(no_mangle)]
+pub extern "C" fn kvraft_config_set_u64(
+    config: Option<&mut kvraft_config>,
+    name: LentText,
+    value: u64,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+) -> kvraft_status {
+    boundary::with(config, "config", error, |config| {
+        let name = name.text("name")?;
+        let value = match name {
+            "heartbeat_interval" | "election_timeout" | "request_timeout"
+            | "checkpoint_interval" => format!("{value}ms"),
+            "bootstrap_expect" | "max_value_bytes" | "storage_limit_bytes" => value.to_string(),
+            _ if Config::NAMES.contains(&name) => {
+                return Err(kvraft_error::invalid(&format!(
+                    "setting {name:?} is no number; set it with kvraft_config_set_str"
+                )));
+            }
+            _ => String::new(),
+        };
+        Ok(config.settings.set(name, &value)?)
+    })
+}
+
+/// Sets one setting that is yes or no by its name: "auto_promote", or "insecure".
+///
+/// config, name: the text is UTF-8 and ends in a NUL byte; it is copied.
+///
+/// KVRAFT_INVALID_ARGUMENT: as for kvraft_config_set_str; also a name whose value is neither.
+#[unsafe(no_mangle)]
+pub extern "C" fn kvraft_config_set_bool(
+    config: Option<&mut kvraft_config>,
+    name: LentText,
+    value: bool,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+) -> kvraft_status {
+    boundary::with(config, "config", error, |config| {
+        let name = name.text("name")?;
+        let of_text = !matches!(name, "auto_promote" | "insecure");
+        if of_text && Config::NAMES.contains(&name) {
+            return Err(kvraft_error::invalid(&format!(
+                "setting {name:?} is not true or false; set it with kvraft_config_set_str"
+            )));
+        }
+        Ok(config.settings.set(name, if value { "true" } else { "false" })?)
     })
 }
 

@@ -26,13 +26,7 @@ pub extern "C" fn kvraft_node_status_json(
     json: Option<&mut MaybeUninit<kvraft_bytes>>,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    let json = boundary::zeroed(json);
-    boundary::call(error, || {
-        let json = boundary::required(json, "json")?;
-        let status = usable(map)?.status();
-        *json = kvraft_bytes::text(object(&status).to_string());
-        Ok(kvraft_status::KVRAFT_OK)
-    })
+    boundary::tell(json, "json", error, || Ok(object(&usable(map)?.status()).to_string()))
 }
 
 fn object(status: &Status) -> Value {
@@ -55,6 +49,7 @@ fn object(status: &Status) -> Value {
         "members": status.members.iter().map(member).collect::<Vec<_>>(),
         "ready": status.ready,
         "diskFull": status.disk_full,
+        "divergence": status.divergence,
         "failure": status.failure.as_ref().map(failure),
         "version": status.version,
     })
