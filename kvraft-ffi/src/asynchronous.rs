@@ -39,9 +39,10 @@ pub extern "C" fn kvraft_get_async(
         let options = kvraft_read_options::of(options);
         Ok(move |map: ReplicatedMap| async move {
             let entry = map.get_with(key, options).await?;
-            Ok(entry.map_or((kvraft_status::KVRAFT_NOT_FOUND, kvraft_outcome::default()), |entry| {
-                (kvraft_status::KVRAFT_OK, entry.into())
-            }))
+            Ok(entry
+                .map_or((kvraft_status::KVRAFT_NOT_FOUND, kvraft_outcome::default()), |entry| {
+                    (kvraft_status::KVRAFT_OK, entry.into())
+                }))
         })
     })
 }

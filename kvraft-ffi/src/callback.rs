@@ -27,12 +27,8 @@ pub type kvraft_callback = Option<
 >;
 
 /// What is behind a [`kvraft_callback`] that is not `NULL`.
-type Callback = extern "C" fn(
-    Context,
-    kvraft_status,
-    Option<&mut kvraft_outcome>,
-    Option<&kvraft_error>,
-);
+type Callback =
+    extern "C" fn(Context, kvraft_status, Option<&mut kvraft_outcome>, Option<&kvraft_error>);
 
 /// A callback that has not been called yet. Whatever becomes of the call, it will be.
 #[derive(Debug)]

@@ -79,7 +79,9 @@ pub extern "C" fn kvraft_config_set_u64(
     boundary::with(config, "config", error, |config| {
         let name = name.text("name")?;
         let value = match name {
-            "heartbeat_interval" | "election_timeout" | "request_timeout"
+            "heartbeat_interval"
+            | "election_timeout"
+            | "request_timeout"
             | "checkpoint_interval" => format!("{value}ms"),
             "bootstrap_expect" | "max_value_bytes" | "storage_limit_bytes" => value.to_string(),
             _ if Config::NAMES.contains(&name) => {

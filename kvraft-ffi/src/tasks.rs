@@ -45,7 +45,8 @@ impl Tasks {
         if self.under_way.fetch_add(1, Ordering::Relaxed) < MAX_TASKS {
             return Ok(place);
         }
-        let text = format!("{MAX_TASKS} calls with a callback are under way; wait for some of them");
+        let text =
+            format!("{MAX_TASKS} calls with a callback are under way; wait for some of them");
         Err(kvraft_error::new(kvraft_status::KVRAFT_OVERLOADED, &text))
     }
 }

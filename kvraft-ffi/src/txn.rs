@@ -309,9 +309,7 @@ pub extern "C" fn kvraft_txn_set_want_previous(
     txn: Option<&mut kvraft_txn>,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    boundary::with(txn, "txn", error, |this| {
-        this.change_last(Op::want_previous)
-    })
+    boundary::with(txn, "txn", error, |this| this.change_last(Op::want_previous))
 }
 
 /// Applies a transaction: all of it at once, or nothing. It may be committed again, as another one.

@@ -39,8 +39,7 @@ impl Following {
             // Before the look, so that what comes after it is heard.
             self.bell.silence();
             let waker = Waker::from(Arc::clone(&self.bell));
-            if let Poll::Ready(next) =
-                self.events.poll_next_unpin(&mut Context::from_waker(&waker))
+            if let Poll::Ready(next) = self.events.poll_next_unpin(&mut Context::from_waker(&waker))
             {
                 // There may be more, which nobody will ring for again.
                 self.bell.ring();
