@@ -38,11 +38,9 @@ pub extern "C" fn kvraft_get_async(
         let key = key.slice(key_len, "key")?.to_vec();
         let options = kvraft_read_options::of(options);
         Ok(move |map: ReplicatedMap| async move {
-            let entry = map.get_with(key, options).await?;
-            Ok(entry
-                .map_or((kvraft_status::KVRAFT_NOT_FOUND, kvraft_outcome::default()), |entry| {
-                    (kvraft_status::KVRAFT_OK, entry.into())
-                }))
+            let found = map.get_with(key, options).await?;
+            let status = boundary::yes(found.is_some());
+            Ok((status, found.map(Into::into).unwrap_or_default()))
         })
     })
 }

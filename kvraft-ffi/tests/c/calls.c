@@ -163,7 +163,7 @@ int main(int argc, char **argv)
 
     alarm(DEADLINE_S);
     CHECK(argc == 3);
-    map = open_with(config_for(argv[1]));
+    map = open_at(argv[1]);
     each_call_has_its_result(map);
     many_calls_are_each_answered_once(map);
     closing_answers_all_that_is_under_way(argv[2]);

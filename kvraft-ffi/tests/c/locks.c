@@ -88,7 +88,7 @@ int main(int argc, char **argv)
 
     alarm(DEADLINE_S);
     CHECK(argc == 2);
-    map = open_with(config_for(argv[1]));
+    map = open_at(argv[1]);
     a_lease_ends_its_keys(map);
     a_lock_has_one_holder(map);
 

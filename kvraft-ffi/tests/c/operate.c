@@ -52,7 +52,7 @@ static void the_only_member_stays_as_it_is(const kvraft_map *map)
     CHECK_STATUS(KVRAFT_REFUSED, kvraft_refill(map, &error));
 }
 
-static void a_client_has_the_same_verbs(const kvraft_map *member, const char *secret)
+static void a_client_has_the_same_verbs(const kvraft_map *member)
 {
     kvraft_client_config *config;
     kvraft_node_status *status;
@@ -63,7 +63,7 @@ static void a_client_has_the_same_verbs(const kvraft_map *member, const char *se
     CHECK_OK(kvraft_node_status_new(member, &status, &error));
     CHECK_OK(kvraft_node_status_member(status, 0, &first, &error));
     CHECK_OK(kvraft_client_config_new(first.address, &config, &error));
-    CHECK_OK(kvraft_client_config_set_str(config, "cluster_secret", secret, &error));
+    CHECK_OK(kvraft_client_config_set_str(config, "cluster_secret", SECRET, &error));
     CHECK_STATUS(KVRAFT_INVALID_ARGUMENT,
                  kvraft_client_config_set_str(config, "data_dir", "d", &error));
     CHECK_OK(kvraft_connect(config, &client, &error));
@@ -118,7 +118,6 @@ static void holds_what_was_put(const char *dir, const char *name)
 
 int main(int argc, char **argv)
 {
-    static const char secret[] = "0123456789abcdef0123456789abcdef";
     kvraft_config *config;
     kvraft_bytes json;
     kvraft_map *map;
@@ -129,7 +128,7 @@ int main(int argc, char **argv)
     config = config_for(argv[1]);
     set(config, "name", "n1");
     set(config, "listen", "127.0.0.1:0");
-    set(config, "cluster_secret", secret);
+    set(config, "cluster_secret", SECRET);
     CHECK_ERROR(KVRAFT_INVALID_ARGUMENT, "no number",
                 kvraft_config_set_u64(config, "name", 7, &error));
     CHECK_ERROR(KVRAFT_INVALID_ARGUMENT, "colour",
@@ -145,7 +144,7 @@ int main(int argc, char **argv)
 
     a_node_says_how_it_is(map);
     the_only_member_stays_as_it_is(map);
-    a_client_has_the_same_verbs(map, secret);
+    a_client_has_the_same_verbs(map);
     revision = back_up(map, argv[2]);
     CHECK_STATUS(KVRAFT_REFUSED, kvraft_verify_data_dir(argv[1], &json, &error));
     CHECK_OK(kvraft_close(map, &error));

@@ -242,7 +242,7 @@ int main(int argc, char **argv)
 
     alarm(DEADLINE_S);
     CHECK(argc == 2);
-    map = open_with(config_for(argv[1]));
+    map = open_at(argv[1]);
     conditions_decide(map);
     a_request_is_done_once(map);
     a_time_to_live_ends(map);

@@ -151,7 +151,7 @@ int main(int argc, char **argv)
 
     alarm(DEADLINE_S);
     CHECK(argc == 2);
-    map = open_with(config_for(argv[1]));
+    map = open_at(argv[1]);
     events_come_in_order(map);
     the_descriptor_tells_when_to_look(map);
     a_resync_begins_with_all_entries(map);

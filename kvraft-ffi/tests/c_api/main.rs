@@ -5,6 +5,7 @@ mod mixed;
 mod null;
 mod package;
 mod support;
+mod valgrind;
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -77,6 +78,14 @@ fn a_callback_is_called_once_whatever_becomes_of_its_call() {
 #[test]
 fn operators_look_compare_back_up_restore_and_recover() {
     watched_and_shared("operate", &["data", "backup", "restored", "recovered"]);
+}
+
+#[test]
+fn eight_threads_use_one_map_at_once() {
+    for linkage in LINKAGES {
+        let program = Program::of("threads", linkage, Language::C);
+        program.run([program.data_dir("data").as_os_str(), "100".as_ref()]);
+    }
 }
 
 #[test]

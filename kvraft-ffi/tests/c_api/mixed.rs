@@ -11,8 +11,8 @@ use crate::support::{Language, Linkage, Program};
 use kvraft::Config;
 use kvraft::blocking::ReplicatedMap;
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
 /// A running `tests/c/member.c`, which puts a deadline to itself.
@@ -123,19 +123,28 @@ fn a_member_in_c_shares_one_map_with_members_in_rust() {
     let status = c.ask("status");
     assert!(status.contains(r#""name":"c""#), "{status}");
 
-    // Killed between two writes, it has lost none that it was told of, and comes back as itself.
-    assert!(c.ask("put before-its-end 1").starts_with("put "));
-    c.kill();
-    assert_eq!(b.get("before-its-end").expect("read").as_deref(), Some(&b"1"[..]));
-    a.put("from-rust", "meanwhile").expect("written");
-    let mut c = Member::start(&program, "c", &addresses);
-    assert_eq!(c.answer(), "ready");
-    assert_eq!(c.ask("get before-its-end"), "value 1");
-    assert_eq!(c.ask("get from-rust"), "value meanwhile");
+    let mut c = killed_and_started_again(c, [&a, &b], || Member::start(&program, "c", &addresses));
 
     // Whoever leads hands over: the two that stay serve on.
     a.close().expect("closed");
     assert_eq!(c.ask("get from-c"), "value a value");
     c.end();
     b.close().expect("closed");
+}
+
+/// Killed between two writes, it has lost none that it was told of, and comes back as itself.
+fn killed_and_started_again(
+    mut c: Member,
+    [a, b]: [&ReplicatedMap; 2],
+    start: impl FnOnce() -> Member,
+) -> Member {
+    assert!(c.ask("put before-its-end 1").starts_with("put "));
+    c.kill();
+    assert_eq!(b.get("before-its-end").expect("read").as_deref(), Some(&b"1"[..]));
+    a.put("from-rust", "meanwhile").expect("written");
+    let mut c = start();
+    assert_eq!(c.answer(), "ready");
+    assert_eq!(c.ask("get before-its-end"), "value 1");
+    assert_eq!(c.ask("get from-rust"), "value meanwhile");
+    c
 }

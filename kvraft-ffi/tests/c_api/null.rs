@@ -6,11 +6,6 @@ use std::fs;
 use crate::abi::{Function, functions};
 use crate::support::{Language, Linkage, Program};
 
-/// What may be `NULL` in every function that takes it.
-const OPTIONAL: [&str; 10] = [
-    "error", "revision", "options", "outcome", "number", "deleted", "result", "read", "to",
-    "context",
-];
 /// Where a text about what was done may be `NULL`; elsewhere it is what the call is for.
 const REPORTS: [&str; 3] = ["kvraft_restore", "kvraft_recover_quorum", "kvraft_set_aside"];
 
@@ -70,6 +65,17 @@ fn is_output(kind: &str) -> bool {
         || ["uint64_t *", "int64_t *"].contains(&kind)
 }
 
+/// Whether the header says that a parameter may be `NULL`.
+fn may_be_null(function: &str, kind: &str, name: &str) -> bool {
+    match name {
+        "error" | "revision" | "number" | "deleted" | "read" | "to" | "context" => true,
+        "options" => kind.starts_with("const"),
+        "outcome" | "result" => function != "kvraft_txn_result_outcome",
+        "json" => REPORTS.contains(&function),
+        _ => kind == "kvraft_log_callback",
+    }
+}
+
 fn is_pointer(kind: &str) -> bool {
     kind.ends_with('*') || kind.ends_with("callback")
 }
@@ -90,10 +96,8 @@ fn call(function: &Function, null: usize) -> String {
     for argument in arguments.iter().filter(|argument| !argument.variable.is_empty()) {
         writeln!(code, "        {}", argument.variable).expect("room in a string");
     }
-    let name = &function.parameters[null].1;
-    let optional = OPTIONAL.contains(&name.as_str())
-        || (name == "json" && REPORTS.contains(&function.name.as_str()))
-        || function.parameters[null].0 == "kvraft_log_callback";
+    let (kind, name) = function.parameters.get(null).expect("one of its parameters");
+    let optional = may_be_null(&function.name, kind, name);
     let check = if optional { "optional" } else { "required" };
     let check = format!("{check}(\"{}\", \"{name}\", status_, error);", function.name);
     if function.returns == "enum kvraft_status" {

@@ -96,6 +96,10 @@ impl Program {
         self.dir.path().join(name)
     }
 
+    pub(crate) fn exe(&self) -> &Path {
+        &self.exe
+    }
+
     pub(crate) fn command(&self) -> Command {
         Command::new(&self.exe)
     }
