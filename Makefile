@@ -38,7 +38,7 @@ bench-c:
 	mkdir -p target/release/soname
 	ln -sf ../libkvraft.so target/release/soname/$$(readelf -d target/release/libkvraft.so \
 		| sed -n 's/.*soname: \[\(.*\)\]/\1/p')
-	target/release/kvraft-bench face target/release/local_get
+	target/release/kvraft-bench $(ARGS) face target/release/local_get
 
 install:
 	cargo build --locked --profile dist -p kvraft-ffi

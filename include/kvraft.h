@@ -959,6 +959,26 @@ enum kvraft_status kvraft_node_status_json(const struct kvraft_map *map,
                                            struct kvraft_bytes *json,
                                            struct kvraft_error **error);
 
+// Gives the largest value in bytes that the cluster takes now, as this node has applied it.
+//
+// bytes: where the number goes.
+//
+// KVRAFT_INVALID_ARGUMENT: an argument is NULL.
+// KVRAFT_CLOSED: the map is closed, or this is a forked child.
+enum kvraft_status kvraft_max_value_bytes(const struct kvraft_map *map,
+                                          size_t *bytes,
+                                          struct kvraft_error **error);
+
+// Gives the largest command in bytes that the cluster takes now, as this node has applied it: a
+// transaction with all of its keys and values.
+//
+// bytes: where the number goes.
+//
+// Errors: those of kvraft_max_value_bytes.
+enum kvraft_status kvraft_max_command_bytes(const struct kvraft_map *map,
+                                            size_t *bytes,
+                                            struct kvraft_error **error);
+
 // Takes the status of the node behind a map, without asking anyone. kvraft_node_status_json tells
 // more.
 //
@@ -1818,6 +1838,17 @@ enum kvraft_status kvraft_write_options_set_request_id(struct kvraft_write_optio
                                                        const void *id,
                                                        size_t id_len,
                                                        struct kvraft_error **error);
+
+// Says in whose name the request id is, in at most 127 bytes: ids of different principals never meet.
+// Default: empty, that of the members themselves.
+//
+// principal, principal_len: are copied.
+//
+// KVRAFT_INVALID_ARGUMENT: an argument is NULL. The length is checked by the write.
+enum kvraft_status kvraft_write_options_set_principal(struct kvraft_write_options *options,
+                                                      const void *principal,
+                                                      size_t principal_len,
+                                                      struct kvraft_error **error);
 
 // Sets how long the call waits at most, in milliseconds. Default: the configured request_timeout.
 //

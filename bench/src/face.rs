@@ -12,6 +12,8 @@ use kvraft::{Config, Consistency, ReadOptions};
 use crate::args::Plan;
 use crate::setting::{self, Setting};
 
+/// Keys that are read in turn: few enough to be put one by one, too many for the caches near a core.
+const KEYS: usize = 10_000;
 /// Calls between two looks at the clock.
 const BATCH: u64 = 1000;
 
@@ -29,7 +31,7 @@ pub(crate) fn measure(plan: &Plan, program: &Path) -> anyhow::Result<String> {
     let mut page = String::new();
     writeln!(page, "- {}, {} cores, Linux {}", machine.processor, machine.cores, machine.kernel)?;
     writeln!(page, "- load average before: {}; after: {}", machine.load, setting::load())?;
-    writeln!(page, "- {} keys, values of {} bytes", plan.keys, plan.value_bytes)?;
+    writeln!(page, "- {KEYS} keys, values of {} bytes", plan.value_bytes)?;
     writeln!(page, "\n| local get of a single node | ns a call |\n|---|--:|")?;
     row(&mut page, "Rust, `blocking::ReplicatedMap::get_with`", &mut rust)?;
     row(&mut page, "C, `kvraft_get_with` and `kvraft_entry_free`", &mut c)?;
@@ -52,11 +54,11 @@ fn in_rust(plan: &Plan) -> anyhow::Result<u64> {
     let dir = tempfile::tempdir().context("no directory for the node")?;
     let map = ReplicatedMap::open(Config::new(dir.path()))?;
     let value = vec![7; plan.value_bytes];
-    for number in 0..plan.keys {
+    for number in 0..KEYS {
         map.put(key(number), &value)?;
     }
     let options = ReadOptions::new().consistency(Consistency::Local);
-    let keys: Vec<_> = (0..plan.keys).map(key).collect();
+    let keys: Vec<_> = (0..KEYS).map(key).collect();
     let mut next = keys.iter().cycle();
     let (start, mut calls) = (Instant::now(), 0);
     while start.elapsed() < plan.window {
@@ -72,7 +74,7 @@ fn in_rust(plan: &Plan) -> anyhow::Result<u64> {
 
 fn in_c(plan: &Plan, program: &Path) -> anyhow::Result<u64> {
     let dir = tempfile::tempdir().context("no directory for the node")?;
-    let numbers = [plan.keys.to_string(), plan.value_bytes.to_string()];
+    let numbers = [KEYS.to_string(), plan.value_bytes.to_string()];
     let mut command = Command::new(program);
     command.arg(dir.path()).args(numbers).arg(plan.window.as_millis().to_string());
     let output = command.output().with_context(|| format!("cannot run {}", program.display()))?;

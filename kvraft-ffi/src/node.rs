@@ -29,6 +29,36 @@ pub extern "C" fn kvraft_node_status_json(
     boundary::tell(json, "json", error, || Ok(object(&usable(map)?.status()).to_string()))
 }
 
+/// Gives the largest value in bytes that the cluster takes now, as this node has applied it.
+///
+/// bytes: where the number goes.
+///
+/// KVRAFT_INVALID_ARGUMENT: an argument is NULL.
+/// KVRAFT_CLOSED: the map is closed, or this is a forked child.
+#[unsafe(no_mangle)]
+pub extern "C" fn kvraft_max_value_bytes(
+    map: Option<&kvraft_map>,
+    bytes: Option<&mut MaybeUninit<usize>>,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+) -> kvraft_status {
+    boundary::show(bytes, "bytes", error, || Ok(Some(usable(map)?.max_value_bytes()?)))
+}
+
+/// Gives the largest command in bytes that the cluster takes now, as this node has applied it: a
+/// transaction with all of its keys and values.
+///
+/// bytes: where the number goes.
+///
+/// Errors: those of kvraft_max_value_bytes.
+#[unsafe(no_mangle)]
+pub extern "C" fn kvraft_max_command_bytes(
+    map: Option<&kvraft_map>,
+    bytes: Option<&mut MaybeUninit<usize>>,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+) -> kvraft_status {
+    boundary::show(bytes, "bytes", error, || Ok(Some(usable(map)?.max_command_bytes()?)))
+}
+
 fn object(status: &Status) -> Value {
     json!({
         "leaderID": status.leader.as_deref().unwrap_or_default(),

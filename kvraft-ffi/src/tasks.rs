@@ -29,8 +29,9 @@ pub(crate) struct Tasks {
 
 impl Tasks {
     pub(crate) fn start() -> Result<Self, kvraft_error> {
-        // A task is in the queue at most once.
-        let (ready, tasks) = sync_channel(MAX_TASKS);
+        // Each task is in the queue at most once, and so are those that were woken in their last step
+        // and left their place to another one since: at most as many.
+        let (ready, tasks) = sync_channel(2 * MAX_TASKS + 1);
         let thread = thread::Builder::new().name("kvraft-call".to_owned());
         thread.spawn(move || run(&tasks)).map_err(|error| {
             let text = format!("the thread for callbacks cannot be started: {error}");
@@ -64,8 +65,8 @@ impl Place {
             work.await;
             drop(self);
         });
-        let (work, queued) = (Mutex::new(Some(work)), AtomicBool::new(false));
-        Arc::new(Task { work, queued, ready }).wake();
+        let (queued, over) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Task { work: Mutex::new(Some(work)), queued, over, ready }).wake();
     }
 }
 
@@ -80,6 +81,7 @@ struct Task {
     /// There until it is done.
     work: Mutex<Option<Work>>,
     queued: AtomicBool,
+    over: AtomicBool,
     ready: SyncSender<Arc<Self>>,
 }
 
@@ -91,7 +93,7 @@ impl fmt::Debug for Task {
 
 impl Wake for Task {
     fn wake(self: Arc<Self>) {
-        if !self.queued.swap(true, Ordering::AcqRel) {
+        if !self.over.load(Ordering::Acquire) && !self.queued.swap(true, Ordering::AcqRel) {
             let ready = self.ready.clone();
             // There is room for every task; without the thread its work ends here, unfinished.
             drop(ready.try_send(self));
@@ -116,6 +118,7 @@ fn step(task: &Arc<Task>) {
     // What a panic leaves behind is dropped below, and says so to its caller.
     let polled = panic::catch_unwind(AssertUnwindSafe(|| doing.as_mut().poll(&mut context)));
     if !matches!(polled, Ok(Poll::Pending)) {
+        task.over.store(true, Ordering::Release);
         *work = None;
     }
 }
@@ -154,7 +157,10 @@ mod tests {
         let (done, all) = mpsc::channel();
         let last = done.clone();
         let begin = |work: Work| tasks.place().map(|place| place.begin(work));
-        begin(Box::pin(async move { drop(held.recv_timeout(PATIENCE)) })).expect("begun");
+        begin(Box::pin(async move {
+            held.recv_timeout(PATIENCE).ok();
+        }))
+        .expect("begun");
         for _ in 1..MAX_TASKS {
             let done = done.clone();
             begin(Box::pin(async move { done.send(()).expect("heard") })).expect("begun");

@@ -174,6 +174,26 @@ pub extern "C" fn kvraft_write_options_set_request_id(
     })
 }
 
+/// Says in whose name the request id is, in at most 127 bytes: ids of different principals never meet.
+/// Default: empty, that of the members themselves.
+///
+/// principal, principal_len: are copied.
+///
+/// KVRAFT_INVALID_ARGUMENT: an argument is NULL. The length is checked by the write.
+#[unsafe(no_mangle)]
+pub extern "C" fn kvraft_write_options_set_principal(
+    options: Option<&mut kvraft_write_options>,
+    principal: Lent,
+    principal_len: usize,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+) -> kvraft_status {
+    boundary::with(options, "options", error, |this| {
+        let principal = principal.slice(principal_len, "principal")?;
+        this.change(|options| options.principal(principal));
+        Ok(())
+    })
+}
+
 /// Sets how long the call waits at most, in milliseconds. Default: the configured request_timeout.
 ///
 /// KVRAFT_INVALID_ARGUMENT: options is NULL.

@@ -16,7 +16,12 @@ static void a_node_says_how_it_is(const kvraft_map *map)
     kvraft_node_status *status;
     kvraft_member member;
     kvraft_bytes json;
+    size_t bytes;
 
+    CHECK_OK(kvraft_max_value_bytes(map, &bytes, &error));
+    CHECK(bytes == 1024);
+    CHECK_OK(kvraft_max_command_bytes(map, &bytes, &error));
+    CHECK(bytes > 1024);
     CHECK_OK(kvraft_node_status_new(map, &status, &error));
     CHECK(strcmp(kvraft_node_status_name(status), "n1") == 0);
     CHECK(strcmp(kvraft_node_status_leader(status), "n1") == 0);

@@ -73,6 +73,9 @@ static void a_request_is_done_once(const kvraft_map *map)
     CHECK(number == 42);
     CHECK_OK(kvraft_increment(map, "n", 1, 42, options, &number, &revision, &error));
     CHECK(number == 42 && revision == first_revision);
+    CHECK_OK(kvraft_write_options_set_principal(options, "another", 7, &error));
+    CHECK_OK(kvraft_increment(map, "n", 1, 0, options, &number, &revision, &error));
+    CHECK(number == 42 && revision > first_revision);
     CHECK_OK(kvraft_increment(map, "n", 1, -40, NULL, &number, NULL, &error));
     CHECK(number == 2);
     put(map, "text", "no number");

@@ -62,7 +62,7 @@ fn is_output(kind: &str) -> bool {
         && ["bytes", "entry", "outcome", "change", "member"]
             .iter()
             .any(|noun| kind == format!("struct kvraft_{noun} *"))
-        || ["uint64_t *", "int64_t *"].contains(&kind)
+        || ["uint64_t *", "int64_t *", "size_t *"].contains(&kind)
 }
 
 /// Whether the header says that a parameter may be `NULL`.
