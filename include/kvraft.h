@@ -519,7 +519,7 @@ enum kvraft_status kvraft_config_set_str(struct kvraft_config *config,
                                          struct kvraft_error **error);
 
 // Sets one setting that is a number by its name: a count ("bootstrap_expect"), bytes
-// ("max_value_bytes", "storage_limit_bytes"), or milliseconds ("heartbeat_interval",
+// ("max_value_bytes", "storage_limit_bytes", "snapshot_bytes_per_second"), or milliseconds ("heartbeat_interval",
 // "election_timeout", "request_timeout", "checkpoint_interval").
 //
 // config, name: the text is UTF-8 and ends in a NUL byte; it is copied.
@@ -933,8 +933,9 @@ enum kvraft_status kvraft_shrink(const struct kvraft_map *map,
                                  struct kvraft_error **error);
 
 // Says how much this node has done since it was opened, and how much it holds, without asking anyone:
-// a JSON object of numbers, in part grouped as held, watches, proposals and reads. What is counted
-// starts from 0 at every open and only grows. Names may be added in any release.
+// a JSON object of numbers, in part grouped as held, watches, proposals and reads: "keys" in "held",
+// "logFlushes" and so on. What is counted starts from 0 at every open and only grows. Names may be
+// added in any release.
 //
 // json: where the text goes, as UTF-8. A NUL byte follows it that the length does not count. Free
 // it with kvraft_bytes_free.

@@ -227,6 +227,10 @@ public:
     {
         return set_number("storage_limit_bytes", bytes);
     }
+    config &snapshot_bytes_per_second(std::uint64_t bytes)
+    {
+        return set_number("snapshot_bytes_per_second", bytes);
+    }
     config &tls(const std::string &ca, const std::string &cert, const std::string &key)
     {
         return set("tls_ca", ca).set("tls_cert", cert).set("tls_key", key);

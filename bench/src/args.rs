@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) value_bytes: usize,
     /// Where the nodes keep their data while it runs; the directory for temporary files if unset.
     pub(crate) dir: Option<PathBuf>,
+    /// Settings of all nodes beside their addresses, `name=value` each.
+    pub(crate) settings: Vec<String>,
 }
 
 /// The leases whose end is measured.
@@ -82,6 +84,7 @@ fn plan(mut matches: clap::ArgMatches) -> Plan {
         keys: one(&mut matches, "keys"),
         value_bytes: one(&mut matches, "value-bytes"),
         dir: matches.remove_one("dir"),
+        settings: matches.remove_many("setting").into_iter().flatten().collect(),
     }
 }
 
@@ -124,6 +127,13 @@ fn command() -> Command {
                 .long("dir")
                 .value_parser(value_parser!(PathBuf))
                 .help("Where to keep the data while it runs, on the disk to be measured [default: the directory for temporary files]"),
+        )
+        .arg(
+            Arg::new("setting")
+                .long("setting")
+                .value_name("NAME=VALUE")
+                .action(ArgAction::Append)
+                .help("A setting of all nodes, such as snapshot_bytes_per_second=16MiB"),
         )
         .subcommand(expiry())
         .subcommand(

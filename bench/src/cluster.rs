@@ -48,14 +48,17 @@ enum Nodes {
 }
 
 impl Cluster {
-    /// Starts three nodes under a secret of their own, with the default settings.
+    /// Starts three nodes under a secret of their own, with the default settings but for the plan's.
     pub(crate) fn start(plan: &Plan) -> anyhow::Result<Self> {
         let dir = match &plan.dir {
             Some(dir) => tempfile::tempdir_in(dir),
             None => tempfile::tempdir(),
         };
         let dir = dir.context("cannot make a directory for the data")?;
-        let (all, guest) = settings(dir.path())?;
+        let (mut all, mut guest) = settings(dir.path())?;
+        for settings in all.iter_mut().chain([&mut guest]) {
+            settings.extend_from_slice(&plan.settings);
+        }
         let nodes = if plan.in_process {
             let maps = all.iter().map(|settings| open(settings));
             Nodes::Here(maps.collect::<anyhow::Result<_>>()?)

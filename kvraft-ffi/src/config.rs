@@ -63,7 +63,7 @@ pub extern "C" fn kvraft_config_set_str(
 }
 
 /// Sets one setting that is a number by its name: a count ("bootstrap_expect"), bytes
-/// ("max_value_bytes", "storage_limit_bytes"), or milliseconds ("heartbeat_interval",
+/// ("max_value_bytes", "storage_limit_bytes", "snapshot_bytes_per_second"), or milliseconds ("heartbeat_interval",
 /// "election_timeout", "request_timeout", "checkpoint_interval").
 ///
 /// config, name: the text is UTF-8 and ends in a NUL byte; it is copied.
@@ -78,20 +78,7 @@ pub extern "C" fn kvraft_config_set_u64(
 ) -> kvraft_status {
     boundary::with(config, "config", error, |config| {
         let name = name.text("name")?;
-        let value = match name {
-            "heartbeat_interval"
-            | "election_timeout"
-            | "request_timeout"
-            | "checkpoint_interval" => format!("{value}ms"),
-            "bootstrap_expect" | "max_value_bytes" | "storage_limit_bytes" => value.to_string(),
-            _ if Config::NAMES.contains(&name) => {
-                return Err(kvraft_error::invalid(&format!(
-                    "setting {name:?} is no number; set it with kvraft_config_set_str"
-                )));
-            }
-            _ => String::new(),
-        };
-        Ok(config.settings.set(name, &value)?)
+        Ok(config.settings.set(name, &number_as_text(name, value)?)?)
     })
 }
 
@@ -109,8 +96,7 @@ pub extern "C" fn kvraft_config_set_bool(
 ) -> kvraft_status {
     boundary::with(config, "config", error, |config| {
         let name = name.text("name")?;
-        let of_text = !matches!(name, "auto_promote" | "insecure");
-        if of_text && Config::NAMES.contains(&name) {
+        if Config::NAMES.contains(&name) && !matches!(name, "auto_promote" | "insecure") {
             return Err(kvraft_error::invalid(&format!(
                 "setting {name:?} is not true or false; set it with kvraft_config_set_str"
             )));
@@ -123,4 +109,38 @@ pub extern "C" fn kvraft_config_set_bool(
 #[unsafe(no_mangle)]
 pub extern "C" fn kvraft_config_free(config: Option<Box<kvraft_config>>) {
     boundary::release(|| config);
+}
+
+/// Returns a number as the text form of a setting has it; what is unknown is left to the core.
+fn number_as_text(name: &str, value: u64) -> Result<String, kvraft_error> {
+    match name {
+        "heartbeat_interval" | "election_timeout" | "request_timeout" | "checkpoint_interval" => {
+            Ok(format!("{value}ms"))
+        }
+        "bootstrap_expect"
+        | "max_value_bytes"
+        | "storage_limit_bytes"
+        | "snapshot_bytes_per_second" => Ok(value.to_string()),
+        _ if Config::NAMES.contains(&name) => Err(kvraft_error::invalid(&format!(
+            "setting {name:?} is no number; set it with kvraft_config_set_str"
+        ))),
+        _ => Ok(value.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_that_is_a_number_by_its_name_can_be_set_to_one() {
+        let units = ["_bytes", "bytes_per_second", "_interval", "_timeout", "_expect"];
+        for name in Config::NAMES {
+            let text = number_as_text(name, 7);
+            assert_eq!(text.is_ok(), units.iter().any(|unit| name.ends_with(unit)), "{name}");
+            if let Ok(text) = text {
+                Config::new("d").set(name, &text).expect("a right form");
+            }
+        }
+    }
 }

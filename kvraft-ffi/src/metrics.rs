@@ -12,8 +12,9 @@ use crate::map::{kvraft_map, usable};
 use crate::status::kvraft_status;
 
 /// Says how much this node has done since it was opened, and how much it holds, without asking anyone:
-/// a JSON object of numbers, in part grouped as held, watches, proposals and reads. What is counted
-/// starts from 0 at every open and only grows. Names may be added in any release.
+/// a JSON object of numbers, in part grouped as held, watches, proposals and reads: "keys" in "held",
+/// "logFlushes" and so on. What is counted starts from 0 at every open and only grows. Names may be
+/// added in any release.
 ///
 /// json: where the text goes, as UTF-8. A NUL byte follows it that the length does not count. Free
 /// it with kvraft_bytes_free.
@@ -32,28 +33,31 @@ pub extern "C" fn kvraft_metrics_json(
 
 fn object(metrics: &Metrics) -> Value {
     json!({
-        "log_entries": metrics.log_entries,
-        "log_batches": metrics.log_batches,
-        "log_flushes": metrics.log_flushes,
+        "logEntries": metrics.log_entries,
+        "logBatches": metrics.log_batches,
+        "logFlushes": metrics.log_flushes,
         "checkpoints": metrics.checkpoints,
-        "buffer_bytes": metrics.buffer_bytes,
-        "state_bytes": metrics.state_bytes,
-        "leases_expired": metrics.leases_expired,
+        "bufferBytes": metrics.buffer_bytes,
+        "stateBytes": metrics.state_bytes,
+        "leasesExpired": metrics.leases_expired,
+        "snapshotBytesSent": metrics.snapshot_bytes_sent,
+        "snapshotBytesReceived": metrics.snapshot_bytes_received,
+        "snapshotsBrokenOff": metrics.snapshots_broken_off,
         "held": {
             "keys": metrics.held.keys,
-            "key_bytes": metrics.held.key_bytes,
+            "keyBytes": metrics.held.key_bytes,
             "sessions": metrics.held.sessions,
             "leases": metrics.held.leases,
-            "locks_held": metrics.held.locks_held,
-            "locks_waiting": metrics.held.locks_waiting,
-            "request_ids": metrics.held.request_ids,
-            "request_bytes": metrics.held.request_bytes,
+            "locksHeld": metrics.held.locks_held,
+            "locksWaiting": metrics.held.locks_waiting,
+            "requestIds": metrics.held.request_ids,
+            "requestBytes": metrics.held.request_bytes,
         },
         "watches": {
             "watchers": metrics.watches.watchers,
-            "history_revisions": metrics.watches.history_revisions,
-            "history_bytes": metrics.watches.history_bytes,
-            "oldest_revision": metrics.watches.oldest_revision,
+            "historyRevisions": metrics.watches.history_revisions,
+            "historyBytes": metrics.watches.history_bytes,
+            "oldestRevision": metrics.watches.oldest_revision,
             "compacted": metrics.watches.compacted,
         },
         "proposals": {

@@ -81,6 +81,7 @@ fn object(status: &Status) -> Value {
         "diskFull": status.disk_full,
         "divergence": status.divergence,
         "failure": status.failure.as_ref().map(failure),
+        "formatLevel": status.format_level,
         "version": status.version,
     })
 }

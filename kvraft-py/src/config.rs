@@ -62,7 +62,10 @@ fn with_setting(mut config: Config, name: &str, value: &Bound<'_, PyAny>) -> PyR
         "election_timeout" => Ok(config.election_timeout(span(name, value)?)),
         "request_timeout" => Ok(config.request_timeout(span(name, value)?)),
         "checkpoint_interval" => Ok(config.checkpoint_interval(span(name, value)?)),
-        "max_value_bytes" | "storage_limit_bytes" | "bootstrap_expect"
+        "max_value_bytes"
+        | "storage_limit_bytes"
+        | "snapshot_bytes_per_second"
+        | "bootstrap_expect"
             if value.is_exact_instance_of::<PyInt>() =>
         {
             with_text(config, name, value.str()?.as_any())

@@ -23,7 +23,7 @@ use crate::{config, errors, exit, status};
         labels=None, members=None, join=None, auto_promote=None, bootstrap_expect=None, \
         discover_dns=None, cluster_secret=None, cluster_secret_file=None, tls_ca=None, tls_cert=None, tls_key=None, insecure=None, consistency=None, heartbeat_interval=None, \
         election_timeout=None, request_timeout=None, checkpoint_interval=None, \
-        max_value_bytes=None, storage_limit_bytes=None)"
+        max_value_bytes=None, storage_limit_bytes=None, snapshot_bytes_per_second=None)"
 )]
 pub(crate) fn open<'py>(
     py: Python<'py>,

@@ -20,6 +20,7 @@ KEYWORDS: dict[str, Any] = {
     "checkpoint_interval": "500ms",
     "max_value_bytes": 10,
     "storage_limit_bytes": "1MiB",
+    "snapshot_bytes_per_second": 16 << 20,
     "listen": None,
     "join": [],
     "auto_promote": True,
@@ -97,6 +98,7 @@ def test_a_setting_of_a_wrong_type_is_named(tmp_path: Path, setting: str, wrong:
         ("request_timeout", 3600),
         ("heartbeat_interval", "5"),
         ("max_value_bytes", 1 << 70),
+        ("snapshot_bytes_per_second", 0),
         ("cluster_secret_file", "/nonexistent"),
     ],
 )

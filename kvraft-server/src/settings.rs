@@ -30,7 +30,7 @@ const SERVER_SETTINGS: [(&str, &str); 7] = [
 ];
 
 /// What a setting of the core means, for `--help`.
-const CORE_HELP: [(&str, &str); 24] = [
+const CORE_HELP: [(&str, &str); 25] = [
     ("data_dir", "Directory of this node's data; made if needed [default: ./kvraft-data]"),
     ("name", "Stable word for this node, shown as leaderID while it leads [default: node]"),
     ("listen", "UDP address for the other nodes, ip:port; without it this node is alone"),
@@ -58,6 +58,10 @@ const CORE_HELP: [(&str, &str); 24] = [
     ("checkpoint_interval", "How often applied changes move into the state file [default: 1s]"),
     ("max_value_bytes", "Largest value [default: 4MiB]"),
     ("storage_limit_bytes", "Bytes that all keys and values may have together [default: 8GiB]"),
+    (
+        "snapshot_bytes_per_second",
+        "Bytes of snapshots that this node sends in a second, to all others [default: 64MiB]",
+    ),
 ];
 
 /// How log lines look.

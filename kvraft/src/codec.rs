@@ -120,6 +120,11 @@ impl Reader {
         Ok(items)
     }
 
+    /// Returns whether nothing is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// Returns all that is left.
     pub(crate) fn rest(self) -> Bytes {
         self.rest

@@ -1,4 +1,5 @@
-//! `Environment` is what a node takes from the world besides its disk: time, chance, names and a socket.
+//! `Environment` is what a node takes from the world besides its disk: time, chance, names, a socket
+//! and which release it is.
 //!
 //! Production uses the system's. Tests put a lossy network or a virtual clock here, so that the
 //! logic needs no hooks for them.
@@ -12,6 +13,8 @@ use std::time::Instant;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use ring::rand::{SecureRandom, SystemRandom};
+
+pub use crate::versions::{Protocols, Versions};
 
 /// A clock that never goes back, and the wall time beside it.
 pub trait Clock: Send + Sync + 'static {
@@ -59,6 +62,8 @@ pub struct Environment {
     pub sockets: Arc<dyn SocketFactory>,
     /// What names stand for.
     pub names: Arc<dyn Resolver>,
+    /// What it speaks to its peers and writes into the log.
+    pub versions: Versions,
 }
 
 impl fmt::Debug for Environment {
@@ -74,6 +79,7 @@ impl Default for Environment {
             random: Arc::new(SystemSource),
             sockets: Arc::new(UdpSockets),
             names: Arc::new(SystemNames),
+            versions: Versions::default(),
         }
     }
 }

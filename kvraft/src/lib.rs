@@ -109,6 +109,7 @@ mod runtime;
 mod status;
 mod storage;
 mod transport;
+mod versions;
 
 pub use bytes::Bytes;
 

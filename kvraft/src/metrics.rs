@@ -43,6 +43,14 @@ pub struct Metrics {
     /// keys with a time to live among them, revoked ones not. What is replayed from the log at the
     /// start counts, what came in a snapshot does not.
     pub leases_expired: u64,
+    /// Bytes of snapshots that this node has sent to others since it was opened, at most
+    /// [`snapshot_bytes_per_second`](crate::Config::snapshot_bytes_per_second) in each second.
+    pub snapshot_bytes_sent: u64,
+    /// Bytes of snapshots that have come to this node.
+    pub snapshot_bytes_received: u64,
+    /// Times that a snapshot on its way from this node broke off. It goes on from there if the
+    /// connection is back within a minute.
+    pub snapshots_broken_off: u64,
     /// What is replicated, as this node has applied it.
     pub held: HeldMetrics,
     /// Those who watch on this node.

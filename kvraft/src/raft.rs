@@ -120,6 +120,16 @@ pub(crate) trait SnapshotSource: Send + Sync {
     /// Returns the next chunk (at most [`SNAPSHOT_CHUNK_BYTES`] and one entry), or `None` at
     /// the end. Reads the disk: call it where blocking is allowed.
     fn next_chunk(&mut self) -> io::Result<Option<Bytes>>;
+
+    /// Returns whether the same bytes were sent before in part, so that a peer may have some.
+    fn is_sent_again(&self) -> bool;
+
+    /// Goes on behind so many bytes, from the start of the snapshot; false if it has not that
+    /// many. Blocks as `next_chunk` does.
+    fn skip(&mut self, bytes: u64) -> io::Result<bool>;
+
+    /// Takes note that it need not be sent again: the peer has it, or has refused it.
+    fn settle(&mut self);
 }
 
 /// Chunks of a snapshot are about this large, so that a slow link gives up little work.

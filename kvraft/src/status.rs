@@ -120,6 +120,9 @@ pub struct Status {
     pub divergence: Option<String>,
     /// The error that stopped this node, if one did.
     pub failure: Option<Error>,
+    /// The format that the cluster writes: it rises once every member runs a release that knows a
+    /// newer one, and from then on no older release opens this node. 0 until the cluster is founded.
+    pub format_level: u16,
     /// The version of the library.
     pub version: &'static str,
 }

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("codec", &[]),
-    ("environment", &[]),
-    ("command", &["codec"]),
+    ("versions", &[]),
+    ("environment", &["versions"]),
+    ("command", &["codec", "versions"]),
     ("raft", &["command", "error"]),
     ("record", &["codec", "command", "raft"]),
     ("identity", &["codec", "command", "raft", "record"]),
@@ -24,7 +25,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The two wings never look at each other.
     (
         "storage",
-        &["codec", "command", "config", "environment", "error", "identity", "raft", "record"],
+        &[
+            "codec",
+            "command",
+            "config",
+            "environment",
+            "error",
+            "identity",
+            "raft",
+            "record",
+            "versions",
+        ],
     ),
     (
         "transport",
@@ -38,6 +49,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "options",
             "raft",
             "record",
+            "versions",
         ],
     ),
     ("runtime", &["error"]),
@@ -56,6 +68,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "runtime",
             "status",
             "transport",
+            "versions",
         ],
     ),
     (
@@ -75,6 +88,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "status",
             "storage",
             "transport",
+            "versions",
         ],
     ),
     ("offline", &["config", "environment", "error", "identity", "options", "storage"]),

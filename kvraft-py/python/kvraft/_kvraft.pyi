@@ -40,6 +40,7 @@ def open(  # noqa: A001
     checkpoint_interval: float | str | None = None,
     max_value_bytes: int | str | None = None,
     storage_limit_bytes: int | str | None = None,
+    snapshot_bytes_per_second: int | str | None = None,
 ) -> ReplicatedMap:
     """Open the node whose data lies in `data_dir`, and start it.
 
@@ -86,6 +87,8 @@ def open(  # noqa: A001
         max_value_bytes: The largest value. Default 4 MiB, at most 64 MiB. Shared.
         storage_limit_bytes: How many bytes all keys and values may have together. Default 8 GiB;
             beyond it writes that grow raise `StorageFullError`. Shared.
+        snapshot_bytes_per_second: How many bytes of snapshots this node sends in a second, to all
+            other nodes together. Default 64 MiB, at least 1 MiB.
 
     Raises:
         InvalidArgumentError: A setting is wrong; the message says what it takes.

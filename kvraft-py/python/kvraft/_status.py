@@ -65,5 +65,7 @@ class Status(TypedDict):
     """Whether the disk is full: only writes that free space are let in."""
     failure: KvraftError | None
     """The error that stopped this node, if one did."""
+    format_level: int
+    """The format that the cluster writes; it rises once every member runs a release that knows a newer one."""
     version: str
     """The version of the library."""

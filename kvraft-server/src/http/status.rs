@@ -43,6 +43,7 @@ fn document(status: &Status) -> Value {
         "diskFull": status.disk_full,
         "divergence": status.divergence,
         "failure": failure,
+        "formatLevel": status.format_level,
         "version": status.version,
     })
 }

@@ -14,6 +14,7 @@
 //! - `watch NAME REVISION` (everything from it on) or `watch NAME resync`, then `next NAME`;
 //! - `promote NAME`, `demote NAME`, `remove NAME`, `transfer NAME`, `members` (each with its node id,
 //!   and a star behind that of a voter);
+//! - `refill` (fetches its state from another member);
 //! - `ready`, `status`, `log` (the indexes of its first and last entry), `hash` (the index of the last
 //!   entry applied, and the hash of all that is replicated), `clock` (milliseconds of the
 //!   wall clock, and since the start by the monotonic one), `close`.

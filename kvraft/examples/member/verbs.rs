@@ -63,6 +63,10 @@ impl Member {
                 let leader = status.leader.unwrap_or_default();
                 format!("ok {} {} {leader}", status.role.name(), status.term)
             }
+            "refill" => {
+                self.map.refill().await?;
+                "ok".to_owned()
+            }
             "log" => format!("ok {} {}", status.first_log, status.last_log),
             "hash" => format!("ok {} {}", status.applied, status.state_hash),
             "members" => format!("ok{}", told::words(status.members.iter().map(told::member))),

@@ -6,10 +6,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::op::{read_key, read_lease, read_ttl};
 use super::{
-    Attach, Command, FORMAT_LEVEL, LeaseNumber, MAX_LEASES_AT_ONCE, MAX_NAME_BYTES,
-    MAX_PRINCIPAL_BYTES, Op, RequestId, SessionId, Settings, Test, Txn,
+    Attach, Command, LeaseNumber, MAX_LEASES_AT_ONCE, MAX_NAME_BYTES, MAX_PRINCIPAL_BYTES, Op,
+    RequestId, SessionId, Settings, Test, Txn,
 };
 use crate::codec::{DecodeError, Decoded, Reader, Writer};
+use crate::versions::FORMAT_LEVEL;
 
 impl Command {
     pub(crate) fn encode(&self) -> Bytes {
@@ -34,6 +35,7 @@ impl Command {
             | Self::OpenSession { .. }
             | Self::EndSession { .. }
             | Self::ChangeSettings { .. }
+            | Self::RaiseFormat { .. }
             | Self::GrantLease { .. }
             | Self::RevokeLease { .. }
             | Self::Lock { .. }
@@ -90,6 +92,7 @@ impl Command {
                 command.encode_into(out);
             }
             Self::Verify => out.put_u8(18),
+            Self::RaiseFormat { level } => tagged(out, 19, |out| out.put_u16(*level)),
         }
     }
 
@@ -149,6 +152,7 @@ impl Command {
                 lease: read_lease(reader)?,
             },
             18 => Self::Verify,
+            19 => Self::RaiseFormat { level: reader.u16()? },
             tag => {
                 return Err(DecodeError::new(format!(
                     "command {tag} is unknown to format {FORMAT_LEVEL}"

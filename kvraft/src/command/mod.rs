@@ -20,8 +20,6 @@ pub(crate) const MAX_KEY_BYTES: usize = 511;
 pub(crate) const CEILING_VALUE_BYTES: u32 = 64 << 20;
 /// Largest `max_command_bytes` anyone can set: a maximal value and room for its neighbours.
 pub(crate) const CEILING_COMMAND_BYTES: u32 = 80 << 20;
-/// The newest format this binary can write. Nobody proposes above the level in the state.
-pub(crate) const FORMAT_LEVEL: u16 = 1;
 /// A session without a command for this long in cluster time ends (15 min, far beyond any
 /// deadline that a retry can have).
 pub(crate) const SESSION_TTL_MS: u64 = 15 * 60 * 1000;
@@ -119,9 +117,13 @@ pub(crate) enum Command {
     ExpireSessions {
         sessions: Vec<(SessionId, u64)>,
     },
-    /// Replaces the shared settings.
+    /// Replaces the shared settings, but for the format level.
     ChangeSettings {
         settings: Settings,
+    },
+    /// Lets the cluster write a newer format: every member knows it.
+    RaiseFormat {
+        level: u16,
     },
     GrantLease {
         ttl_ms: u64,
@@ -208,6 +210,7 @@ impl Command {
             | Self::EndSession { .. }
             | Self::ExpireSessions { .. }
             | Self::ChangeSettings { .. }
+            | Self::RaiseFormat { .. }
             | Self::KeepAlive { .. }
             | Self::ExpireLeases { .. }
             | Self::Verify
@@ -215,9 +218,42 @@ impl Command {
         }
     }
 
+    /// Returns the first format that has the command: a cluster of an older one does not take it.
+    ///
+    /// What a later format adds to a command that is here already counts too: its new field, its
+    /// new meaning.
+    pub(crate) fn since(&self) -> u16 {
+        match self {
+            Self::Found { .. }
+            | Self::Write { .. }
+            | Self::Txn(_)
+            | Self::DeleteRange { .. }
+            | Self::OpenSession { .. }
+            | Self::EndSession { .. }
+            | Self::ExpireSessions { .. }
+            | Self::ChangeSettings { .. }
+            | Self::GrantLease { .. }
+            | Self::KeepAlive { .. }
+            | Self::RevokeLease { .. }
+            | Self::ExpireLeases { .. }
+            | Self::Lock { .. }
+            | Self::Verify
+            | Self::Unlock { .. } => 1,
+            Self::Once { command, .. } => command.since().max(1),
+            // It leads out of every format.
+            Self::RaiseFormat { .. } => 0,
+        }
+    }
+
     /// Returns whether only a leader proposes the command, by itself.
     pub(crate) const fn is_for_leaders(&self) -> bool {
-        matches!(self, Self::Found { .. } | Self::ExpireSessions { .. } | Self::ExpireLeases { .. })
+        matches!(
+            self,
+            Self::Found { .. }
+                | Self::ExpireSessions { .. }
+                | Self::ExpireLeases { .. }
+                | Self::RaiseFormat { .. }
+        )
     }
 
     /// Returns whether the command may enter while the disk or the map is full: what frees space,
@@ -234,6 +270,7 @@ impl Command {
             | Self::EndSession { .. }
             | Self::ExpireSessions { .. }
             | Self::ChangeSettings { .. }
+            | Self::RaiseFormat { .. }
             | Self::KeepAlive { .. }
             | Self::RevokeLease { .. }
             | Self::ExpireLeases { .. }
@@ -244,6 +281,11 @@ impl Command {
 }
 
 impl Settings {
+    /// Returns whether two nodes were told the same; the format is of their releases.
+    pub(crate) fn agree_with(&self, other: &Self) -> bool {
+        Self { format_level: other.format_level, ..*self } == *other
+    }
+
     pub(crate) fn encode<W: Writer>(&self, out: &mut W) {
         out.put_u64(self.storage_limit_bytes);
         out.put_u32(self.max_value_bytes);

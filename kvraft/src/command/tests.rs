@@ -56,6 +56,7 @@ fn the_bytes_of_every_command_are_golden() {
         ),
         (Command::ChangeSettings { settings: settings() }, format!("07{set}")),
         (Command::Verify, "12".to_owned()),
+        (Command::RaiseFormat { level: 2 }, "130002".to_owned()),
     ];
     check(golden);
 }

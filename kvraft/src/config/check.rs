@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::security::Security;
-use crate::command::{CEILING_COMMAND_BYTES, CEILING_VALUE_BYTES, FORMAT_LEVEL, Settings};
+use crate::command::{CEILING_COMMAND_BYTES, CEILING_VALUE_BYTES, Settings};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::options::Consistency;
@@ -25,6 +25,8 @@ const MAX_FOUNDERS: u32 = 64;
 const MAX_ELECTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest timeout of one call: far below the life of a session.
 const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// Slowest snapshots: a node that joins a map of one gigabyte waits a quarter of an hour.
+const MIN_SNAPSHOT_RATE: u64 = 1 << 20;
 /// Room that a command needs around one value: its key, its tags, its session.
 const COMMAND_OVERHEAD_BYTES: u32 = 64 << 10;
 /// The default of `max_command_bytes`, raised where one value needs more.
@@ -68,6 +70,8 @@ pub(crate) struct CheckedConfig {
     pub(crate) request_timeout: Duration,
     pub(crate) consistency: Consistency,
     pub(crate) checkpoint_interval: Duration,
+    /// Bytes of snapshots that this node sends in a second, to all others together.
+    pub(crate) snapshot_bytes_per_second: u64,
     /// Log bytes that make a snapshot due; by the size of the state if unset.
     pub(crate) log_keep_bytes: Option<u64>,
     pub(crate) environment: Environment,
@@ -89,6 +93,12 @@ impl Config {
             Duration::from_millis(10),
             Duration::from_secs(600),
         )?;
+        if self.snapshot_bytes_per_second < MIN_SNAPSHOT_RATE {
+            return Err(Error::invalid(format!(
+                "snapshot_bytes_per_second is {}; take at least {MIN_SNAPSHOT_RATE} (1 MiB)",
+                self.snapshot_bytes_per_second
+            )));
+        }
         let members = self.checked_members()?;
         self.check_join()?;
         let discovery = self.discovery()?;
@@ -107,6 +117,7 @@ impl Config {
             request_timeout: self.request_timeout,
             consistency: self.consistency,
             checkpoint_interval: self.checkpoint_interval,
+            snapshot_bytes_per_second: self.snapshot_bytes_per_second,
             log_keep_bytes: self.log_keep_bytes,
             environment: self.environment,
         })
@@ -140,7 +151,7 @@ impl Config {
             max_command_bytes: DEFAULT_COMMAND_BYTES.max(max_value_bytes + COMMAND_OVERHEAD_BYTES),
             heartbeat_interval_ms: heartbeat,
             election_timeout_ms: election,
-            format_level: FORMAT_LEVEL,
+            format_level: self.environment.versions.format_level,
         })
     }
 
@@ -298,12 +309,6 @@ pub(crate) fn check_settings(settings: &Settings) -> Result<()> {
         || settings.storage_limit_bytes == 0
     {
         return Err(Error::invalid(format!("the sizes are out of bounds: {settings:?}")));
-    }
-    if settings.format_level > FORMAT_LEVEL {
-        return Err(Error::invalid(format!(
-            "format level {} is unknown to the leader, which knows {FORMAT_LEVEL}",
-            settings.format_level
-        )));
     }
     Ok(())
 }

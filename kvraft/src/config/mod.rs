@@ -56,6 +56,7 @@ pub struct Config {
     max_value_bytes: u64,
     storage_limit_bytes: u64,
     checkpoint_interval: Duration,
+    snapshot_bytes_per_second: u64,
     log_keep_bytes: Option<u64>,
     environment: Environment,
 }
@@ -96,6 +97,7 @@ impl Config {
             max_value_bytes: 4 << 20,
             storage_limit_bytes: 8 << 30,
             checkpoint_interval: Duration::from_secs(1),
+            snapshot_bytes_per_second: 64 << 20,
             log_keep_bytes: None,
             environment: Environment::default(),
         }
@@ -278,6 +280,17 @@ impl Config {
         self
     }
 
+    /// Sets how many bytes of snapshots this node sends in a second, to all other nodes together.
+    /// Default 64 MiB, about half of a link of one gigabit, so that writes and heartbeats find
+    /// room beside a node that joins; at least 1 MiB. The log is kept meanwhile for what comes
+    /// after the snapshot, up to four times its usual size: a rate far below what is written in a
+    /// second needs more than that, and such a node never catches up.
+    #[must_use]
+    pub const fn snapshot_bytes_per_second(mut self, bytes: u64) -> Self {
+        self.snapshot_bytes_per_second = bytes;
+        self
+    }
+
     /// Makes a snapshot due at a log of this size, so that a test need not write gigabytes.
     #[doc(hidden)]
     #[must_use]
@@ -405,6 +418,7 @@ mod tests {
             ("max_value_bytes", "1MiB"),
             ("storage_limit_bytes", "1000000"),
             ("checkpoint_interval", "500ms"),
+            ("snapshot_bytes_per_second", "16MiB"),
         ];
         let mut config = Config::new("x");
         for (name, value) in values {
@@ -413,6 +427,7 @@ mod tests {
         let checked = config.check().unwrap();
         assert_eq!(checked.settings.max_value_bytes, 1 << 20);
         assert_eq!(checked.settings.election_timeout_ms, 1000);
+        assert_eq!(checked.snapshot_bytes_per_second, 16 << 20);
         assert_eq!(checked.members.len(), 2);
         assert_eq!(checked.labels.len(), 2);
     }
@@ -430,6 +445,13 @@ mod tests {
             assert!(text.contains(name), "{text}");
         }
         assert!(config.set("colour", "red").is_err());
+    }
+
+    #[test]
+    fn snapshots_are_not_sent_for_ever() {
+        assert!(Config::new("d").snapshot_bytes_per_second(1 << 20).check().is_ok());
+        let text = refusal(Config::new("d").snapshot_bytes_per_second((1 << 20) - 1));
+        assert!(text.contains("snapshot_bytes_per_second"), "{text}");
     }
 
     #[test]

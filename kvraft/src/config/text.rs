@@ -41,6 +41,7 @@ impl Config {
             "checkpoint_interval" => self.checkpoint_interval = duration(name, value)?,
             "max_value_bytes" => self.max_value_bytes = size(name, value)?,
             "storage_limit_bytes" => self.storage_limit_bytes = size(name, value)?,
+            "snapshot_bytes_per_second" => self.snapshot_bytes_per_second = size(name, value)?,
             _ if self.security.set(name, value)? => {}
             _ => return Err(unknown(name, &Self::NAMES)),
         }
@@ -48,7 +49,7 @@ impl Config {
     }
 
     /// The names that [`Config::set`] knows.
-    pub const NAMES: [&'static str; 24] = [
+    pub const NAMES: [&'static str; 25] = [
         "data_dir",
         "name",
         "listen",
@@ -73,6 +74,7 @@ impl Config {
         "checkpoint_interval",
         "max_value_bytes",
         "storage_limit_bytes",
+        "snapshot_bytes_per_second",
     ];
 }
 

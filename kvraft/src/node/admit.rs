@@ -66,8 +66,15 @@ impl Core {
                 command.len()
             )));
         }
+        self.check_format(&decoded)?;
         if let Command::ChangeSettings { settings } | Command::Found { settings, .. } = &decoded {
             check_settings(settings)?;
+            let level = self.settings().format_level;
+            if settings.format_level != level {
+                return Err(Error::refused(format!(
+                    "the format level is {level}; the leader alone raises it, once every member knows a newer one"
+                )));
+            }
         }
         if decoded.frees_space() {
             return Ok(());
@@ -85,6 +92,19 @@ impl Core {
             ));
         }
         Ok(())
+    }
+
+    /// Refuses what a member of an older release could not apply: it would stop there, for good.
+    pub(super) fn check_format(&self, command: &Command) -> Result<()> {
+        let level = self.settings().format_level;
+        if command.since() <= level {
+            return Ok(());
+        }
+        Err(Error::refused(format!(
+            "this takes format level {}, and the cluster is at {level}: it is raised once every member runs a release \
+             that knows it",
+            command.since()
+        )))
     }
 
     /// Returns the stamp for a command, waiting a little for a leader that is new in office.

@@ -20,7 +20,7 @@ use crate::options::{
     Changes, Entry, KeyRange, LeaseId, LeaseInfo, Page, ReadOptions, ScanOptions, check_key,
 };
 use crate::storage::{View, ViewWriter};
-use crate::transport::{Answer, Query};
+use crate::transport::{Answer, Pace, Query};
 
 /// Reads for clients that may be at the disk at a time; more wait their turn.
 pub(super) const MAX_CLIENT_READS: usize = 64;
@@ -98,8 +98,11 @@ impl Core {
             .flat_map(flattened)
             .boxed(),
             Query::Refill { revision } => stream::once(async move {
+                let pace = Arc::clone(&self.pace);
                 let (first, copying) = self.begin_refill(revision).await?;
-                Ok(copied(first, copying))
+                // It is a snapshot, and shares the rate of all that leave this node.
+                let paced = copied(first, copying).then(move |part| paced(Arc::clone(&pace), part));
+                Ok(paced.boxed())
             })
             .flat_map(flattened)
             .boxed(),
@@ -217,6 +220,16 @@ fn copied<W: ViewWriter>(first: Answer, copying: Copying<W>) -> BoxStream<'stati
         })
     });
     stream::iter([Ok(first)]).chain(chunks).boxed()
+}
+
+/// Returns the part when it may leave.
+async fn paced(pace: Arc<Pace>, part: Result<Answer>) -> Result<Answer> {
+    if let Ok(Answer::Chunk(chunk)) = &part {
+        let leaves = pace.take(chunk.len());
+        tokio::time::sleep(pace.until(leaves)).await;
+        pace.count_sent(chunk.len());
+    }
+    part
 }
 
 /// What a follower reads, and now and then only how far it has come.

@@ -3,15 +3,16 @@
 //! The first name asks all listed nodes for their grant, each grants one claim durably, and only
 //! with every grant the cluster begins. A node that meets a cluster that exists never founds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
-use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
 
 use super::core::Core;
+use super::greet::may_pass;
+use crate::command::Settings;
 use crate::config::CheckedConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{Claim, ClaimedMember};
@@ -20,7 +21,7 @@ use crate::raft::Member;
 use crate::transport::{CallError, Hello, Peer, Request, Response, Transport};
 
 /// How long one node may take to say who it is.
-const HELLO_PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const HELLO_PATIENCE: Duration = Duration::from_secs(2);
 /// How often a node that has no cluster says in its log what it waits for.
 const TELL_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -84,13 +85,14 @@ impl Core {
 
     async fn meet(&self, transport: &Transport, name: &str, address: &str) -> Result<Hello> {
         let deadline = self.now() + HELLO_PATIENCE;
-        let hello = transport.hello_of(address, deadline).await.map_err(|error| {
-            let doing = format!("waiting for {name} at {address}");
-            if error.kind() == ErrorKind::Refused {
-                return error.context(doing);
-            }
-            Error::unavailable(format!("{doing}: {error}"))
-        })?;
+        let hello =
+            transport.hello_of(address, deadline).await.map_err(may_pass).map_err(|error| {
+                let doing = format!("waiting for {name} at {address}");
+                if error.kind() == ErrorKind::Refused {
+                    return error.context(doing);
+                }
+                Error::unavailable(format!("{doing}: {error}"))
+            })?;
         if hello.identity.name != name {
             return Err(Error::unavailable(format!(
                 "members says that {name} is at {address}, and {} answers there; correct members",
@@ -98,68 +100,6 @@ impl Core {
             )));
         }
         Ok(hello)
-    }
-
-    /// Returns the addresses of all other nodes that are listed or recorded.
-    pub(super) fn others(&self) -> BTreeSet<String> {
-        let metrics = self.raft.server_metrics();
-        let metrics = metrics.borrow_watched();
-        let recorded = metrics.membership_config.membership().nodes();
-        let recorded =
-            recorded.filter(|(id, _)| **id != metrics.id).map(|(_, member)| &member.address);
-        let listed = self.config.members.iter().filter(|(name, _)| **name != self.config.name);
-        recorded
-            .chain(listed.map(|(_, address)| address))
-            .filter(|address| !address.is_empty())
-            .cloned()
-            .collect()
-    }
-
-    /// Shows this node to the nodes at these addresses; returns those that did not answer.
-    ///
-    /// A node that recognises a copy, an older disk or another cluster refuses it, and then this
-    /// node must not serve: it may hold old data.
-    pub(super) async fn greet(
-        &self,
-        addresses: BTreeSet<String>,
-        patience: Duration,
-    ) -> BTreeSet<String> {
-        let Some(transport) = &self.transport else { return BTreeSet::new() };
-        let deadline = self.now() + patience;
-        let greeted = join_all(addresses.into_iter().map(async |address| {
-            let hello = transport.hello_of(&address, deadline).await;
-            (address, hello)
-        }));
-        let mut silent = BTreeSet::new();
-        for (address, hello) in greeted.await {
-            match hello {
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::Refused => {
-                    self.life.fail(
-                        error.context(format_args!("the node at {address} refuses this node")),
-                    );
-                }
-                Err(error) => {
-                    tracing::debug!(address, %error, "did not answer a greeting");
-                    if error.kind() == ErrorKind::Unauthorized {
-                        // It may pass, as secrets and certificates are exchanged.
-                        self.set_obstacle(format!("{}: {error}", error.kind()));
-                    }
-                    silent.insert(address);
-                }
-            }
-        }
-        silent
-    }
-
-    /// Goes on greeting until everyone has answered once.
-    pub(super) async fn greet_until_met(&self, mut strangers: BTreeSet<String>) {
-        let mut backoff = Backoff::slow();
-        while !strangers.is_empty() && self.life.check().is_ok() {
-            let now = self.now();
-            backoff.pause(now + HELLO_PATIENCE, now).await;
-            strangers = self.greet(strangers, HELLO_PATIENCE).await;
-        }
     }
 
     /// Joins a cluster that exists instead of founding another one: by any member of it, since some
@@ -210,11 +150,15 @@ impl Core {
         let own = ClaimedMember { node_id: self.node_id(), record: own_record(&self.config, port) };
         let mut members: Vec<_> = others.chain([own]).collect();
         members.sort_by(|a, b| a.record.name.cmp(&b.record.name));
+        // The first entry is to be one that every founder can write and read.
+        let levels = hellos.values().map(|hello| hello.format_level);
+        let own = self.config.settings;
+        let format_level = levels.fold(own.format_level, u16::min);
         Ok(Claim {
             cluster_id,
             claimant: self.config.name.clone(),
             members,
-            settings: self.config.settings,
+            settings: Settings { format_level, ..own },
         })
     }
 
@@ -278,7 +222,14 @@ impl Core {
         if !fits {
             return differ("members", &theirs, &own);
         }
-        if self.config.settings != claim.settings {
+        let known = self.config.environment.versions.format_level;
+        if claim.settings.format_level > known {
+            return Err(Error::refused(format!(
+                "the claim of {} is of format level {}, and {} knows {known}; it claims again with that",
+                claim.claimant, claim.settings.format_level, self.config.name
+            )));
+        }
+        if !self.config.settings.agree_with(&claim.settings) {
             return differ("settings", &claim.settings, &self.config.settings);
         }
         if theirs.first() != Some(&claim.claimant.as_str()) {

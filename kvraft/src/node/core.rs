@@ -7,6 +7,7 @@ use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{Instant as _, RaftMetrics, ServerState};
 use tokio::sync::Semaphore;
 
+use super::arrival::Arrivals;
 use super::contact::Contact;
 use super::counts::Counts;
 use super::intake::Intake;
@@ -21,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::proposal::{Leader, Session};
 use crate::raft::TypeConfig;
 use crate::storage::{LogStore, Registry, State, StateMachine, View};
-use crate::transport::Transport;
+use crate::transport::{Pace, Transport};
 
 /// Commands that a leader has under way at most; more are refused as `Overloaded`.
 pub(super) const MAX_PROPOSALS: u32 = 32_768;
@@ -63,6 +64,9 @@ pub(super) struct Core {
     /// Taken by every copy of the state for another member.
     pub(super) refills: Arc<Semaphore>,
     pub(super) counts: Counts,
+    pub(super) arrivals: Arrivals,
+    /// Of the snapshots that this node sends.
+    pub(super) pace: Arc<Pace>,
     /// Held while this node, as leader, changes the membership.
     pub(super) changing: tokio::sync::Mutex<()>,
     /// The cluster that took this node in, until its log says so.
@@ -161,12 +165,11 @@ impl Core {
         if !initialised {
             return Error::unavailable(format!("no leader yet: {obstacle}"));
         }
-        let why = if obstacle.is_empty() {
-            "fewer than a majority of the voters reach each other; retry, and check that they run"
-        } else {
-            &*obstacle
-        };
-        Error::unavailable(format!("no leader is known: {why}"))
+        let known = if obstacle.is_empty() { String::new() } else { format!(" ({obstacle})") };
+        Error::unavailable(format!(
+            "no leader is known: fewer than a majority of the voters reach each other; retry, and check that they \
+             run{known}"
+        ))
     }
 
     /// Says in words what keeps this node from its cluster.

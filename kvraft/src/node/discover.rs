@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::core::Core;
 use crate::config::Discovery;
 use crate::error::{Error, Result};
-use crate::transport::Hello;
+use crate::transport::{Hello, Unmet};
 
 /// How long one node may take to say who it is.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -49,7 +49,7 @@ impl Core {
         let deadline = self.now() + PATIENCE;
         let addresses = self.addresses_at(&discovery.dns).await?;
         let asked = join_all(addresses.into_iter().map(async |address| {
-            let hello = transport.hello_of(&address, deadline).await;
+            let hello = transport.hello_of(&address, deadline).await.map_err(Unmet::into_error);
             hello.inspect_err(|error| tracing::debug!(address, %error, "was not met")).ok()
         }));
         let mut met = BTreeMap::new();

@@ -13,19 +13,17 @@ use openraft::async_runtime::watch::WatchReceiver;
 
 use super::core::Core;
 use super::read::Proof;
-use crate::command::{Command, FORMAT_LEVEL, Origin};
+use crate::command::{Command, Origin};
 use crate::error::{Error, ErrorKind, Result};
-use crate::identity::HexId;
+use crate::identity::{HexId, Identity};
 use crate::proposal::{Attempt, Leader};
-use crate::raft::{
-    AppendRequest, AppendResponse, Member, Snapshot, SnapshotData, SnapshotMeta, SnapshotResponse,
-    StreamAppendResult, Vote,
-};
+use crate::raft::{AppendRequest, AppendResponse, Member, SnapshotResponse, StreamAppendResult};
 use crate::storage::Registry;
 use crate::transport::{
-    Answer, Failure, FailureReason, Greeter, Handler, Hello, HelloRole, PROTOCOL, PeerMember,
-    Peers, Query, Request, Response,
+    Answer, Failure, FailureReason, Greeter, Handler, Hello, HelloRole, Incoming, PeerMember,
+    Peers, Query, Reason, Request, Response, Unmet,
 };
+use crate::versions::Versions;
 
 /// The longest that a forwarded command may wait here, whatever its sender says.
 pub(super) const MAX_FORWARD_WAIT: Duration = Duration::from_secs(600);
@@ -33,14 +31,15 @@ pub(super) const MAX_FORWARD_WAIT: Duration = Duration::from_secs(600);
 /// The accepting side of a node.
 pub(super) struct Door {
     registry: Registry,
+    versions: Versions,
     /// What the membership is to record of this node.
     record: OnceLock<Member>,
     core: OnceLock<Weak<Core>>,
 }
 
 impl Door {
-    pub(super) const fn new(registry: Registry) -> Self {
-        Self { registry, record: OnceLock::new(), core: OnceLock::new() }
+    pub(super) const fn new(registry: Registry, versions: Versions) -> Self {
+        Self { registry, versions, record: OnceLock::new(), core: OnceLock::new() }
     }
 
     /// Says what to tell others of this node. Known once the socket is bound.
@@ -67,32 +66,40 @@ impl Greeter for Door {
         // The registry learns it from the applied state, a moment later.
         let applied = core.as_ref().and_then(|core| core.view().cluster_id());
         Hello {
-            protocol: PROTOCOL,
+            protocols: self.versions.protocols,
             role: HelloRole::Member,
             cluster_id: applied.or_else(|| self.registry.cluster_id()),
             identity: self.registry.identity().clone(),
             record: self.record.get().cloned().unwrap_or_default(),
             initialised: core.is_some_and(|core| core.raft_has_members()),
-            format_level: FORMAT_LEVEL,
+            format_level: self.versions.format_level,
         }
     }
 
-    fn admit<'a>(&'a self, peer: &'a Hello) -> BoxFuture<'a, Result<()>> {
+    fn admit<'a>(&'a self, peer: &'a Hello) -> BoxFuture<'a, Result<(), Unmet>> {
         async move {
             if let (Some(own), Some(theirs)) = (self.registry.cluster_id(), peer.cluster_id)
                 && own != theirs
             {
-                return Err(Error::refused(format!(
+                let error = Error::refused(format!(
                     "node {} ({}) belongs to cluster {theirs:032x}, this node to {own:032x}; one of the two has the \
                      data directory of another cluster, or an address in members is wrong",
                     peer.identity.name,
                     HexId(peer.identity.node_id)
-                )));
+                ));
+                return Err(Unmet::Refused(Reason::OtherCluster, error));
             }
             if peer.role == HelloRole::Client {
                 return Ok(());
             }
-            self.registry.admit_peer(peer.identity.node_id, peer.identity.start, peer.identity.nonce).await
+            let Identity { node_id, start, nonce, .. } = peer.identity;
+            let admitted = self.registry.admit_peer(node_id, start, nonce).await;
+            admitted.map_err(|error| {
+                if error.kind() == ErrorKind::Refused {
+                    return Unmet::Refused(Reason::Superseded, error);
+                }
+                Unmet::Failed(error)
+            })
         }
         .boxed()
     }
@@ -162,12 +169,11 @@ impl Handler for Door {
     fn install_snapshot(
         &self,
         from: &Hello,
-        vote: Vote,
-        meta: SnapshotMeta,
-        chunks: BoxStream<'static, Result<Bytes>>,
+        snapshot: Incoming,
     ) -> BoxFuture<'static, Result<SnapshotResponse, Error>> {
         let admitted = self.core().and_then(|core| core.check_sender(from).map(|()| core));
-        async move { admitted?.install_snapshot(vote, meta, chunks).await }.boxed()
+        let sender = from.identity.clone();
+        async move { admitted?.install_snapshot(sender, snapshot).await }.boxed()
     }
 }
 
@@ -350,24 +356,6 @@ impl Core {
                 })
                 .collect(),
         }
-    }
-
-    async fn install_snapshot(
-        self: &Arc<Self>,
-        vote: Vote,
-        meta: SnapshotMeta,
-        mut chunks: BoxStream<'static, Result<Bytes>>,
-    ) -> Result<SnapshotResponse> {
-        let mut sink = self.state.snapshot_sink(meta.clone())?;
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk?;
-            sink = blocking(move || sink.write(&chunk).map(|()| sink)).await?;
-        }
-        let staged = blocking(move || sink.finish()).await?;
-        tracing::info!(meta = %meta, "received a snapshot");
-        let snapshot = Snapshot { meta, snapshot: SnapshotData::Incoming(staged) };
-        let installed = self.raft.install_full_snapshot(vote, snapshot).await;
-        installed.map_err(|fatal| Error::unavailable("this node has stopped").with_source(fatal))
     }
 }
 

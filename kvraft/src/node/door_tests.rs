@@ -11,7 +11,9 @@ use crate::config::{Config, Insecure, Security};
 use crate::environment::Environment;
 use crate::identity::Identity;
 use crate::node::Node;
-use crate::transport::{Peer, Transport};
+use crate::raft::Vote;
+use crate::transport::{Pace, Peer, Transport};
+use crate::versions::{FORMAT_LEVEL, PROTOCOLS};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -23,7 +25,7 @@ impl Greeter for Stranger {
         self.0.clone()
     }
 
-    fn admit<'a>(&'a self, _peer: &'a Hello) -> BoxFuture<'a, Result<()>> {
+    fn admit<'a>(&'a self, _peer: &'a Hello) -> BoxFuture<'a, Result<(), Unmet>> {
         std::future::ready(Ok(())).boxed()
     }
 }
@@ -46,7 +48,7 @@ impl Scene {
         let own = node.status().members.remove(0);
         let peer = Peer { node_id: None, name: own.name, address: own.address };
         let hello = Hello {
-            protocol: PROTOCOL,
+            protocols: PROTOCOLS,
             role,
             cluster_id: None,
             identity: Identity { name: "stranger".into(), node_id: 99, start: 1, nonce: 1 },
@@ -124,7 +126,8 @@ async fn a_stranger_appends_nothing_on_a_stream() {
         ..Member::default()
     };
     let node_id = u64::from_str_radix(&scene.node.status().node_id, 16).unwrap();
-    let mut network = scene.stranger.network().new_client(node_id, &record).await;
+    let pace = Arc::new(Pace::new(1 << 20, Environment::default().clock));
+    let mut network = scene.stranger.network(pace).new_client(node_id, &record).await;
     let term = scene.node.status().term;
     let payload = crate::command::Payload::new(
         Stamp { cluster_ms: 0, wall_ms: 0 },

@@ -60,7 +60,7 @@ impl Core {
     }
 
     /// Proposes what only a leader proposes; returns whether this node still was one.
-    async fn propose_own(&self, command: &Command) -> Result<bool> {
+    pub(super) async fn propose_own(&self, command: &Command) -> Result<bool> {
         let command: Bytes = command.encode();
         let deadline = self.now() + self.config.request_timeout;
         match self.propose_here(None, &command, deadline).await {

@@ -8,6 +8,7 @@ use openraft::async_runtime::watch::WatchReceiver;
 
 use super::bootstrap::own_record;
 use super::core::Core;
+use super::greet::may_pass;
 use super::steward::NAME_SILENCE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::HexId;
@@ -46,8 +47,9 @@ impl Core {
                         "waiting for {name} at {address} to have a cluster"
                     ));
                 }
-                Err(error) => {
-                    failure = error.context(format!("waiting for a member to join at {address}"));
+                Err(unmet) => {
+                    let doing = format!("waiting for a member to join at {address}");
+                    failure = may_pass(unmet).context(doing);
                 }
             }
         }
@@ -189,6 +191,13 @@ impl Core {
         }
         let turn = tokio::time::timeout_at(deadline.into(), self.changing.lock()).await;
         let _turn = turn.map_err(|_| Error::unavailable("another change is under way; retry"))?;
+        let level = self.settings().format_level;
+        if from.format_level < level {
+            return Err(Error::refused(format!(
+                "the cluster writes format level {level}, and {} knows {}: run a newer kvraft on it",
+                record.name, from.format_level
+            )));
+        }
         let roll = self.roll();
         let change = match roll.members.get(&id) {
             Some(known) => {

@@ -2,6 +2,7 @@
 
 mod admit;
 mod answer;
+mod arrival;
 mod backup;
 mod bootstrap;
 mod contact;
@@ -11,6 +12,7 @@ mod counts;
 mod discover;
 mod door;
 mod expire;
+mod greet;
 mod handover;
 mod intake;
 mod integrity;

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::answer::{MAX_CLIENT_COUNTS, MAX_CLIENT_READS};
+use super::arrival::Arrivals;
 use super::backup::MAX_BACKUPS;
 use super::bootstrap::own_record;
 use super::contact::Contact;
@@ -26,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::proposal::{Session, new_session_id};
 use crate::raft::StoreFailure;
 use crate::storage::{Storage, StorageOptions};
-use crate::transport::{Network, Transport, TransportOptions};
+use crate::transport::{Network, Pace, Transport, TransportOptions};
 
 /// Entries that one replication message carries at most; the log reader caps its bytes too.
 const MAX_ENTRIES_AT_ONCE: u64 = 4096;
@@ -60,12 +61,17 @@ pub(super) async fn open(config: CheckedConfig) -> Result<Opened> {
 
 async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
     let Storage { log, state, registry, gone } = storage;
-    let door = Arc::new(Door::new(registry.clone()));
+    let door = Arc::new(Door::new(registry.clone(), config.environment.versions));
     let transport = start_transport(&config, &door)?;
     let settings = state.view().settings().unwrap_or(config.settings);
     let hold = must_hold(&log, &state, registry.identity().node_id);
     let raft_config = Arc::new(raft_config(settings, !hold && registry.refill().is_none())?);
-    let network = transport.as_ref().map_or_else(Network::none, Transport::network);
+    let clock = Arc::clone(&config.environment.clock);
+    let pace = Arc::new(Pace::new(config.snapshot_bytes_per_second, clock));
+    let network = match &transport {
+        Some(transport) => transport.network(Arc::clone(&pace)),
+        None => Network::none(Arc::clone(&pace)),
+    };
     let node_id = registry.identity().node_id;
     let raft = Raft::new(node_id, raft_config, network, log.clone(), state.state_machine())
         .await
@@ -94,6 +100,8 @@ async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
         backups: Arc::new(Semaphore::new(MAX_BACKUPS)),
         refills: Arc::new(Semaphore::new(MAX_REFILLS)),
         counts: Counts::default(),
+        arrivals: Arrivals::default(),
+        pace,
         changing: tokio::sync::Mutex::default(),
         joining: Mutex::default(),
         refused_since: OnceLock::new(),

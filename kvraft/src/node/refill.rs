@@ -26,8 +26,11 @@ use crate::transport::{Answer, Peer, Query};
 
 /// Members that one node fills at a time.
 pub(super) const MAX_REFILLS: usize = 2;
-/// How long one step of a refill may take: a handover, a commit, the beginning of a copy, a chunk.
+/// How long one step of a refill may take: a handover, a commit, the beginning of a copy.
 const STEP_PATIENCE: Duration = Duration::from_secs(10);
+/// How long one chunk may take: 64 MiB at the lowest rate of snapshots. A source that is gone is
+/// noticed long before.
+const CHUNK_PATIENCE: Duration = Duration::from_secs(120);
 const ASKED_FOR: &str = "somebody asked for it";
 /// The pause before a refill that failed is begun again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -183,7 +186,7 @@ impl Core {
         tracing::info!(%from, %meta, "fetches the state");
         let mut sink = self.state.snapshot_sink((*meta).clone())?;
         loop {
-            let part = tokio::time::timeout(STEP_PATIENCE, exchange.next()).await;
+            let part = tokio::time::timeout(CHUNK_PATIENCE, exchange.next()).await;
             let part = part.map_err(|_| Error::unavailable("the member does not go on"))??;
             let Answer::Chunk(chunk) = part else {
                 return Err(Error::internal(format!("{from} answered something else")));

@@ -16,6 +16,8 @@ use crate::transport::{PeerMember, Transport};
 impl Core {
     /// Has `command` applied exactly once, or fails; see the kinds of its errors.
     pub(super) async fn propose(&self, command: Command, deadline: Instant) -> Result<Outcome> {
+        // The leader may be of an older release, which has no word for what it cannot read.
+        self.check_format(&command)?;
         proposal::propose(self, command, deadline).await
     }
 

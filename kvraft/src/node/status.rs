@@ -69,6 +69,7 @@ impl Core {
             disk_full: self.log.under_pressure(),
             divergence: self.integrity.trouble().map(|why| why.to_string()),
             failure: self.life.failure().cloned(),
+            format_level: view.settings().map_or(0, |settings| settings.format_level),
             version: env!("CARGO_PKG_VERSION"),
         }
     }
@@ -83,6 +84,9 @@ impl Core {
             buffer_bytes: state.buffer_bytes,
             state_bytes: state.disk_bytes,
             leases_expired: state.leases_expired,
+            snapshot_bytes_sent: self.pace.sent(),
+            snapshot_bytes_received: self.arrivals.received(),
+            snapshots_broken_off: self.pace.broken_off(),
             held: self.held(),
             watches: WatchMetrics {
                 watchers: state.history.watchers,

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use openraft::ChangeMembers;
 
 use super::core::Core;
 use super::membership::Roll;
+use crate::command::Command;
 use crate::error::{Error, Result};
 use crate::identity::HexId;
 use crate::raft::Member;
@@ -18,6 +20,8 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const CERTAINTY: u32 = 4;
 /// How long one step may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a member may take to say which format it knows.
+const LEVEL_PATIENCE: Duration = Duration::from_secs(2);
 /// A member that was silent for so long may be replaced by another disk of its name.
 pub(super) const NAME_SILENCE: Duration = Duration::from_secs(10);
 
@@ -83,7 +87,42 @@ impl Core {
                 return self.promote(*id, deadline).await;
             }
         }
+        self.raise_format(&roll).await
+    }
+
+    /// Lets the cluster write the newest format that all of its members know, learners too.
+    ///
+    /// Each is asked anew: who was heard a moment ago may be about to come back as an older release.
+    /// Nobody joins meanwhile, since this is a step of the one who changes the membership.
+    async fn raise_format(&self, roll: &Roll) -> Result<()> {
+        let known = self.config.environment.versions.format_level;
+        let current = self.settings().format_level;
+        if known <= current || !roll.members.keys().all(|id| self.is_heard(roll, *id)) {
+            return Ok(());
+        }
+        let others = roll.members.iter().filter(|(id, _)| **id != self.node_id());
+        let levels = join_all(others.map(|(id, member)| self.level_of(*id, member))).await;
+        let all: Option<u16> =
+            levels.into_iter().try_fold(known, |least, level| Some(least.min(level?)));
+        let Some(level) = all.filter(|level| *level > current) else { return Ok(()) };
+        if self.propose_own(&Command::RaiseFormat { level }).await? {
+            tracing::info!(
+                from = current,
+                to = level,
+                "every member knows a newer format: the cluster writes it"
+            );
+        }
         Ok(())
+    }
+
+    /// Asks a member which format it knows; `None` if it does not say.
+    async fn level_of(&self, id: u64, member: &Member) -> Option<u16> {
+        let transport = self.transport.as_ref()?;
+        let hello = transport.hello_of(&member.address, self.now() + LEVEL_PATIENCE).await;
+        let hello = hello.inspect_err(|unmet| {
+            tracing::debug!(name = member.name, ?unmet, "does not say which format it knows");
+        });
+        hello.ok().filter(|hello| hello.identity.node_id == id).map(|hello| hello.format_level)
     }
 
     /// Ends a change that was begun and whose leader did not end it.

@@ -21,6 +21,9 @@ const LEAST_LOG_BYTES: u64 = 64 << 20;
 const MOST_LOG_BYTES: u64 = 1 << 30;
 /// Log bytes above which it is due on a full disk: who was away gets a snapshot instead.
 const FULL_DISK_LOG_BYTES: u64 = 1 << 20;
+/// How many times its bound a log may have for the sake of a snapshot that is on its way: a slow
+/// receiver must not fill the disks of the others.
+const MOST_BOUNDS_HELD: u64 = 4;
 
 impl Core {
     /// Looks after the node until it ends.
@@ -38,6 +41,7 @@ impl Core {
 
     async fn look_once(&self) -> Result<()> {
         self.watch_raft();
+        self.tidy_snapshots();
         self.settle_cluster().await?;
         self.shorten_log().await
     }
@@ -52,6 +56,17 @@ impl Core {
                 Error::storage("the disk of this node failed; see the log, repair it and restart")
                     .with_source(fatal)
             }));
+        }
+    }
+
+    /// Lets go what is kept of snapshots that broke off and do not go on.
+    fn tidy_snapshots(&self) {
+        let now = self.now();
+        self.arrivals.tick(now);
+        if self.log.under_pressure() {
+            self.state.resend().clear();
+        } else {
+            self.state.resend().tick(now);
         }
     }
 
@@ -72,7 +87,8 @@ impl Core {
     }
 
     /// Has a snapshot taken when the log has grown large against the state, and purges what no
-    /// running member is likely to need: half of the bound stays for those that were away.
+    /// running member is likely to need: half of the bound stays for those that were away, and for a
+    /// while what follows a snapshot on its way, since whoever gets it needs that next.
     async fn shorten_log(&self) -> Result<()> {
         let bound = self
             .config
@@ -80,13 +96,19 @@ impl Core {
             .unwrap_or_else(|| self.view().bytes().clamp(LEAST_LOG_BYTES, MOST_LOG_BYTES));
         let bound =
             if self.log.is_short_of_room() { bound.min(FULL_DISK_LOG_BYTES) } else { bound };
-        if self.log.log_bytes() <= bound {
+        let log_bytes = self.log.log_bytes();
+        if log_bytes <= bound {
             return Ok(());
         }
         let stopped = |fatal| Error::unavailable("raft has stopped").with_source(fatal);
         let snapshot = self.raft.metrics().borrow_watched().snapshot.map(|id| id.index());
         if let (Some(snapshot), Some(upto)) = (snapshot, self.log.index_keeping_bytes(bound / 2)) {
-            self.raft.trigger().purge_log(upto.min(snapshot)).await.map_err(stopped)?;
+            let held = (log_bytes / bound.max(1) < MOST_BOUNDS_HELD)
+                .then(|| self.state.resend().lowest())
+                .flatten();
+            let purged = upto.min(snapshot).min(held.unwrap_or(snapshot));
+            self.state.resend().purge(purged);
+            self.raft.trigger().purge_log(purged).await.map_err(stopped)?;
             if upto <= snapshot {
                 return Ok(());
             }
@@ -118,7 +140,8 @@ impl Core {
     /// this node is ready.
     pub(super) async fn recover(self: Arc<Self>) {
         let mut strangers = self.others();
-        strangers.extend(self.discovered_addresses().await);
+        let discovered = self.discovered_addresses().await;
+        strangers.extend(discovered.into_iter().map(|address| (address, None)));
         let strangers = self.greet(strangers, FIRST_GREETING).await;
         while self.life.check().is_ok() {
             let deadline = self.now() + self.config.request_timeout;

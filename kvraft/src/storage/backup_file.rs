@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use crate::command::{FORMAT_LEVEL, LeaseNumber};
+use crate::command::LeaseNumber;
 use crate::error::{Error, ErrorKind, Result};
 use crate::raft::StagedState;
 use crate::storage::backup_frame::{BackupHeader, Broken, Frame, FrameReader};
@@ -15,6 +15,7 @@ use crate::storage::row::RowId;
 use crate::storage::snapshot_sink::SnapshotSink;
 use crate::storage::state_disk::Stage;
 use crate::storage::state_record::Meta;
+use crate::versions::FORMAT_LEVEL;
 
 /// What a backup was found to hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -60,7 +60,7 @@ fn check_replacement(granted: &Claim, claim: &Claim) -> Result<()> {
     if old != new {
         return differ("member list", old, new);
     }
-    if granted.settings != claim.settings {
+    if !granted.settings.agree_with(&claim.settings) {
         let (old, new) = (format!("{:?}", granted.settings), format!("{:?}", claim.settings));
         return differ("settings", old, new);
     }

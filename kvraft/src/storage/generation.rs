@@ -70,7 +70,7 @@ impl Generations {
         let number = match complete.last() {
             Some(number) => *number,
             None => {
-                let unfinished = StagedDir::create(root, 1)?;
+                let unfinished = StagedDir::create(root, 1, None)?;
                 StateEnv::open(&unfinished.path, map_bytes, Durability::OnSync)?
                     .complete(&Meta::default(), newborn)?;
                 unfinished.promote(root, 1)?;
@@ -93,7 +93,7 @@ impl Generations {
 
     /// Begins the first generation in `root` with a state that comes from elsewhere.
     pub(super) fn stage_first(root: &Path, map_bytes: usize, owner: u64) -> Result<Box<dyn Stage>> {
-        let dir = StagedDir::create(root, 1)?;
+        let dir = StagedDir::create(root, 1, None)?;
         let env = StateEnv::open(&dir.path, map_bytes, Durability::OnSync)?;
         Ok(Box::new(StagedEnv { env, dir, node_id: owner }))
     }
@@ -143,7 +143,7 @@ impl StateDisk for Generations {
 
     fn stage(&self) -> Result<Box<dyn Stage>> {
         let generation = self.next_number();
-        let dir = StagedDir::create(&self.root, generation)?;
+        let dir = StagedDir::create(&self.root, generation, self.dir.clone())?;
         let env = StateEnv::open(&dir.path, self.map_bytes, Durability::OnSync)?;
         Ok(Box::new(StagedEnv { env, dir, node_id: self.node_id }))
     }
@@ -211,15 +211,17 @@ impl Stage for StagedEnv {
 #[derive(Debug)]
 struct StagedDir {
     path: PathBuf,
+    /// Nobody else may open the data directory, and give the same number, before it is removed.
+    _dir: Option<Arc<DataDir>>,
 }
 
 impl StagedDir {
-    fn create(root: &Path, generation: u64) -> Result<Self> {
+    fn create(root: &Path, generation: u64, dir: Option<Arc<DataDir>>) -> Result<Self> {
         let path = root.join(format!("{generation}.{UNFINISHED}"));
         remove_if_there(&path)
             .and_then(|()| fs::create_dir(&path))
             .map_err(|error| disk_error(&path, error))?;
-        Ok(Self { path })
+        Ok(Self { path, _dir: dir })
     }
 
     /// Makes the directory a complete generation, durably.

@@ -34,6 +34,7 @@ mod pressure;
 mod recover;
 mod registry;
 mod request;
+mod resend;
 mod restore;
 mod row;
 mod sample;
@@ -79,6 +80,7 @@ pub(crate) use self::registry::Registry;
 use self::registry::Remembered;
 pub(crate) use self::restore::{RestorePlan, Restored, restore};
 pub(crate) use self::snapshot::{ViewCursor, ViewWriter};
+pub(crate) use self::snapshot_sink::SnapshotSink;
 pub(crate) use self::state::State;
 use self::state::{StateHooks, StateOptions};
 pub(crate) use self::state_disk::Order;
@@ -145,6 +147,7 @@ impl Storage {
         let registry = Registry::new(remembered, identity, log.clone());
         let state_options = StateOptions {
             checkpoint_interval: options.checkpoint_interval,
+            format_level: environment.versions.format_level,
             ..StateOptions::default()
         };
         let hooks = StateHooks {

@@ -26,6 +26,7 @@ use crate::codec::Reader;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::record::read_log_id;
+use crate::versions::FORMAT_LEVEL;
 
 /// Entries that are applied at a time, in bytes of the log.
 const STEP_BYTES: usize = 4 << 20;
@@ -90,7 +91,7 @@ fn save(data_dir: &Path) -> Result<Saved> {
     if generations.origin()?.node_id != identity.node_id {
         return Err(Error::refused("the log and the state are of two nodes: see `verify`"));
     }
-    let mut replica = Replica::new(generations.load()?);
+    let mut replica = Replica::new(generations.load()?, FORMAT_LEVEL)?;
     let last = outline.last.map_or(0, |id| id.index);
     let mut next = replica.applied().map_or(0, |id| id.index + 1);
     if outline.first.is_some_and(|first| first > next) {

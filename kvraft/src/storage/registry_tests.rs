@@ -5,10 +5,11 @@ use super::super::log_lmdb::LmdbLog;
 use super::super::pressure::DiskPressure;
 use super::super::sim_disk::{SimBallast, SimDisk};
 use super::*;
-use crate::command::{FORMAT_LEVEL, Settings};
+use crate::command::Settings;
 use crate::error::ErrorKind;
 use crate::identity::ClaimedMember;
 use crate::raft::Member;
+use crate::versions::FORMAT_LEVEL;
 
 const OWN_ID: u64 = 0xb;
 

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::error::Result;
-use crate::raft::{SNAPSHOT_CHUNK_BYTES, SnapshotSource};
+use crate::raft::{SNAPSHOT_CHUNK_BYTES, SnapshotMeta, SnapshotSource};
+use crate::storage::resend::{Resend, Sent};
 use crate::storage::row::RowId;
 use crate::storage::snapshot_item::{put_entry, put_header, put_row, put_trailer};
 use crate::storage::state_disk::Order;
@@ -24,13 +25,21 @@ pub(crate) trait ViewWriter: Send + 'static {
     fn next_chunk(&mut self, view: &Arc<View>) -> Result<Option<Bytes>>;
 }
 
-/// Reads a view chunk by chunk.
+/// Reads a view chunk by chunk. One that is dropped before it is settled may be sent again.
 pub(super) struct ViewSource {
-    view: Arc<View>,
+    sent: Arc<Sent>,
+    resend: Arc<Resend>,
+    is_again: bool,
     cursor: ViewCursor,
+    /// How many bytes the cursor has given.
+    at: u64,
+    /// The end of a chunk whose start was skipped.
+    rest: Option<Bytes>,
+    is_settled: bool,
 }
 
 /// Where a stream of a view stands, without a cursor of the disk that outlives a call.
+#[derive(Clone)]
 pub(crate) struct ViewCursor {
     next: Part,
     entries: u64,
@@ -39,6 +48,7 @@ pub(crate) struct ViewCursor {
 }
 
 /// Where the stream goes on.
+#[derive(Clone)]
 enum Part {
     Header,
     /// Entries behind this key.
@@ -50,14 +60,61 @@ enum Part {
 }
 
 impl ViewSource {
-    pub(super) const fn new(view: Arc<View>) -> Self {
-        Self { view, cursor: ViewCursor::new() }
+    pub(super) const fn new(sent: Arc<Sent>, resend: Arc<Resend>, is_again: bool) -> Self {
+        let cursor = ViewCursor::new();
+        Self { sent, resend, is_again, cursor, at: 0, rest: None, is_settled: false }
+    }
+
+    pub(super) fn meta(&self) -> SnapshotMeta {
+        self.sent.view.snapshot_meta()
+    }
+
+    fn read(&mut self) -> io::Result<Option<Bytes>> {
+        let chunk = self.cursor.next_chunk(&self.sent.view).map_err(io::Error::other)?;
+        if let Some(chunk) = &chunk {
+            self.at += chunk.len() as u64;
+            self.sent.mark(self.at, &self.cursor);
+        }
+        Ok(chunk)
     }
 }
 
 impl SnapshotSource for ViewSource {
     fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
-        self.cursor.next_chunk(&self.view).map_err(io::Error::other)
+        if let Some(rest) = self.rest.take() {
+            return Ok(Some(rest));
+        }
+        self.read()
+    }
+
+    fn is_sent_again(&self) -> bool {
+        self.is_again
+    }
+
+    fn skip(&mut self, bytes: u64) -> io::Result<bool> {
+        (self.at, self.cursor) = self.sent.mark_upto(bytes);
+        self.rest = None;
+        while self.at < bytes {
+            let Some(chunk) = self.read()? else { return Ok(false) };
+            let over = usize::try_from(self.at.saturating_sub(bytes)).unwrap_or(usize::MAX);
+            if over > 0 {
+                self.rest = Some(chunk.slice(chunk.len().saturating_sub(over)..));
+            }
+        }
+        Ok(true)
+    }
+
+    fn settle(&mut self) {
+        self.is_settled = true;
+        self.resend.let_go_of(&self.sent);
+    }
+}
+
+impl Drop for ViewSource {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            self.resend.keep(&self.sent, self.at);
+        }
     }
 }
 

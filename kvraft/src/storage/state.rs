@@ -16,6 +16,7 @@ use crate::storage::checkpoint::{Checkpointer, Signal};
 use crate::storage::generation::Generations;
 use crate::storage::history::{History, Watcher};
 use crate::storage::pressure::{DiskPressure, PressureSide};
+use crate::storage::resend::Resend;
 use crate::storage::sample::Samples;
 use crate::storage::snapshot_sink::SnapshotSink;
 use crate::storage::state_disk::StateDisk;
@@ -54,6 +55,7 @@ pub(super) struct Shared {
     leases_expired: AtomicU64,
     /// Which sink is the newest: only that one goes on.
     newest_sink: Arc<AtomicU64>,
+    resend: Arc<Resend>,
 }
 
 /// The last checkpoint.
@@ -69,7 +71,8 @@ impl State {
     /// Loads the state from its disk and starts its thread. The log must be running.
     ///
     /// # Errors
-    /// `Corrupt` if the state is damaged, `Storage` if the disk fails.
+    /// `Corrupt` if the state is damaged, `Refused` if it is of a newer format than this node knows,
+    /// `Storage` if the disk fails.
     pub(crate) fn open(
         disk: Generations,
         options: &StateOptions,
@@ -79,7 +82,7 @@ impl State {
     }
 
     fn start(disk: Box<dyn StateDisk>, options: &StateOptions, hooks: StateHooks) -> Result<Self> {
-        let replica = Replica::new(disk.load()?);
+        let replica = Replica::new(disk.load()?, options.format_level)?;
         let view = Arc::new(replica.view());
         let applied = view.applied().map(|log_id| log_id.index);
         let durable = Durable { view: Arc::clone(&view), ticket: 0, failure: None };
@@ -104,6 +107,7 @@ impl State {
             checkpoints: AtomicU64::new(0),
             leases_expired: AtomicU64::new(0),
             newest_sink: Arc::new(AtomicU64::new(0)),
+            resend: Arc::default(),
         });
         let checkpointer = Arc::new(Checkpointer::start(Arc::clone(&shared))?);
         Ok(Self { shared, checkpointer })
@@ -192,6 +196,11 @@ impl State {
         Ok(SnapshotSink::new(stage, meta, Arc::clone(&self.shared.newest_sink)))
     }
 
+    /// Returns the snapshots that are being sent of this state.
+    pub(crate) fn resend(&self) -> &Arc<Resend> {
+        &self.shared.resend
+    }
+
     pub(crate) fn stats(&self) -> Result<StateStats> {
         Ok(StateStats {
             buffer_bytes: self.view().layers.buffer_bytes() as u64,
@@ -229,6 +238,7 @@ impl State {
         while let Some(chunk) = source.next_chunk().map_err(failed)? {
             sink.write(&chunk)?;
         }
+        source.settle();
         sink.finish()
     }
 }
@@ -369,12 +379,14 @@ impl Shared {
     }
 
     fn replace_state(&self, staged: StagedState, meta: &SnapshotMeta) -> Result<()> {
+        // openraft purges the log up to it.
+        self.resend.purge(meta.last_log_id.map_or(0, |id| id.index));
         let loaded = self.disk.install(staged)?;
         if loaded.meta.applied != meta.last_log_id {
             return Err(Error::internal("a snapshot was installed under another log id"));
         }
         let mut replica = self.replica()?;
-        *replica = Replica::following(loaded, &replica);
+        *replica = Replica::following(loaded, &replica)?;
         let durable = Arc::new(replica.view());
         self.publish(&replica);
         self.history.reset(durable.revision());

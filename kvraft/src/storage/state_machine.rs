@@ -1,7 +1,6 @@
 //! `StateMachine` is how openraft applies to a `State`, and takes and gives its snapshots.
 
 use std::io;
-use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
@@ -9,7 +8,6 @@ use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use crate::raft::{LogId, Snapshot, SnapshotData, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::storage::snapshot::ViewSource;
 use crate::storage::state::State;
-use crate::storage::view::View;
 
 /// Entries that are applied under one lock and published with one view.
 const APPLY_BATCH: usize = 1024;
@@ -30,9 +28,8 @@ pub(crate) struct SnapshotBuilder {
     state: State,
 }
 
-fn snapshot_of(view: Arc<View>) -> Snapshot {
-    let meta = view.snapshot_meta();
-    Snapshot { meta, snapshot: SnapshotData::Outgoing(Box::new(ViewSource::new(view))) }
+fn snapshot_of(source: ViewSource) -> Snapshot {
+    Snapshot { meta: source.meta(), snapshot: SnapshotData::Outgoing(Box::new(source)) }
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
@@ -40,7 +37,8 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
         // openraft purges the log up to this snapshot, so it must be durable here.
-        self.state.checkpoint_now().await.map(snapshot_of).map_err(io::Error::other)
+        let view = self.state.checkpoint_now().await.map_err(io::Error::other)?;
+        Ok(snapshot_of(self.state.resend().begin(view)))
     }
 }
 
@@ -89,8 +87,13 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
-        // The last checkpoint, not the newest view: the log is purged up to what this says.
-        let view = self.state.durable_view();
-        Ok(view.applied().is_some().then(|| snapshot_of(view)))
+        // The last checkpoint, not the newest view: the log is purged up to what this says. One
+        // whose sending broke off goes before: most of it may be where it is to go.
+        let resend = self.state.resend();
+        let source = resend.again().or_else(|| {
+            let view = self.state.durable_view();
+            view.applied().is_some().then(|| resend.begin(view))
+        });
+        Ok(source.map(snapshot_of))
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::storage::LogBarrier;
 use crate::storage::history::HistoryStats;
 use crate::storage::pressure::DiskPressure;
+use crate::versions::FORMAT_LEVEL;
 
 /// When the state is written to its disk.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +17,8 @@ pub(crate) struct StateOptions {
     pub(crate) checkpoint_bytes: usize,
     /// Beyond this size of the write buffer apply waits for the checkpoint being written.
     pub(crate) buffer_cap_bytes: usize,
+    /// The newest format that this node takes part in.
+    pub(crate) format_level: u16,
 }
 
 impl Default for StateOptions {
@@ -25,6 +28,7 @@ impl Default for StateOptions {
             checkpoint_interval: Duration::from_secs(1),
             checkpoint_bytes: 64 << 20,
             buffer_cap_bytes: 256 << 20,
+            format_level: FORMAT_LEVEL,
         }
     }
 }

@@ -432,7 +432,7 @@ mod tests {
         fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let disk = Generations::open(dir.path(), 64 << 20, 1).unwrap();
-            let replica = Replica::new(disk.load().unwrap());
+            let replica = Replica::new(disk.load().unwrap(), SETTINGS.format_level).unwrap();
             let mut bench =
                 Self { replica, disk, frozen: None, model: BTreeMap::new(), index: 0, _dir: dir };
             bench.apply(&Command::Found { cluster_id: 1, revision_base: 0, settings: SETTINGS });

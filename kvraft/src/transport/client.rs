@@ -16,8 +16,8 @@ use tokio::time::{timeout, timeout_at};
 use super::addresses::Addresses;
 use super::credentials::Credentials;
 use super::exchange::Exchange;
-use super::frame::{check_len, expect_frame, write_frame};
-use super::greeting::{Greeter, Hello, Refusal};
+use super::frame::{check_known, check_len, expect_frame, write_frame};
+use super::greeting::{Greeter, Hello, Reason, Refusal, Unmet};
 use super::kind::{HELLO_LIMIT, RESPONSE_LIMIT};
 use super::message::{Request, Response};
 use super::peer::Peer;
@@ -65,7 +65,14 @@ const fn lane_of(request: &Request) -> Lane {
 type Slots = HashMap<(Peer, Lane), Slot>;
 
 /// All who wait for one dial share it.
-type Dial = Shared<BoxFuture<'static, Result<Connection>>>;
+type Dial = Shared<BoxFuture<'static, Result<Way>>>;
+
+/// A connection, and what is spoken on it.
+#[derive(Debug, Clone)]
+struct Way {
+    connection: Connection,
+    protocol: u16,
+}
 
 /// How far the way to one peer is built. A failed dial leaves none.
 enum Slot {
@@ -75,7 +82,7 @@ enum Slot {
         again: Arc<Notify>,
     },
     Open {
-        connection: Connection,
+        way: Way,
         nonce: u64,
     },
 }
@@ -155,7 +162,8 @@ impl Client {
     ) -> Result<(SendStream, RecvStream)> {
         let frame = request.encode();
         check_len(&frame)?;
-        let connection = self.connection(peer, lane, deadline).await?;
+        let Way { connection, protocol } = self.way(peer, lane, deadline).await?;
+        check_known(&frame, protocol).map_err(|error| error.context(peer))?;
         let opened = async {
             let (mut send, recv) = connection.open_bi().await.map_err(quic::connection_error)?;
             if request.is_urgent() {
@@ -181,14 +189,12 @@ impl Client {
     }
 
     /// Dials an address and returns what the node there says of itself now.
-    pub(super) async fn hello_of(&self, address: &str, deadline: Instant) -> Result<Hello> {
+    pub(super) async fn hello_of(&self, address: &str, deadline: Instant) -> Result<Hello, Unmet> {
         let peer = Peer { node_id: None, name: String::new(), address: address.to_owned() };
-        let asked = async {
-            let (connection, hello) = self.reach(&peer).await?;
-            connection.close(quic::CLOSE_DONE, b"");
-            Ok::<_, Error>(hello)
-        };
-        self.before(deadline, &peer, asked).await
+        let asked = self.before(deadline, &peer, async { Ok(self.reach(&peer).await) });
+        let (way, hello) = asked.await?.map_err(|unmet| unmet.context(&peer))?;
+        way.connection.close(quic::CLOSE_DONE, b"");
+        Ok(hello)
     }
 
     /// Takes note that a node has dialed in: connections to its former start are dead, and a
@@ -206,8 +212,8 @@ impl Client {
                     true
                 }
                 Slot::Open { nonce, .. } if *nonce == hello.identity.nonce => true,
-                Slot::Open { connection, .. } => {
-                    connection.close(quic::CLOSE_SUPERSEDED, b"the peer has restarted");
+                Slot::Open { way, .. } => {
+                    way.connection.close(quic::CLOSE_SUPERSEDED, b"the peer has restarted");
                     false
                 }
             }
@@ -218,17 +224,12 @@ impl Client {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn connection(
-        self: &Arc<Self>,
-        peer: &Peer,
-        lane: Lane,
-        deadline: Instant,
-    ) -> Result<Connection> {
+    async fn way(self: &Arc<Self>, peer: &Peer, lane: Lane, deadline: Instant) -> Result<Way> {
         let dial = {
             let mut slots = self.slots();
             match slots.get(&(peer.clone(), lane)) {
-                Some(Slot::Open { connection, .. }) if connection.close_reason().is_none() => {
-                    return Ok(connection.clone());
+                Some(Slot::Open { way, .. }) if way.connection.close_reason().is_none() => {
+                    return Ok(way.clone());
                 }
                 Some(Slot::Dialing { dial, .. }) => dial.clone(),
                 Some(Slot::Open { .. }) | None => self.start_dial(&mut slots, peer, lane),
@@ -240,7 +241,7 @@ impl Client {
     fn start_dial(self: &Arc<Self>, slots: &mut Slots, peer: &Peer, lane: Lane) -> Dial {
         slots.retain(|_, slot| match slot {
             Slot::Dialing { .. } => true,
-            Slot::Open { connection, .. } => connection.close_reason().is_none(),
+            Slot::Open { way, .. } => way.connection.close_reason().is_none(),
         });
         let again = Arc::new(Notify::new());
         let task = self.runtime.spawn({
@@ -257,7 +258,7 @@ impl Client {
         dial
     }
 
-    async fn dial(&self, peer: Peer, lane: Lane, again: &Notify) -> Result<Connection> {
+    async fn dial(&self, peer: Peer, lane: Lane, again: &Notify) -> Result<Way> {
         let attempts = async {
             loop {
                 tokio::select! {
@@ -271,10 +272,9 @@ impl Client {
             .unwrap_or_else(|_| Err(Error::unavailable("no answer")));
         let mut slots = self.slots();
         match reached {
-            Ok((connection, nonce)) => {
-                let open = Slot::Open { connection: connection.clone(), nonce };
-                slots.insert((peer, lane), open);
-                Ok(connection)
+            Ok((way, nonce)) => {
+                slots.insert((peer, lane), Slot::Open { way: way.clone(), nonce });
+                Ok(way)
             }
             Err(error) => {
                 slots.remove(&(peer, lane));
@@ -285,8 +285,8 @@ impl Client {
 
     /// Reaches a peer and makes sure that it is the one that was meant, and that it may be talked
     /// to.
-    async fn reach_known(&self, peer: &Peer) -> Result<(Connection, u64)> {
-        let (connection, hello) = self.reach(peer).await?;
+    async fn reach_known(&self, peer: &Peer) -> Result<(Way, u64)> {
+        let (way, hello) = self.reach(peer).await.map_err(Unmet::into_error)?;
         let found = hello.identity.node_id;
         let checked = match peer.node_id {
             Some(expected) if expected != found => Err(Error::refused(format!(
@@ -296,25 +296,25 @@ impl Client {
                 hello.identity.name,
                 HexId(found)
             ))),
-            Some(_) | None => self.greeter.admit(&hello).await,
+            Some(_) | None => self.greeter.admit(&hello).await.map_err(Unmet::into_error),
         };
         if let Err(error) = checked {
-            connection.close(quic::CLOSE_REFUSED, error.message().as_bytes());
+            way.connection.close(quic::CLOSE_REFUSED, error.message().as_bytes());
             return Err(error);
         }
-        Ok((connection, hello.identity.nonce))
+        Ok((way, hello.identity.nonce))
     }
 
     /// Resolves the address, tries what it stands for in turn, and exchanges hellos.
-    async fn reach(&self, peer: &Peer) -> Result<(Connection, Hello)> {
-        let mut failure = Error::unavailable("the name stands for no address");
+    async fn reach(&self, peer: &Peer) -> Result<(Way, Hello), Unmet> {
+        let mut failure = Unmet::from(Error::unavailable("the name stands for no address"));
         let mut addresses: Vec<SocketAddr> = Vec::new();
         for name in self.addresses.of(peer) {
             match self.names.resolve(&name).await {
                 Ok(found) => addresses.extend(found),
                 Err(error) => {
-                    failure = Error::unavailable(format!("the address {name} cannot be resolved"))
-                        .with_source(error);
+                    let why = format!("the address {name} cannot be resolved");
+                    failure = Error::unavailable(why).with_source(error).into();
                 }
             }
         }
@@ -322,14 +322,14 @@ impl Client {
         for address in addresses {
             match timeout(share, self.greet(address)).await {
                 Ok(Ok(reached)) => return Ok(reached),
-                Ok(Err(error)) => failure = error,
-                Err(_) => failure = Error::unavailable(format!("no answer from {address}")),
+                Ok(Err(unmet)) => failure = unmet,
+                Err(_) => failure = Error::unavailable(format!("no answer from {address}")).into(),
             }
         }
         Err(failure)
     }
 
-    async fn greet(&self, address: SocketAddr) -> Result<(Connection, Hello)> {
+    async fn greet(&self, address: SocketAddr) -> Result<(Way, Hello), Unmet> {
         let config = self.credentials.current().await?.client;
         let connection = self
             .endpoint
@@ -340,19 +340,28 @@ impl Client {
             .await
             .map_err(quic::connection_error)?;
         let (mut send, mut recv) = connection.open_bi().await.map_err(quic::connection_error)?;
-        write_frame(&mut send, self.greeter.hello().encode()).await?;
+        let own = self.greeter.hello();
+        write_frame(&mut send, own.encode()).await?;
         let answer = expect_frame(&mut recv, HELLO_LIMIT).await?;
-        if let Some(refusal) = Refusal::decode(&answer)? {
-            return Err(Error::refused(format!("the peer refused: {}", refusal.text)));
+        if let Some(Refusal { reason, text }) = Refusal::decode(&answer)? {
+            let error = Error::refused(format!("the peer refused: {text}"));
+            return Err(Unmet::Refused(reason, error));
         }
-        match Hello::decode(answer) {
-            Ok(hello) => {
+        let agreed = Hello::decode(answer)
+            .map_err(|error| {
+                let error = Error::refused("the peer cannot be talked to").with_source(error);
+                Unmet::Refused(Reason::Other, error)
+            })
+            .and_then(|hello| own.agree(&hello).map(|protocol| (hello, protocol)));
+        match agreed {
+            Ok((hello, protocol)) => {
                 self.addresses.note(&hello);
-                Ok((connection, hello))
+                Ok((Way { connection, protocol }, hello))
             }
-            Err(error) => {
+            Err(unmet) => {
+                let error = unmet.clone().into_error();
                 connection.close(quic::CLOSE_REFUSED, error.to_string().as_bytes());
-                Err(Error::refused("the peer cannot be talked to").with_source(error))
+                Err(unmet)
             }
         }
     }

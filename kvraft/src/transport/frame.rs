@@ -30,6 +30,8 @@ pub(super) enum FrameError {
     Read(ReadError),
     /// The peer sent what no peer of this protocol sends.
     Malformed(DecodeError),
+    /// The peer sent a frame that this release does not have; it may be of a newer one.
+    Unknown(u8),
 }
 
 impl From<ReadError> for FrameError {
@@ -52,6 +54,9 @@ impl From<FrameError> for Error {
                 Self::unavailable("the peer gave up the stream").with_source(error)
             }
             FrameError::Malformed(error) => error.into(),
+            FrameError::Unknown(kind) => Self::refused(format!(
+                "frame {kind} is unknown to this release of kvraft: upgrade the node that got it"
+            )),
         }
     }
 }
@@ -77,9 +82,7 @@ pub(super) async fn read_frame(
     let mut fields = header.as_slice();
     let len = usize::try_from(fields.get_u32()).unwrap_or(usize::MAX);
     let kind = fields.get_u8();
-    let bound = kind::max_body_len(kind)
-        .ok_or_else(|| DecodeError::new(format!("frame {kind} is unknown to this release")))?
-        .min(limit);
+    let bound = kind::max_body_len(kind).ok_or(FrameError::Unknown(kind))?.min(limit);
     if len > bound {
         return Err(DecodeError::new(format!(
             "frame {kind} claims {len} bytes and may have {bound}"
@@ -114,6 +117,19 @@ pub(super) fn check_len(frame: &Bytes) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Fails if a peer that speaks this protocol does not know the frame.
+pub(super) fn check_known(frame: &Bytes, protocol: u16) -> Result<()> {
+    let Some(kind) = frame.get(HEADER_BYTES - 1) else { return Ok(()) };
+    let since = kind::since(*kind);
+    if since.protocol <= protocol {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "it runs a release that cannot {} (it speaks protocol {protocol}, and that takes {}): upgrade it",
+        since.what, since.protocol
+    )))
 }
 
 /// Hands a whole frame to the connection; it is on its way only if this succeeds.

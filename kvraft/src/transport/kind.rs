@@ -1,6 +1,7 @@
-//! The number of each kind of frame, with the bound of its body.
+//! The number of each kind of frame, with the bound of its body and the protocol that has it.
 //!
-//! Numbers are append-only: one is never used again for another meaning.
+//! Numbers are append-only: one is never used again for another meaning. A body keeps its form
+//! for as long as a protocol that has it is spoken; what needs another form gets another number.
 
 use crate::command::CEILING_COMMAND_BYTES;
 use crate::raft::SNAPSHOT_CHUNK_BYTES;
@@ -48,6 +49,7 @@ pub(super) const WATCH: u8 = 35;
 pub(super) const NEXT: u8 = 36;
 pub(super) const JOIN: u8 = 37;
 pub(super) const CHANGE: u8 = 38;
+pub(super) const SNAPSHOT_AGAIN: u8 = 39;
 pub(super) const STATE_HASH: u8 = 40;
 pub(super) const BACKUP: u8 = 41;
 pub(super) const REFILL: u8 = 42;
@@ -68,6 +70,7 @@ pub(super) const LOCKED: u8 = 77;
 pub(super) const CHANGES: u8 = 78;
 pub(super) const JOINED: u8 = 79;
 pub(super) const CHANGED: u8 = 80;
+pub(super) const SNAPSHOT_HELD: u8 = 81;
 pub(super) const STATE_HASH_IS: u8 = 82;
 pub(super) const BACKUP_IS: u8 = 83;
 pub(super) const REFILL_IS: u8 = 84;
@@ -81,12 +84,39 @@ pub(super) const fn max_body_len(kind: u8) -> Option<usize> {
         | STREAM_APPEND | SNAPSHOT_END | GET | PAGE | COUNT | LEASE | AWAIT_LOCK | SCAN | WATCH
         | NEXT | JOIN | CHANGE | JOINED | CHANGED | APPENDED | VOTED | TRANSFERRED
         | READ_INDEX_IS | CLAIM_GRANTED | STREAM_APPENDED | SNAPSHOT_INSTALLED | COUNT_IS
-        | LOCKED | STATE_HASH | STATE_HASH_IS | BACKUP | BACKUP_IS | REFILL => Some(SMALL_BODY),
-        CLAIM | SNAPSHOT | PEERS_ARE | REFILL_IS | FAILED => Some(MEMBERS_BODY),
+        | LOCKED | SNAPSHOT_HELD | STATE_HASH | STATE_HASH_IS | BACKUP | BACKUP_IS | REFILL => {
+            Some(SMALL_BODY)
+        }
+        CLAIM | SNAPSHOT | SNAPSHOT_AGAIN | PEERS_ARE | REFILL_IS | FAILED => Some(MEMBERS_BODY),
         // What a transaction reads is bounded like what it writes, and so are pages and changes.
         PROPOSE | PROPOSED | ENTRY | PAGE_IS | LEASE_IS | CHANGES | CHUNK => Some(COMMAND_BODY),
         APPEND => Some(APPEND_BODY),
         SNAPSHOT_CHUNK => Some(CHUNK_BODY),
         _ => None,
+    }
+}
+
+/// What a frame takes of the peer that gets it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Since {
+    /// The first protocol that has it.
+    pub(super) protocol: u16,
+    /// What a release that speaks none such cannot do.
+    pub(super) what: &'static str,
+}
+
+/// Returns what a frame of this kind takes of the peer; who sends it looks here first.
+pub(super) const fn since(kind: u8) -> Since {
+    match kind {
+        // Read by everyone, whatever is agreed on.
+        HELLO | REFUSED | FAILED => Since { protocol: 0, what: "be told why" },
+        STATE_HASH | STATE_HASH_IS => Since { protocol: 2, what: "compare its state with others" },
+        BACKUP | BACKUP_IS => Since { protocol: 2, what: "give a backup to a client" },
+        REFILL | REFILL_IS | CHUNK => Since { protocol: 2, what: "give its state to a member" },
+        SNAPSHOT_AGAIN | SNAPSHOT_HELD => {
+            Since { protocol: 2, what: "go on with a snapshot whose way broke off" }
+        }
+        // What protocol 1 has; each kind that a later one adds has a row above.
+        _ => Since { protocol: 1, what: "take part in a cluster" },
     }
 }

@@ -5,10 +5,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::change::{put_change, read_change};
 use super::failure::Failure;
 use super::frame::{Frame, frame};
+use super::peer::Peer;
 use super::query::{Answer, Query};
 use super::{kind, wire};
 use crate::codec::{DecodeError, Decoded, Reader, Writer};
 use crate::command::{Origin, Outcome};
+use crate::error::Error;
 use crate::identity::Claim;
 use crate::options::MembershipChange;
 use crate::raft::{
@@ -68,6 +70,8 @@ pub(crate) enum Request {
     Snapshot {
         vote: Vote,
         meta: SnapshotMeta,
+        /// Whether its sending broke off before: the peer first says how many of its bytes it has.
+        resumes: bool,
     },
 }
 
@@ -87,6 +91,8 @@ pub(crate) enum Response {
     Answer(Answer),
     StreamAppend(StreamAppendResult),
     SnapshotInstalled(SnapshotResponse),
+    /// So many bytes of the snapshot are here already: send what follows.
+    SnapshotHeld(u64),
     Failed(Failure),
 }
 
@@ -170,10 +176,13 @@ impl Request {
                 put_change(out, change);
             }),
             Self::StreamAppend => frame(kind::STREAM_APPEND, 0, |_| {}),
-            Self::Snapshot { vote, meta } => frame(kind::SNAPSHOT, 256, |out| {
-                record::put_vote(out, vote);
-                wire::put_snapshot_meta(out, meta);
-            }),
+            Self::Snapshot { vote, meta, resumes } => {
+                let kind = if *resumes { kind::SNAPSHOT_AGAIN } else { kind::SNAPSHOT };
+                frame(kind, 256, |out| {
+                    record::put_vote(out, vote);
+                    wire::put_snapshot_meta(out, meta);
+                })
+            }
         }
     }
 
@@ -205,9 +214,10 @@ impl Request {
                 change: read_change(&mut reader)?,
             },
             kind::STREAM_APPEND => Self::StreamAppend,
-            kind::SNAPSHOT => Self::Snapshot {
+            kind::SNAPSHOT | kind::SNAPSHOT_AGAIN => Self::Snapshot {
                 vote: record::read_vote(&mut reader)?,
                 meta: wire::read_snapshot_meta(&mut reader)?,
+                resumes: frame.kind == kind::SNAPSHOT_AGAIN,
             },
             other => Query::decode(other, &mut reader)?
                 .map(Self::Query)
@@ -250,6 +260,14 @@ impl Request {
 }
 
 impl Response {
+    /// Explains an answer that is not what was asked for.
+    pub(super) fn unfit(self, peer: &Peer, request: &str) -> Error {
+        if let Self::Failed(failure) = self {
+            return Error::from(failure).context(peer);
+        }
+        Error::corrupt(format!("{peer} gave an answer that fits no {request} request"))
+    }
+
     pub(super) fn encode(&self) -> Bytes {
         match self {
             Self::Append(response) => {
@@ -274,6 +292,7 @@ impl Response {
             Self::SnapshotInstalled(response) => {
                 frame(kind::SNAPSHOT_INSTALLED, 32, |out| record::put_vote(out, &response.vote))
             }
+            Self::SnapshotHeld(bytes) => frame(kind::SNAPSHOT_HELD, 8, |out| out.put_u64(*bytes)),
             Self::Failed(failure) => frame(kind::FAILED, 256, |out| failure.encode(out)),
         }
     }
@@ -296,6 +315,7 @@ impl Response {
             kind::SNAPSHOT_INSTALLED => {
                 Self::SnapshotInstalled(SnapshotResponse::new(record::read_vote(&mut reader)?))
             }
+            kind::SNAPSHOT_HELD => Self::SnapshotHeld(reader.u64()?),
             kind::FAILED => Self::Failed(Failure::decode(&mut reader)?),
             other => Answer::decode(other, &mut reader)?
                 .map(Self::Answer)

@@ -8,9 +8,12 @@ mod exchange;
 mod failure;
 mod frame;
 mod greeting;
+mod handler;
 mod kind;
 mod message;
 mod network;
+mod outgoing;
+mod pace;
 mod peer;
 mod places;
 mod query;
@@ -31,12 +34,13 @@ use tokio::time::timeout_at;
 pub(crate) use self::client::CallError;
 pub(crate) use self::exchange::Exchange;
 pub(crate) use self::failure::{Failure, FailureReason};
-pub(crate) use self::greeting::{Greeter, Hello, HelloRole, PROTOCOL};
+pub(crate) use self::greeting::{Greeter, Hello, HelloRole, Reason, Unmet};
+pub(crate) use self::handler::{Handler, Incoming};
 pub(crate) use self::message::{PeerMember, Peers, Request, Response};
 pub(crate) use self::network::Network;
+pub(crate) use self::pace::Pace;
 pub(crate) use self::peer::Peer;
 pub(crate) use self::query::{Answer, Query};
-pub(crate) use self::server::Handler;
 
 use self::client::Client;
 use self::credentials::Credentials;
@@ -142,13 +146,13 @@ impl Transport {
     /// Dials an address and returns what the node there says of itself now.
     ///
     /// The peer admits this node as always; this node only asks and does not admit the peer.
-    pub(crate) async fn hello_of(&self, address: &str, deadline: Instant) -> Result<Hello> {
+    pub(crate) async fn hello_of(&self, address: &str, deadline: Instant) -> Result<Hello, Unmet> {
         self.0.client.hello_of(address, deadline).await
     }
 
     /// Returns the network by which openraft reaches its peers.
-    pub(crate) fn network(&self) -> Network {
-        Network::new(Arc::clone(&self.0.client))
+    pub(crate) fn network(&self, pace: Arc<Pace>) -> Network {
+        Network::new(Arc::clone(&self.0.client), pace)
     }
 
     /// Closes all connections, and waits until the peers know or the deadline passes.

@@ -1,7 +1,6 @@
 //! `Network` is how openraft reaches its peers.
 
 use std::future::Future;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,44 +18,43 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::client::{CallError, Client, Lane};
-use super::frame::{expect_frame, read_frame, write_frame};
+use super::frame::{read_frame, write_frame};
 use super::kind::RESPONSE_LIMIT;
-use super::message::{Request, Response, SnapshotPart};
+use super::message::{Request, Response};
+use super::outgoing::{Outgoing, SendFailure};
+use super::pace::Pace;
 use super::peer::Peer;
 use super::quic;
 use crate::error::Error;
 use crate::raft::{
     AppendRequest, AppendResponse, Member, Snapshot, SnapshotData, SnapshotResponse,
-    SnapshotSource, StreamAppendResult, TransferRequest, TransferResponse, TypeConfig, Vote,
-    VoteRequest, VoteResponse,
+    StreamAppendResult, TransferRequest, TransferResponse, TypeConfig, Vote, VoteRequest,
+    VoteResponse,
 };
 
 /// Appends on their way to one peer without an answer: as many as its pipeline holds.
 const MAX_IN_FLIGHT: usize = 64;
 /// An append without an answer for this long has a stuck disk behind it; it is sent anew.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// A received snapshot is checked, synced and swapped in before its answer; this is for large
-/// ones on slow disks, since a dead peer is noticed by its connection.
-const INSTALL_TIMEOUT: Duration = Duration::from_secs(300);
-/// A receiver that stops listening has sent its reason before, or sends none.
-const LAST_WORD_TIMEOUT: Duration = Duration::from_secs(1);
-
 type RpcError = RPCError<TypeConfig>;
 type SendError = StreamingError<TypeConfig>;
 type AppendResults<'s> = BoxStream<'s, Result<StreamAppendResult, RpcError>>;
 
 /// Makes the way to each peer. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Network(Option<Arc<Client>>);
+pub(crate) struct Network {
+    client: Option<Arc<Client>>,
+    pace: Arc<Pace>,
+}
 
 impl Network {
-    pub(super) const fn new(client: Arc<Client>) -> Self {
-        Self(Some(client))
+    pub(super) const fn new(client: Arc<Client>, pace: Arc<Pace>) -> Self {
+        Self { client: Some(client), pace }
     }
 
     /// The network of a single node without a socket: nobody is there.
-    pub(crate) const fn none() -> Self {
-        Self(None)
+    pub(crate) const fn none(pace: Arc<Pace>) -> Self {
+        Self { client: None, pace }
     }
 
     fn to(&self, target: u64, member: &Member, sending: Sending) -> PeerNetwork {
@@ -65,7 +63,7 @@ impl Network {
             name: member.name.clone(),
             address: member.address.clone(),
         };
-        PeerNetwork { client: self.0.clone(), peer, sending }
+        PeerNetwork { client: self.client.clone(), peer, sending, pace: Arc::clone(&self.pace) }
     }
 }
 
@@ -96,6 +94,8 @@ pub(crate) struct PeerNetwork {
     client: Option<Arc<Client>>,
     peer: Peer,
     sending: Sending,
+    /// Of snapshots, whoever they are for.
+    pace: Arc<Pace>,
 }
 
 impl RaftNetworkV2<TypeConfig> for PeerNetwork {
@@ -109,13 +109,13 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         let has_prev = rpc.prev_log_id.is_some();
         let response = match self.call(&Request::Append(rpc), &option).await {
             Ok(Response::Append(response)) => response,
-            Ok(other) => return Err(unreachable(&self.unfit(other, "append"))),
+            Ok(other) => return Err(unreachable(&other.unfit(&self.peer, "append"))),
             Err(error) => return Err(error),
         };
         // Without a log id in front nothing can conflict, and openraft relies on that.
         if response == AppendResponse::Conflict && !has_prev {
             let conflict = Response::Append(response);
-            return Err(unreachable(&self.unfit(conflict, "append")));
+            return Err(unreachable(&conflict.unfit(&self.peer, "append")));
         }
         Ok(response)
     }
@@ -141,7 +141,7 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
     ) -> Result<VoteResponse, RpcError> {
         match self.call(&Request::Vote(rpc), &option).await {
             Ok(Response::Vote(response)) => Ok(response),
-            Ok(other) => Err(unreachable(&self.unfit(other, "vote"))),
+            Ok(other) => Err(unreachable(&other.unfit(&self.peer, "vote"))),
             Err(error) => Err(error),
         }
     }
@@ -153,7 +153,7 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
     ) -> Result<VoteResponse, RpcError> {
         match self.call(&Request::PreVote(rpc), &option).await {
             Ok(Response::Vote(response)) => Ok(response),
-            Ok(other) => Err(unreachable(&self.unfit(other, "pre-vote"))),
+            Ok(other) => Err(unreachable(&other.unfit(&self.peer, "pre-vote"))),
             Err(error) => Err(error),
         }
     }
@@ -180,7 +180,7 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
     ) -> Result<TransferResponse, RpcError> {
         match self.call(&Request::TransferLeader(req), &option).await {
             Ok(Response::TransferLeader(response)) => Ok(response),
-            Ok(other) => Err(unreachable(&self.unfit(other, "transfer"))),
+            Ok(other) => Err(unreachable(&other.unfit(&self.peer, "transfer"))),
             Err(error) => Err(error),
         }
     }
@@ -199,14 +199,6 @@ impl PeerNetwork {
             Err(CallError::Unsent(error)) => Err(unreachable(&error)),
             Err(CallError::Lost(error)) => Err(NetworkError::new(&error).into()),
         }
-    }
-
-    /// Explains an answer that is not what was asked for.
-    fn unfit(&self, answer: Response, request: &str) -> Error {
-        if let Response::Failed(failure) = answer {
-            return Error::from(failure).context(&self.peer);
-        }
-        Error::corrupt(format!("{} gave an answer that fits no {request} request", self.peer))
     }
 
     async fn pipeline<'s, S>(
@@ -237,7 +229,7 @@ impl PeerNetwork {
         let mut answers = answers?;
         let result = match answers.next().await? {
             Ok(Response::StreamAppend(result)) => Ok(result),
-            Ok(other) => Err(unreachable(&self.unfit(other, "append"))),
+            Ok(other) => Err(unreachable(&other.unfit(&self.peer, "append"))),
             Err(error) => Err(NetworkError::new(&error.context(&self.peer)).into()),
         };
         let more = matches!(result, Ok(Ok(_))).then_some(answers);
@@ -253,76 +245,23 @@ impl PeerNetwork {
         let SnapshotData::Outgoing(source) = snapshot.snapshot else {
             return Err(self.lost(Error::internal("a received snapshot is not for sending")));
         };
-        let request = Request::Snapshot { vote, meta: snapshot.meta };
-        let deadline = within(stall);
         let client = self.client().map_err(|error| Unreachable::new(&error))?;
-        let (mut send, mut recv) = client
-            .open(&self.peer, Lane::Snapshots, &request, deadline)
-            .await
-            .map_err(|error| Unreachable::new(&error))?;
-        let sent = send_chunks(&mut send, source, stall).await;
-        let patience = match &sent {
-            Ok(()) => INSTALL_TIMEOUT,
-            Err(SendFailure::Peer(_)) => LAST_WORD_TIMEOUT,
-            Err(SendFailure::Source(_)) => Duration::ZERO,
-        };
-        let answer = timeout(patience, expect_frame(&mut recv, RESPONSE_LIMIT)).await;
-        match (sent, answer) {
-            (Err(SendFailure::Source(error)), _) => Err(StreamingError::StorageError(
+        let outgoing = Outgoing { client, peer: &self.peer, pace: &self.pace, stall };
+        let sent = outgoing.send(vote, &snapshot.meta, source).await;
+        sent.map_err(|failure| match failure {
+            SendFailure::Unwanted(error) => Unreachable::new(&error).into(),
+            SendFailure::Lost(error) => {
+                self.pace.count_broken_off();
+                self.lost(error)
+            }
+            SendFailure::Source(error) => StreamingError::StorageError(
                 StorageError::from_io_error(ErrorSubject::Snapshot(None), ErrorVerb::Read, error),
-            )),
-            (_, Ok(Ok(frame))) => match Response::decode(frame) {
-                Ok(Response::SnapshotInstalled(response)) => Ok(response),
-                Ok(other) => Err(Unreachable::new(&self.unfit(other, "snapshot")).into()),
-                Err(error) => Err(self.lost(error.into())),
-            },
-            (Err(SendFailure::Peer(error)), _) => Err(self.lost(error)),
-            (Ok(()), Ok(Err(error))) => Err(self.lost(error.into())),
-            (Ok(()), Err(_)) => Err(self.lost(Error::unavailable("it does not install in time"))),
-        }
+            ),
+        })
     }
 
     fn lost(&self, error: Error) -> SendError {
         NetworkError::new(&error.context(&self.peer)).into()
-    }
-}
-
-/// Why a snapshot did not get through.
-enum SendFailure {
-    /// This node cannot read its state.
-    Source(io::Error),
-    /// The peer or the way to it; a peer that stops listening may have said why.
-    Peer(Error),
-}
-
-/// Sends each chunk, and that it was the last one; each may take `stall` to be taken.
-async fn send_chunks(
-    send: &mut SendStream,
-    mut source: Box<dyn SnapshotSource>,
-    stall: Duration,
-) -> Result<(), SendFailure> {
-    loop {
-        let read = tokio::task::spawn_blocking(move || {
-            let chunk = source.next_chunk();
-            (source, chunk)
-        });
-        let (returned, chunk) = read.await.map_err(|error| {
-            SendFailure::Peer(Error::closed("the node stops").with_source(error))
-        })?;
-        source = returned;
-        let part = match chunk.map_err(SendFailure::Source)? {
-            Some(chunk) => SnapshotPart::Chunk(chunk),
-            None => SnapshotPart::End,
-        };
-        let written = timeout(stall, write_frame(send, part.encode())).await;
-        written
-            .unwrap_or_else(|_| Err(Error::unavailable("it takes no more of the snapshot")))
-            .map_err(SendFailure::Peer)?;
-        if matches!(part, SnapshotPart::End) {
-            // Only a stream that was reset cannot be finished, and this one was not.
-            send.finish().ok();
-            return Ok(());
-        }
     }
 }
 
@@ -389,7 +328,7 @@ where
 }
 
 /// The deadline of what begins now, by the clock that the deadlines of a runtime follow.
-fn within(time: Duration) -> Instant {
+pub(super) fn within(time: Duration) -> Instant {
     tokio::time::Instant::now().into_std() + time
 }
 

@@ -7,23 +7,24 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
-use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use quinn::{Connection, Endpoint, RecvStream, SendStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::client::Client;
 use super::credentials::Credentials;
 use super::failure::Failure;
-use super::frame::{check_len, expect_frame, read_frame, write_frame};
-use super::greeting::{Greeter, Hello, HelloRole, Refusal};
+use super::frame::{Frame, check_known, check_len, expect_frame, read_frame, write_frame};
+use super::greeting::{Hello, HelloRole, Reason, Refusal, Unmet};
+use super::handler::{Handler, Incoming};
 use super::kind::{self, HELLO_LIMIT, REQUEST_LIMIT};
 use super::message::{Request, Response, SnapshotPart};
 use super::places::{MAX_CONNECTIONS, MAX_GREETINGS, Places};
-use super::query::{Answer, Query};
+use super::query::Answer;
 use super::quic;
-use crate::error::{Error, ErrorKind, Result};
-use crate::raft::{AppendRequest, SnapshotMeta, SnapshotResponse, StreamAppendResult, Vote};
+use crate::error::{Error, Result};
+use crate::raft::{AppendRequest, SnapshotResponse};
 
 /// Handshake and hello of an honest peer take a few round trips and one durable write.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,33 +33,12 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the bytes of a request, or the next chunk of a snapshot, may take to come.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a node does with the requests of its peers.
-pub(crate) trait Handler: Greeter {
-    /// Answers one request (never `StreamAppend`, `Snapshot` or a query whose answer comes in
-    /// parts, which have their own calls).
-    ///
-    /// The future is dropped when the connection is lost.
-    fn handle(&self, from: &Hello, request: Request) -> BoxFuture<'static, Response>;
-
-    /// Answers appends in order; an error is told to the peer and ends the stream.
-    fn stream_append(
-        &self,
-        from: &Hello,
-        requests: BoxStream<'static, AppendRequest>,
-    ) -> BoxStream<'static, Result<StreamAppendResult>>;
-
-    /// Answers a query in parts, of which one is taken at a time; an error is told to the peer and
-    /// ends them.
-    fn parts(&self, query: Query) -> BoxStream<'static, Result<Answer>>;
-
-    /// Receives and installs a snapshot; an error among the chunks means that it came in part.
-    fn install_snapshot(
-        &self,
-        from: &Hello,
-        vote: Vote,
-        meta: SnapshotMeta,
-        chunks: BoxStream<'static, Result<Bytes>>,
-    ) -> BoxFuture<'static, Result<SnapshotResponse>>;
+/// A peer that was let in, and what is spoken with it.
+struct Guest {
+    hello: Hello,
+    protocol: u16,
+    /// The place of a client.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// What all connections share. Cheap to clone.
@@ -101,12 +81,12 @@ impl Server {
         }
     }
 
-    async fn serve(self, incoming: Incoming, greeting: OwnedSemaphorePermit) {
+    async fn serve(self, incoming: quinn::Incoming, greeting: OwnedSemaphorePermit) {
         let remote = incoming.remote_address();
         let greeted = timeout(GREETING_TIMEOUT, self.greet(incoming)).await;
         drop(greeting);
-        let (connection, peer, _place) = match greeted {
-            Ok(Ok(greeted)) => greeted,
+        let (connection, guest) = match greeted {
+            Ok(Ok((connection, guest))) => (connection, Arc::new(guest)),
             Ok(Err(error)) => {
                 tracing::warn!(%remote, %error, "refused a peer");
                 return;
@@ -117,19 +97,20 @@ impl Server {
             }
         };
         // The word of a client on who it is was checked by nobody, and nobody dials it.
-        if peer.role == HelloRole::Member {
-            self.client.peer_is_up(&peer);
+        if guest.hello.role == HelloRole::Member {
+            self.client.peer_is_up(&guest.hello);
         }
         let mut streams = JoinSet::new();
         loop {
             tokio::select! {
                 stream = connection.accept_bi() => match stream {
                     Ok((send, recv)) => {
-                        let (server, peer) = (self.clone(), Arc::clone(&peer));
-                        streams.spawn(async move { server.answer(&peer, send, recv).await });
+                        let (server, guest) = (self.clone(), Arc::clone(&guest));
+                        streams.spawn(async move { server.answer(&guest, send, recv).await });
                     }
                     Err(error) => {
-                        tracing::debug!(peer = %peer.identity.name, %error, "a peer is gone");
+                        let peer = &guest.hello.identity.name;
+                        tracing::debug!(%peer, %error, "a peer is gone");
                         return;
                     }
                 },
@@ -139,10 +120,7 @@ impl Server {
     }
 
     /// Shakes hands and exchanges hellos; a peer that does not fit is told why.
-    async fn greet(
-        &self,
-        incoming: Incoming,
-    ) -> Result<(Connection, Arc<Hello>, Option<OwnedSemaphorePermit>)> {
+    async fn greet(&self, incoming: quinn::Incoming) -> Result<(Connection, Guest)> {
         let config = self.credentials.current().await?.server;
         let connection = incoming
             .accept_with(config)
@@ -151,26 +129,19 @@ impl Server {
             .map_err(quic::connection_error)?;
         let (mut send, mut recv) = connection.accept_bi().await.map_err(quic::connection_error)?;
         let frame = expect_frame(&mut recv, HELLO_LIMIT).await?;
-        let admitted = match Hello::decode(frame) {
-            Ok(hello) => {
-                let admitted = self.handler.admit(&hello).await;
-                admitted.and_then(|()| self.places.take(&hello)).map(|place| (hello, place))
-            }
-            Err(error) => Err(Error::refused(error.to_string())),
-        };
-        match admitted {
-            Ok((hello, place)) => {
+        match self.admit(frame).await {
+            Ok(guest) => {
                 write_frame(&mut send, self.handler.hello().encode()).await?;
                 finish(&mut send);
-                Ok((connection, Arc::new(hello), place))
+                Ok((connection, guest))
             }
             // This node cannot say now; that is no word on the peer, who may try again.
-            Err(error) if error.kind() != ErrorKind::Refused => {
+            Err(Unmet::Failed(error)) => {
                 connection.close(quic::CLOSE_UNABLE, error.to_string().as_bytes());
                 Err(error)
             }
-            Err(error) => {
-                let refusal = Refusal { text: error.to_string() };
+            Err(Unmet::Refused(reason, error)) => {
+                let refusal = Refusal { reason, text: error.to_string() };
                 write_frame(&mut send, refusal.encode()).await?;
                 finish(&mut send);
                 // Closing at once could overtake the refusal. Whether it was read does not matter.
@@ -181,22 +152,32 @@ impl Server {
         }
     }
 
-    async fn answer(&self, peer: &Hello, mut send: SendStream, mut recv: RecvStream) {
+    /// Decides on who sent this hello.
+    async fn admit(&self, frame: Frame) -> Result<Guest, Unmet> {
+        let hello = Hello::decode(frame)
+            .map_err(|error| Unmet::Refused(Reason::Other, Error::refused(error.to_string())))?;
+        let protocol = self.handler.hello().agree(&hello)?;
+        self.handler.admit(&hello).await?;
+        let place = self.places.take(&hello)?;
+        Ok(Guest { hello, protocol, _place: place })
+    }
+
+    async fn answer(&self, guest: &Guest, mut send: SendStream, mut recv: RecvStream) {
+        let (peer, protocol) = (&guest.hello, guest.protocol);
         let failed = match timeout(STALL_TIMEOUT, read_request(&mut recv)).await {
             Ok(Ok(request)) if peer.role == HelloRole::Client && !request.is_for_clients() => {
                 Error::refused("a client has no part in consensus, and no copy of the state")
             }
             Ok(Ok(Request::StreamAppend)) => return self.answer_appends(peer, send, recv).await,
-            Ok(Ok(Request::Snapshot { vote, meta })) => {
-                let chunks = snapshot_chunks(recv);
-                let response = match self.handler.install_snapshot(peer, vote, meta, chunks).await {
-                    Ok(response) => Response::SnapshotInstalled(response),
-                    Err(error) => Response::Failed(Failure::from(&error)),
-                };
-                return self.respond(&mut send, &response).await;
+            Ok(Ok(Request::Snapshot { vote, meta, resumes })) => {
+                let (held, asked) = oneshot::channel();
+                let (held, asked) = (resumes.then_some(held), resumes.then_some(asked));
+                let snapshot = Incoming { vote, meta, held, chunks: snapshot_chunks(recv) };
+                let installed = self.handler.install_snapshot(peer, snapshot);
+                return self.answer_snapshot(protocol, (installed, asked), send).await;
             }
             Ok(Ok(Request::Query(query))) if query.is_exchange() => {
-                return self.answer_parts(self.handler.parts(query), send, recv).await;
+                return self.answer_parts(protocol, self.handler.parts(query), (send, recv)).await;
             }
             Ok(Ok(request)) => {
                 if request.is_urgent() {
@@ -204,7 +185,7 @@ impl Server {
                     send.set_priority(quic::URGENT).ok();
                 }
                 let response = self.handler.handle(peer, request).await;
-                return self.respond(&mut send, &response).await;
+                return self.respond(protocol, &mut send, &response).await;
             }
             Ok(Err(error)) => {
                 tracing::warn!(peer = %peer.identity.name, %error, "refused a request");
@@ -212,7 +193,7 @@ impl Server {
             }
             Err(_) => Error::unavailable("the request did not come in time"),
         };
-        self.respond(&mut send, &Response::Failed(Failure::from(&failed))).await;
+        self.respond(protocol, &mut send, &Response::Failed(Failure::from(&failed))).await;
     }
 
     async fn answer_appends(&self, peer: &Hello, mut send: SendStream, recv: RecvStream) {
@@ -233,18 +214,59 @@ impl Server {
         finish(&mut send);
     }
 
-    async fn respond(&self, send: &mut SendStream, response: &Response) {
-        match self.write_response(send, response).await {
+    /// Says how much is here, to a peer that asks, and in the end what came of the snapshot.
+    async fn answer_snapshot(
+        &self,
+        protocol: u16,
+        (mut installed, asked): (
+            BoxFuture<'static, Result<SnapshotResponse>>,
+            Option<oneshot::Receiver<u64>>,
+        ),
+        mut send: SendStream,
+    ) {
+        let held = async move { asked?.await.ok() };
+        let early = tokio::select! {
+            biased;
+            Some(bytes) = held => {
+                let response = Response::SnapshotHeld(bytes);
+                if let Err(error) = self.write_response(protocol, &mut send, &response).await {
+                    return tracing::debug!(%error, "a snapshot cannot go on");
+                }
+                None
+            }
+            installed = &mut installed => Some(installed),
+        };
+        let installed = match early {
+            Some(installed) => installed,
+            None => installed.await,
+        };
+        let response = match installed {
+            Ok(response) => Response::SnapshotInstalled(response),
+            Err(error) => Response::Failed(Failure::from(&error)),
+        };
+        self.respond(protocol, &mut send, &response).await;
+    }
+
+    async fn respond(&self, protocol: u16, send: &mut SendStream, response: &Response) {
+        match self.write_response(protocol, send, response).await {
             Ok(()) => finish(send),
             Err(error) => tracing::debug!(%error, "an answer could not be sent"),
         }
     }
 
-    /// Sends an answer, or why it is too long to be sent. A peer that does not read is given up.
-    async fn write_response(&self, send: &mut SendStream, response: &Response) -> Result<()> {
+    /// Sends an answer, or why it cannot be sent: it is too long, or the peer would not know it. A
+    /// peer that does not read is given up.
+    async fn write_response(
+        &self,
+        protocol: u16,
+        send: &mut SendStream,
+        response: &Response,
+    ) -> Result<()> {
         let mut frame = response.encode();
-        if let Err(error) = check_len(&frame) {
-            let error = error.context("the answer is too long, ask for less");
+        let fits = check_len(&frame)
+            .map_err(|error| error.context("the answer is too long, ask for less"))
+            .and_then(|()| check_known(&frame, protocol));
+        if let Err(error) = fits {
             frame = Response::Failed(Failure::from(&error)).encode();
         }
         let mut room = None;
@@ -262,9 +284,9 @@ impl Server {
     /// Sends the first part, and then one for each time that the peer asks.
     async fn answer_parts(
         &self,
+        protocol: u16,
         mut parts: BoxStream<'static, Result<Answer>>,
-        mut send: SendStream,
-        mut recv: RecvStream,
+        (mut send, mut recv): (SendStream, RecvStream),
     ) {
         loop {
             let part = tokio::select! {
@@ -273,9 +295,12 @@ impl Server {
                 _ = send.stopped() => return,
             };
             let written = match part {
-                Some(Ok(answer)) => self.write_response(&mut send, &Response::Answer(answer)).await,
+                Some(Ok(answer)) => {
+                    self.write_response(protocol, &mut send, &Response::Answer(answer)).await
+                }
                 Some(Err(error)) => {
-                    return self.respond(&mut send, &Response::Failed(Failure::from(&error))).await;
+                    let failed = Response::Failed(Failure::from(&error));
+                    return self.respond(protocol, &mut send, &failed).await;
                 }
                 None => return finish(&mut send),
             };
@@ -293,7 +318,7 @@ impl Server {
 }
 
 /// Lets a peer prove that it gets what is sent to its address, before it costs a handshake.
-fn prove_address(incoming: Incoming) -> Option<Incoming> {
+fn prove_address(incoming: quinn::Incoming) -> Option<quinn::Incoming> {
     if incoming.remote_address_validated() {
         return Some(incoming);
     }

@@ -97,7 +97,7 @@ async fn a_backup_shows_one_moment_however_slowly_it_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_third_backup_at_a_time_is_told_to_come_back_and_a_client_where_to_go() {
+async fn a_third_backup_at_a_time_is_told_to_come_back() {
     let cluster = Cluster::start(1).await;
     let map = cluster.map(0);
     map.put("k", "v").await.unwrap();
@@ -105,8 +105,24 @@ async fn a_third_backup_at_a_time_is_told_to_come_back_and_a_client_where_to_go(
     assert_kind(map.backup().await, &[ErrorKind::Overloaded]);
     drop(first);
     map.backup().await.unwrap();
-    let client = cluster.connect(&[0]).await;
-    assert_kind(client.backup().await, &[ErrorKind::Refused]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_takes_a_backup_of_the_whole_map() {
+    let cluster = Cluster::start(3).await;
+    let value = vec![7; 3 << 20];
+    for key in ["a", "b"] {
+        cluster.map(0).put(key, value.clone()).await.unwrap();
+    }
+    let client = cluster.connect(&[0, 1]).await;
+    let backup = client.backup().await.unwrap();
+    assert_eq!(backup.info().entries, 2);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("kept");
+    keep(backup, &file).await;
+    let new = restored(&file, dir.path(), "n").await;
+    let before = entries(&client, ReadOptions::new()).await;
+    assert_eq!(entries(&new, ReadOptions::new()).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

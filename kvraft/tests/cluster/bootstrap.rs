@@ -1,5 +1,7 @@
 //! How nodes without a cluster found exactly one, and how strangers are kept out.
 
+use std::time::Duration;
+
 use kvraft::{ErrorKind, ReplicatedMap};
 
 use crate::harness::{Cluster, PATIENCE, eventually};
@@ -27,7 +29,7 @@ async fn a_cluster_waits_for_a_slow_node_and_says_for_whom() {
     cluster.open(0).await;
     cluster.open(1).await;
     eventually("the first node says whom it waits for", async || {
-        let waited = cluster.map(0).wait_ready(std::time::Duration::from_millis(50)).await;
+        let waited = cluster.map(0).wait_ready(Duration::from_millis(50)).await;
         let error = waited.expect_err("a third is missing");
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         error.to_string().contains("n2").then_some(())
@@ -44,11 +46,7 @@ async fn a_node_wiped_before_the_cluster_exists_takes_part_under_its_new_id() {
     let first = cluster.open(1).await.status().node_id;
     cluster.open(0).await;
     eventually("the first node waits for the third", async || {
-        let error = cluster
-            .map(0)
-            .wait_ready(std::time::Duration::from_millis(50))
-            .await
-            .expect_err("waits");
+        let error = cluster.map(0).wait_ready(Duration::from_millis(50)).await.expect_err("waits");
         error.to_string().contains("n2").then_some(())
     })
     .await;
@@ -78,17 +76,23 @@ async fn a_rolled_back_disk_is_refused_once_a_peer_has_seen_the_newer_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_data_directory_of_another_cluster_is_refused() {
+async fn a_data_directory_of_another_cluster_has_no_part_in_this_one_and_says_why() {
     let mut one = Cluster::start(3).await;
     let mut other = Cluster::start(3).await;
     let node = one.others(one.leader().await)[0];
     one.close(node).await;
-    other.close(node).await;
+    for node in 0..3 {
+        other.close(node).await;
+    }
     std::fs::remove_dir_all(one.path(node)).unwrap();
     copy_dir(&other.path(node), &one.path(node));
     let map = one.open(node).await;
-    let error = map.wait_ready(PATIENCE).await.expect_err("it belongs to another cluster");
-    assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    eventually("the node says why it finds no leader", async || {
+        let error = map.wait_ready(Duration::from_millis(50)).await.expect_err("a stranger");
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        error.to_string().contains("one of the two has the data directory of another").then_some(())
+    })
+    .await;
     let rest = one.others(node);
     one.leader_among(&rest).await;
     one.map(rest[0]).put("k", "v").await.unwrap();
@@ -97,12 +101,11 @@ async fn a_data_directory_of_another_cluster_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn different_lists_of_members_found_nothing_and_say_why() {
     let cluster = Cluster::prepare(2, |_, config| config);
-    let strange = cluster.config(1).election_timeout(std::time::Duration::from_millis(900));
+    let strange = cluster.config(1).election_timeout(Duration::from_millis(900));
     let first = ReplicatedMap::open(cluster.config(0)).await.unwrap();
     let second = ReplicatedMap::open(strange).await.unwrap();
     eventually("the first node says what differs", async || {
-        let error =
-            first.wait_ready(std::time::Duration::from_millis(100)).await.expect_err("no grant");
+        let error = first.wait_ready(Duration::from_millis(100)).await.expect_err("no grant");
         error.to_string().contains("election").then_some(())
     })
     .await;

@@ -159,6 +159,8 @@ async fn a_leader_whose_state_is_wrong_hands_over_and_no_write_fails() {
     let read = cluster.map(1).get("written").await.unwrap().unwrap();
     assert_eq!(read, format!("{written}"));
     assert_eq!(cluster.map(1).verify().await.unwrap().verdict(), Verdict::Agreed);
+    let client = cluster.connect(&[0]).await;
+    assert_kind(client.refill().await, &[ErrorKind::Refused]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,26 +215,4 @@ async fn a_node_that_is_out_serves_no_reads_over_a_restart_until_it_has_fetched_
     cluster.close(out).await;
     let map = cluster.open(out).await;
     wait_sound(&map).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_takes_a_backup_and_cannot_be_refilled() {
-    use futures_util::TryStreamExt as _;
-    let cluster = Cluster::start(3).await;
-    let value = vec![7; 3 << 20];
-    let revision = cluster.map(0).put("k", value.clone()).await.unwrap();
-    let client = cluster.connect(&[0, 1]).await;
-    let backup = client.backup().await.unwrap();
-    assert_eq!((backup.info().revision >= revision, backup.info().entries), (true, 1));
-    let chunks: Vec<_> = backup.try_collect().await.unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("kept");
-    fs::write(&file, chunks.concat()).unwrap();
-    assert!(kvraft::verify_backup(&file).unwrap().is_sound());
-    let options = kvraft::RestoreOptions::new(&file, dir.path().join("new"), "n1");
-    kvraft::restore(&options).unwrap();
-    let config = kvraft::Config::new(dir.path().join("new")).name("n1");
-    let restored = ReplicatedMap::open(config).await.unwrap();
-    assert_eq!(restored.get("k").await.unwrap().unwrap(), value);
-    assert_kind(client.refill().await, &[ErrorKind::Refused]);
 }

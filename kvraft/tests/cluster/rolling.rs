@@ -12,13 +12,13 @@ use crate::harness::{Cluster, PATIENCE, eventually};
 const ROUNDS: usize = 2;
 
 /// Callers that count with the default settings until they are told to stop.
-struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     callers: JoinSet<u64>,
 }
 
 impl Load {
-    fn on(maps: impl IntoIterator<Item = ReplicatedMap>) -> Self {
+    pub(crate) fn on(maps: impl IntoIterator<Item = ReplicatedMap>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut callers = JoinSet::new();
         for map in maps {
@@ -36,7 +36,7 @@ impl Load {
         Self { stop, callers }
     }
 
-    async fn end(self) -> u64 {
+    pub(crate) async fn end(self) -> u64 {
         self.stop.store(true, Ordering::SeqCst);
         let counts = self.callers.join_all().await;
         assert!(counts.iter().all(|count| *count > 0), "{counts:?}");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kvraft::environment::Environment;
+use kvraft::environment::{Environment, Versions};
 use kvraft::{ClientConfig, Config, ErrorKind, Insecure, ReadOptions, ReplicatedMap, Role};
 use tempfile::TempDir;
 
@@ -22,6 +22,8 @@ pub(crate) struct Cluster {
     /// So many nodes found the cluster; the others join it.
     pub(crate) founders: usize,
     pub(crate) maps: Vec<Option<ReplicatedMap>>,
+    /// Of which release each node is when it is opened next.
+    pub(crate) versions: Vec<Versions>,
     adjust: Arc<dyn Fn(usize, Config) -> Config + Send + Sync>,
 }
 
@@ -58,6 +60,7 @@ impl Cluster {
             addresses,
             founders: size,
             maps: vec![None; size],
+            versions: vec![Versions::default(); size],
             adjust: Arc::new(adjust),
         }
     }
@@ -74,7 +77,7 @@ impl Cluster {
         members.rotate_left(node % self.founders);
         let joins = node >= self.founders;
         let join: Vec<_> = members.extract_if(.., |_| joins).map(|(_, address)| address).collect();
-        let environment = self.environment();
+        let environment = self.environment(self.versions[node]);
         let config = Config::new(self.path(node))
             .name(format!("n{node}"))
             .listen(self.addresses[node].to_string())
@@ -87,7 +90,7 @@ impl Cluster {
 
     /// The settings of a client that knows these nodes.
     pub(crate) fn client_config(&self, nodes: &[usize]) -> ClientConfig {
-        let environment = self.environment();
+        let environment = self.environment(Versions::default());
         ClientConfig::new(nodes.iter().map(|node| self.addresses[*node].to_string()))
             .insecure(Insecure::Loopback)
             .environment(environment)
@@ -99,9 +102,9 @@ impl Cluster {
     }
 
     /// The world of this test: its own network and its own names.
-    fn environment(&self) -> Environment {
+    pub(crate) fn environment(&self, versions: Versions) -> Environment {
         let network = Arc::new(self.network.clone());
-        Environment { sockets: network.clone(), names: network, ..Environment::default() }
+        Environment { sockets: network.clone(), names: network, versions, ..Environment::default() }
     }
 
     pub(crate) fn path(&self, node: usize) -> PathBuf {

@@ -14,7 +14,9 @@ mod install;
 mod once;
 #[path = "../common/process.rs"]
 mod process;
+mod refill;
 mod rolling;
+mod steps;
 #[path = "../common/trio.rs"]
 mod trio;
 mod unfinished;

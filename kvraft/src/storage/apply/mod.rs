@@ -10,9 +10,7 @@ use std::sync::Arc;
 
 use openraft::EntryPayload;
 
-use crate::command::{
-    Command, FORMAT_LEVEL, Origin, Outcome, Payload, Proposal, Rejection, RequestId, Settings,
-};
+use crate::command::{Command, Origin, Outcome, Payload, Proposal, Rejection, RequestId, Settings};
 use crate::error::{Error, Result};
 use crate::raft::{Entry, LogId, StoredMembership};
 use crate::storage::change::{Changes, Revision};
@@ -39,11 +37,20 @@ pub(super) struct Replica {
     /// Whether the entry that is being applied asks for a sample.
     sample_due: bool,
     samples: Vec<Sample>,
+    /// The newest format that this node knows. It decides nothing but whether the node goes on.
+    known_level: u16,
 }
 
 impl Replica {
-    pub(super) fn new(loaded: Loaded) -> Self {
-        Self {
+    /// Makes the replica of what is on the disk.
+    ///
+    /// # Errors
+    /// `Refused` if that is of a newer format than `known_level`.
+    pub(super) fn new(loaded: Loaded, known_level: u16) -> Result<Self> {
+        if let Some(founding) = &loaded.meta.founding {
+            check_level(founding.settings.format_level, known_level)?;
+        }
+        Ok(Self {
             view: View::new(loaded),
             changed: Changed::default(),
             frozen_changed: Changed::default(),
@@ -52,13 +59,14 @@ impl Replica {
             leases_expired: 0,
             sample_due: false,
             samples: Vec::new(),
-        }
+            known_level,
+        })
     }
 
     /// As [`new`](Self::new), in place of another, in which any lock may have had another holder.
-    pub(super) fn following(loaded: Loaded, before: &Self) -> Self {
+    pub(super) fn following(loaded: Loaded, before: &Self) -> Result<Self> {
         let (lock_changes, leases_expired) = (before.lock_changes + 1, before.leases_expired);
-        Self { lock_changes, leases_expired, ..Self::new(loaded) }
+        Ok(Self { lock_changes, leases_expired, ..Self::new(loaded, before.known_level)? })
     }
 
     /// Returns the state as it is now, never to change again.
@@ -187,7 +195,7 @@ impl Replica {
         let &Command::Found { cluster_id, revision_base, settings } = command else {
             return Ok(Outcome::Rejected(Rejection::OutOfPlace));
         };
-        check_level(&settings)?;
+        check_level(settings.format_level, self.known_level)?;
         self.view.meta.founding = Some(Founding { cluster_id, revision_base, settings });
         Ok(Outcome::Done)
     }
@@ -248,13 +256,21 @@ impl Replica {
                 }
             }
             Command::ChangeSettings { settings } => {
-                check_level(&settings)?;
-                let level = settings.format_level.max(change.founding.settings.format_level);
-                let settings = Settings { format_level: level, ..settings };
-                self.view.meta.founding = Some(Founding { settings, ..change.founding });
+                let format_level = change.founding.settings.format_level;
+                self.settle(change, Settings { format_level, ..settings });
+            }
+            Command::RaiseFormat { level } => {
+                check_level(level, self.known_level)?;
+                let settings = change.founding.settings;
+                let format_level = level.max(settings.format_level);
+                self.settle(change, Settings { format_level, ..settings });
             }
         }
         Ok(Outcome::Done)
+    }
+
+    const fn settle(&mut self, change: Change, settings: Settings) {
+        self.view.meta.founding = Some(Founding { settings, ..change.founding });
     }
 
     /// Applies a command unless its request was answered before; then gives that answer again.
@@ -298,13 +314,12 @@ struct Change {
 }
 
 /// Stops a node that is too old for what the cluster decided.
-fn check_level(settings: &Settings) -> Result<()> {
-    if settings.format_level <= FORMAT_LEVEL {
+fn check_level(level: u16, known: u16) -> Result<()> {
+    if level <= known {
         return Ok(());
     }
-    Err(Error::corrupt(format!(
-        "the cluster moved to format level {} but this node knows {FORMAT_LEVEL}: run a newer \
-         kvraft on it",
-        settings.format_level
+    Err(Error::refused(format!(
+        "the cluster writes format level {level} and this release of kvraft knows {known}: run a newer one on this \
+         node"
     )))
 }

@@ -21,10 +21,11 @@ use crate::command::{Command, Found, Outcome, Payload, Settings, Stamp};
 use crate::raft::{Entry, LogId, SnapshotSource as _};
 use crate::storage::apply::Replica;
 use crate::storage::generation::Generations;
-use crate::storage::snapshot::ViewSource;
+use crate::storage::resend::Resend;
 use crate::storage::snapshot_sink::SnapshotSink;
 use crate::storage::state_disk::{Checkpoint, Order, StateDisk as _};
 use crate::storage::view::{PageLimits, PageRequest, View};
+use crate::versions::FORMAT_LEVEL;
 
 pub(super) const SETTINGS: Settings = Settings {
     storage_limit_bytes: 160,
@@ -47,7 +48,7 @@ impl Node {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let disk = Generations::open(dir.path(), MAP_BYTES, 1).unwrap();
-        let replica = Replica::new(disk.load().unwrap());
+        let replica = Replica::new(disk.load().unwrap(), FORMAT_LEVEL).unwrap();
         Self { dir, parts: Some((replica, disk)), frozen: None }
     }
 
@@ -77,7 +78,7 @@ impl Node {
         self.frozen = None;
         self.parts = None;
         let disk = Generations::open(self.dir.path(), MAP_BYTES, 1).unwrap();
-        let mut replica = Replica::new(disk.load().unwrap());
+        let mut replica = Replica::new(disk.load().unwrap(), FORMAT_LEVEL).unwrap();
         let applied = replica.applied().map_or(0, |log_id| log_id.index);
         for entry in log.iter().filter(|entry| entry.log_id.index > applied) {
             replica.apply(entry.clone()).unwrap();
@@ -90,11 +91,12 @@ impl Node {
         let meta = from.snapshot_meta();
         let (replica, disk) = self.parts();
         let mut sink = SnapshotSink::new(disk.stage().unwrap(), meta, Arc::new(AtomicU64::new(0)));
-        let mut source = ViewSource::new(Arc::new(from));
+        let mut source = Arc::new(Resend::default()).begin(Arc::new(from));
         while let Some(chunk) = source.next_chunk().unwrap() {
             sink.write(&chunk).unwrap();
         }
-        *replica = Replica::new(disk.install(sink.finish().unwrap()).unwrap());
+        *replica =
+            Replica::new(disk.install(sink.finish().unwrap()).unwrap(), FORMAT_LEVEL).unwrap();
     }
 }
 

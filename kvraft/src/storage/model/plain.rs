@@ -101,7 +101,8 @@ impl Model {
             | Command::OpenSession { .. }
             | Command::EndSession { .. }
             | Command::ExpireSessions { .. }
-            | Command::ChangeSettings { .. } => panic!("{command:?} is not for the model"),
+            | Command::ChangeSettings { .. }
+            | Command::RaiseFormat { .. } => panic!("{command:?} is not for the model"),
         };
         // A lease of one key goes with it.
         let used: BTreeSet<_> = self.entries.values().map(|found| found.lease).collect();

@@ -72,6 +72,7 @@ fn with_leases(command: Command, model: &Model) -> Command {
         | Command::EndSession { .. }
         | Command::ExpireSessions { .. }
         | Command::ChangeSettings { .. }
+        | Command::RaiseFormat { .. }
         | Command::GrantLease { .. }
         | Command::ExpireLeases { .. }
         | Command::Verify) => other,

@@ -23,6 +23,7 @@ use crate::storage::generation::StateOrigin;
 use crate::storage::pressure::PressureSide;
 use crate::storage::state_disk::{Checkpoint, DiskView, Loaded, Order, Stage};
 use crate::storage::view::{PageLimits, PageRequest};
+use crate::versions::FORMAT_LEVEL;
 
 const SESSION: SessionId = SessionId(5);
 /// Long enough for a slow machine, and never waited for in full when all is well.
@@ -74,6 +75,7 @@ const MAP_BYTES: usize = 256 << 20;
 
 /// Tests ask for their checkpoints.
 const OPTIONS: StateOptions = StateOptions {
+    format_level: FORMAT_LEVEL,
     checkpoint_interval: Duration::from_secs(3600),
     checkpoint_bytes: usize::MAX,
     buffer_cap_bytes: usize::MAX,
@@ -189,7 +191,22 @@ fn stream(snapshot: Snapshot) -> (SnapshotMeta, Vec<u8>) {
     while let Some(chunk) = source.next_chunk().unwrap() {
         bytes.extend_from_slice(&chunk);
     }
+    source.settle();
     (snapshot.meta, bytes)
+}
+
+/// What is sent next, of a node that has something to send.
+fn current(node: &Node) -> (SnapshotMeta, Box<dyn SnapshotSource>) {
+    let mut machine = node.state.state_machine();
+    let snapshot = block_on(machine.get_current_snapshot()).unwrap().unwrap();
+    let SnapshotData::Outgoing(source) = snapshot.snapshot else { panic!("not outgoing") };
+    (snapshot.meta, source)
+}
+
+/// Begins to send a snapshot and breaks off; returns what was sent.
+fn broken_off(node: &Node, chunks: usize) -> Vec<u8> {
+    let (_, mut source) = current(node);
+    (0..chunks).flat_map(|_| source.next_chunk().unwrap().unwrap()).collect()
 }
 
 fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
@@ -315,7 +332,7 @@ fn an_entry_that_cannot_be_decoded_stops_the_state_and_names_its_index() {
 }
 
 #[test]
-fn settings_change_but_their_format_level_never_goes_down() {
+fn settings_change_and_their_format_level_stays() {
     let dir = tempfile::tempdir().unwrap();
     let mut node = Node::founded(dir.path());
     let settings = Settings { max_value_bytes: 3, format_level: 0, ..SETTINGS };
@@ -331,6 +348,40 @@ fn settings_change_but_their_format_level_never_goes_down() {
             result: OpResult::Put { replaced: false, previous: None }
         }
     );
+}
+
+#[test]
+fn a_raised_format_never_goes_down_and_a_release_that_does_not_know_it_opens_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let newer = StateOptions { format_level: 3, ..OPTIONS };
+    let mut node = Node::with_disk(Box::new(disk(dir.path())), &newer);
+    node.found(SETTINGS);
+    for level in [3, 2] {
+        assert_eq!(node.apply(None, &Command::RaiseFormat { level }), Outcome::Done);
+        assert_eq!(node.state.view().settings().unwrap().format_level, 3);
+    }
+    let settings = Settings { format_level: 9, ..SETTINGS };
+    node.apply(None, &Command::ChangeSettings { settings });
+    assert_eq!(node.state.view().settings().unwrap().format_level, 3);
+    node.close();
+    let loaded = disk(dir.path()).load().unwrap();
+    let error = Replica::new(loaded, 2).err().expect("a newer format");
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.to_string().contains("format level 3"), "{error}");
+    Replica::new(disk(dir.path()).load().unwrap(), 3).unwrap();
+}
+
+#[test]
+fn a_node_stops_at_the_entry_that_raises_the_format_beyond_its_release() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = Node::founded(dir.path());
+    let stamp = Stamp { cluster_ms: 0, wall_ms: 1 };
+    let raise = Command::RaiseFormat { level: FORMAT_LEVEL + 1 };
+    let payload = Payload::new(stamp, None, &raise.encode());
+    let error = node.try_apply(EntryPayload::Normal(payload)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.to_string().contains("run a newer one"), "{error}");
+    assert_eq!(block_on(node.state.failed()).kind(), ErrorKind::Refused);
 }
 
 #[test]
@@ -616,6 +667,68 @@ fn only_the_newest_snapshot_goes_on_and_an_unused_one_is_removed() {
     assert_eq!(names(dirs[1].path()), ["1", "3.new"]);
     drop(staged);
     assert_eq!(names(dirs[1].path()), ["1"]);
+}
+
+#[test]
+fn a_snapshot_that_broke_off_goes_on_from_any_byte_whatever_was_written_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = Node::founded(dir.path());
+    for n in 0..80_u8 {
+        node.put(&format!("k{n}"), &vec![n; 500_000]);
+    }
+    let (meta, whole) = stream(node.snapshot());
+    broken_off(&node, 25);
+    node.put("k0", b"changed since");
+    node.checkpoint();
+    for at in [0, 1, 20_000_000, 33_554_432, 39_000_000, whole.len()] {
+        let (again, mut source) = current(&node);
+        assert_eq!((again, source.is_sent_again()), (meta.clone(), true));
+        assert!(source.skip(at as u64).unwrap());
+        let mut rest = Vec::new();
+        while let Some(chunk) = source.next_chunk().unwrap() {
+            rest.extend_from_slice(&chunk);
+        }
+        assert!(rest == whole[at..], "behind {at}");
+    }
+    assert!(!current(&node).1.skip(whole.len() as u64 + 1).unwrap());
+    current(&node).1.settle();
+    let (newer, source) = current(&node);
+    assert!(!source.is_sent_again() && newer != meta);
+}
+
+#[test]
+fn a_snapshot_that_broke_off_is_kept_for_a_minute_unless_its_log_is_purged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = Node::founded(dir.path());
+    node.put("k", &vec![1; 3 << 20]);
+    node.checkpoint();
+    let resend = Arc::clone(node.state.resend());
+    let kept = |node: &Node| current(node).1.is_sent_again();
+    assert!(!kept(&node), "nothing of it was sent");
+    assert_eq!(resend.lowest(), None);
+    let start = Instant::now();
+    broken_off(&node, 1);
+    let second = |second| resend.tick(start + Duration::from_secs(second));
+    second(10);
+    second(69);
+    assert!(kept(&node));
+    assert_eq!(resend.lowest(), Some(node.index));
+    // One that comes no further is not kept for longer.
+    broken_off(&node, 1);
+    second(70);
+    assert!(!kept(&node));
+    broken_off(&node, 2);
+    resend.purge(node.index);
+    assert!(kept(&node), "what follows is still there");
+    resend.clear();
+    assert!(!kept(&node));
+    let (_, mut source) = current(&node);
+    source.next_chunk().unwrap();
+    node.put("k", b"2");
+    node.checkpoint();
+    resend.purge(node.index);
+    drop(source);
+    assert!(!kept(&node));
 }
 
 #[test]

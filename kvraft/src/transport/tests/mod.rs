@@ -5,6 +5,7 @@ mod frames;
 mod network;
 mod requests;
 mod security;
+mod versions;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -27,6 +28,8 @@ use crate::raft::{
     AppendRequest, AppendResponse, Entry, LogId, SnapshotMeta, SnapshotResponse, StreamAppendError,
     StreamAppendResult, Vote, VoteResponse,
 };
+
+use crate::versions::{PROTOCOLS, Protocols};
 
 /// Long enough for the slowest machine, never waited for when things work.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -68,7 +71,7 @@ fn secrets(bytes: &[u8]) -> Security {
 
 fn hello(name: &str, node_id: u64) -> Hello {
     Hello {
-        protocol: PROTOCOL,
+        protocols: PROTOCOLS,
         role: HelloRole::Member,
         cluster_id: Some(77),
         identity: Identity { name: name.to_owned(), node_id, start: 1, nonce: 5 },
@@ -92,6 +95,8 @@ struct Fake {
     fails_to_admit: bool,
     /// Whether snapshots are taken at all.
     takes_chunks: bool,
+    /// So many bytes of the snapshot are there, of a peer that can say it.
+    holds: Option<u64>,
 }
 
 impl Fake {
@@ -104,6 +109,7 @@ impl Fake {
             chunks: Mutex::default(),
             fails_to_admit: false,
             takes_chunks: true,
+            holds: None,
         }
     }
 }
@@ -113,15 +119,16 @@ impl Greeter for Arc<Fake> {
         self.hello.clone()
     }
 
-    fn admit<'a>(&'a self, peer: &'a Hello) -> BoxFuture<'a, Result<()>> {
+    fn admit<'a>(&'a self, peer: &'a Hello) -> BoxFuture<'a, Result<(), Unmet>> {
         async move {
             if self.fails_to_admit {
-                return Err(Error::storage("its disk failed"));
+                return Err(Error::storage("its disk failed").into());
             }
             if peer.cluster_id == self.hello.cluster_id {
                 return Ok(());
             }
-            Err(Error::refused(format!("{} is of another cluster", peer.identity.name)))
+            let error = Error::refused(format!("{} is of another cluster", peer.identity.name));
+            Err(Unmet::Refused(Reason::OtherCluster, error))
         }
         .boxed()
     }
@@ -220,14 +227,19 @@ impl Handler for Arc<Fake> {
     fn install_snapshot(
         &self,
         _from: &Hello,
-        vote: Vote,
-        _meta: SnapshotMeta,
-        mut chunks: BoxStream<'static, Result<Bytes>>,
+        snapshot: Incoming,
     ) -> BoxFuture<'static, Result<SnapshotResponse>> {
         let fake = Self::clone(self);
         async move {
+            let Incoming { vote, held, mut chunks, .. } = snapshot;
             if !fake.takes_chunks {
                 return std::future::pending().await;
+            }
+            if let Some(held) = held {
+                match fake.holds {
+                    Some(bytes) => held.send(bytes).unwrap(),
+                    None => return Err(Error::refused("frame 39 is unknown to this release")),
+                }
             }
             while let Some(chunk) = chunks.next().await {
                 let failed = chunk.as_ref().err().cloned();

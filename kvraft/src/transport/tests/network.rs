@@ -22,7 +22,15 @@ fn option() -> RPCOption {
 }
 
 async fn way(from: &Node, to: &Node) -> PeerNetwork {
-    let mut network = from.transport.network();
+    paced_way(from, to, &pace(u64::MAX)).await
+}
+
+fn pace(bytes_per_second: u64) -> Arc<Pace> {
+    Arc::new(Pace::new(bytes_per_second, Environment::default().clock))
+}
+
+async fn paced_way(from: &Node, to: &Node, pace: &Arc<Pace>) -> PeerNetwork {
+    let mut network = from.transport.network(Arc::clone(pace));
     network.new_client(to.fake.hello.identity.node_id, &member(to)).await
 }
 
@@ -43,6 +51,7 @@ fn appends(count: u64) -> impl Stream<Item = AppendRequest> + Send + Unpin + 'st
 struct Chunks {
     left: usize,
     fails: bool,
+    is_again: bool,
 }
 
 impl SnapshotSource for Chunks {
@@ -54,13 +63,27 @@ impl SnapshotSource for Chunks {
         let byte = u8::try_from(self.left % 251).unwrap();
         Ok(Some(vec![byte; 1 << 20].into()))
     }
+
+    fn is_sent_again(&self) -> bool {
+        self.is_again
+    }
+
+    fn skip(&mut self, bytes: u64) -> io::Result<bool> {
+        let chunks = usize::try_from(bytes >> 20).unwrap();
+        let is_there = chunks <= self.left;
+        self.left -= chunks.min(self.left);
+        Ok(is_there)
+    }
+
+    fn settle(&mut self) {}
 }
 
 fn snapshot(left: usize, fails: bool) -> Snapshot {
-    Snapshot {
-        meta: SnapshotMeta::default(),
-        snapshot: SnapshotData::Outgoing(Box::new(Chunks { left, fails })),
-    }
+    snapshot_of(Chunks { left, fails, is_again: false })
+}
+
+fn snapshot_of(chunks: Chunks) -> Snapshot {
+    Snapshot { meta: SnapshotMeta::default(), snapshot: SnapshotData::Outgoing(Box::new(chunks)) }
 }
 
 fn never() -> impl Future<Output = ReplicationClosed> + Send + 'static {
@@ -83,7 +106,7 @@ async fn an_unreachable_peer_grants_no_pre_vote() {
     let a = Node::start("a", 1, &secrets(&[1]));
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let member = Member { address: silent.local_addr().unwrap().to_string(), ..Member::default() };
-    let mut nobody = a.transport.network().new_client(2, &member).await;
+    let mut nobody = a.transport.network(pace(u64::MAX)).new_client(2, &member).await;
     let request = VoteRequest::new(Vote::new(2, 1), None);
     let option = RPCOption::new(Duration::from_millis(200));
     let error = nobody.pre_vote(request, option).await.unwrap_err();
@@ -93,7 +116,7 @@ async fn an_unreachable_peer_grants_no_pre_vote() {
 #[tokio::test]
 async fn a_heartbeat_is_answered_on_a_stream_of_its_own() {
     let (a, b) = two(&secrets(&[1]));
-    let mut network = a.transport.network();
+    let mut network = a.transport.network(pace(u64::MAX));
     let mut heartbeat = network.new_heartbeat_client(2, &member(&b)).await;
     let mut answers = heartbeat.stream_append(appends(1), option()).await.unwrap();
     assert_eq!(answers.next().await.unwrap().unwrap(), Ok(Some(log_id(1))));
@@ -212,4 +235,53 @@ async fn a_snapshot_that_cannot_be_read_here_is_this_nodes_storage_error() {
     let vote = Vote::new_committed(1, 1);
     let sent = b_from_a.full_snapshot(vote, snapshot(2, true), never(), option()).await;
     assert!(matches!(sent, Err(StreamingError::StorageError(_))), "{sent:?}");
+}
+
+/// Sends five chunks again to a peer that has, or says, what it holds; returns what it then got,
+/// and how many bytes were counted.
+async fn sent_again(holds: Option<u64>) -> (Result<(), String>, Vec<u8>, u64) {
+    let b = Fake { holds, ..Fake::new(hello("b", 2)) };
+    let (a, b) = (Node::start("a", 1, &secrets(&[1])), Node::of(b, &secrets(&[1])));
+    let pace = pace(u64::MAX);
+    let mut b_from_a = paced_way(&a, &b, &pace).await;
+    let again = snapshot_of(Chunks { left: 5, fails: false, is_again: true });
+    let vote = Vote::new_committed(1, 1);
+    let sent = b_from_a.full_snapshot(vote, again, never(), option()).await;
+    let chunks = b.fake.chunks.lock().unwrap();
+    let firsts = chunks.iter().filter_map(|chunk| Some(chunk.as_ref().ok()?[0])).collect();
+    (sent.map(drop).map_err(|error| error.to_string()), firsts, pace.sent())
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_sent_again_goes_on_behind_what_the_peer_has() {
+    assert_eq!(sent_again(Some(3 << 20)).await, (Ok(()), vec![1, 0], 2 << 20));
+    assert_eq!(sent_again(Some(0)).await, (Ok(()), vec![4, 3, 2, 1, 0], 5 << 20));
+    assert_eq!(sent_again(Some(5 << 20)).await, (Ok(()), vec![], 0));
+}
+
+#[tokio::test]
+async fn a_peer_that_cannot_say_what_it_has_gets_the_whole_snapshot() {
+    assert_eq!(sent_again(None).await, (Ok(()), vec![4, 3, 2, 1, 0], 5 << 20));
+}
+
+#[tokio::test]
+async fn a_peer_that_claims_more_than_there_is_harms_only_itself() {
+    let (sent, firsts, _) = sent_again(Some(6 << 20)).await;
+    assert!(sent.unwrap_err().contains("shorter"));
+    assert!(firsts.is_empty());
+}
+
+#[tokio::test]
+async fn a_chunk_that_waits_for_its_moment_longer_than_the_peer_for_a_chunk_does_not_stall() {
+    let (a, b) = two(&secrets(&[1]));
+    // The second of two chunks leaves 6 s after the first, and a sign of life goes ahead.
+    let pace = pace((1 << 20) / 6);
+    let mut b_from_a = paced_way(&a, &b, &pace).await;
+    let vote = Vote::new_committed(1, 1);
+    let option = RPCOption::new(Duration::from_secs(2));
+    b_from_a.full_snapshot(vote, snapshot(2, false), never(), option).await.unwrap();
+    let chunks = b.fake.chunks.lock().unwrap();
+    let lengths: Vec<_> = chunks.iter().map(|chunk| chunk.as_ref().unwrap().len()).collect();
+    assert_eq!(lengths, [1 << 20, 0, 1 << 20]);
+    assert_eq!((pace.sent(), pace.broken_off()), (2 << 20, 0));
 }

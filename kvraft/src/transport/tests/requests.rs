@@ -20,20 +20,24 @@ async fn answer_to_hello(connection: &quinn::Connection, hello: &Hello) -> Resul
     Ok(expect_frame(&mut recv, kind::HELLO_LIMIT).await?)
 }
 
-async fn greeted_connection(node: &Node, security: &Security, hello: &Hello) -> quinn::Connection {
+pub(super) async fn greeted_connection(
+    node: &Node,
+    security: &Security,
+    hello: &Hello,
+) -> quinn::Connection {
     let connection = raw_connection(node, security).await;
     Hello::decode(answer_to_hello(&connection, hello).await.unwrap()).unwrap();
     connection
 }
 
 /// Sends bytes on a stream of their own and returns the answer.
-async fn answer_to(connection: &quinn::Connection, bytes: &[u8]) -> Response {
+pub(super) async fn answer_to(connection: &quinn::Connection, bytes: &[u8]) -> Response {
     let (mut send, mut recv) = connection.open_bi().await.unwrap();
     send.write_all(bytes).await.unwrap();
     Response::decode(expect_frame(&mut recv, kind::RESPONSE_LIMIT).await.unwrap()).unwrap()
 }
 
-fn refused(response: Response) -> Error {
+pub(super) fn refused(response: Response) -> Error {
     let Response::Failed(failure) = response else {
         panic!("expected a failure, got {response:?}");
     };
@@ -146,10 +150,20 @@ async fn a_node_that_cannot_decide_on_a_peer_now_does_not_refuse_it() {
 #[tokio::test]
 async fn a_node_of_another_protocol_is_refused_in_words() {
     let a = Node::start("a", 1, &secrets(&[1]));
-    let newer = Node::of(Fake::new(Hello { protocol: 2, ..hello("n", 9) }), &secrets(&[1]));
+    let newest = PROTOCOLS.newest;
+    let protocols = Protocols { oldest: newest + 7, newest: newest + 8 };
+    let newer = Node::of(Fake::new(Hello { protocols, ..hello("n", 9) }), &secrets(&[1]));
     for error in [unsent(newer.ask(&a).await), unsent(a.ask(&newer).await)] {
         assert_eq!(error.kind(), ErrorKind::Refused);
-        assert!(error.to_string().contains("speaks kvraft protocol 2"), "{error}");
+        let text = error.to_string();
+        for range in [protocols, PROTOCOLS] {
+            assert!(text.contains(&range.to_string()), "{text}");
+        }
+    }
+    for (asks, asked) in [(&newer, &a), (&a, &newer)] {
+        let address = asked.transport.local_addr().to_string();
+        let unmet = asks.transport.hello_of(&address, deadline()).await.unwrap_err();
+        assert!(matches!(unmet, Unmet::Refused(Reason::Protocol, _)), "{unmet:?}");
     }
 }
 
@@ -184,8 +198,6 @@ async fn garbage_frames_are_answered_in_words_and_hurt_nobody() {
     let security = secrets(&[1]);
     let (a, b) = two(&security);
     let connection = greeted_connection(&b, &security, &hello("x", 9)).await;
-    let unknown = refused(answer_to(&connection, &frame(99, 0, |_| {})).await);
-    assert!(unknown.to_string().contains("frame 99 is unknown"), "{unknown}");
     let oversized = refused(answer_to(&connection, &[0xff, 0xff, 0xff, 0xff, 17]).await);
     assert!(oversized.to_string().contains("claims 4294967295 bytes"), "{oversized}");
     let no_request = refused(answer_to(&connection, &Response::ClaimGranted.encode()).await);
