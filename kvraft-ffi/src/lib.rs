@@ -21,6 +21,7 @@ pub mod client_config;
 pub mod config;
 pub mod entry;
 pub mod error;
+mod fork;
 mod held;
 pub mod integrity;
 pub mod lease;
