@@ -12,10 +12,10 @@
 #define BATCH 1000
 #define KEY_BYTES 17
 
-static void check(enum kvraft_status status, kvraft_error *error)
+static void check(enum kvraft_status status, kvraft_error **error)
 {
     if (status != KVRAFT_OK) {
-        fprintf(stderr, "%s: %s\n", kvraft_status_name(status), kvraft_error_message(error));
+        fprintf(stderr, "%s: %s\n", kvraft_status_name(status), kvraft_error_message(*error));
         exit(1);
     }
 }
@@ -36,12 +36,12 @@ static double measure(const kvraft_map *map, char (*keys)[KEY_BYTES], size_t cou
     size_t next = 0;
     int i;
 
-    check(kvraft_read_options_new(&options, &error), error);
-    check(kvraft_read_options_set_consistency(options, KVRAFT_LOCAL, &error), error);
+    check(kvraft_read_options_new(&options, &error), &error);
+    check(kvraft_read_options_set_consistency(options, KVRAFT_LOCAL, &error), &error);
     start = now_ns();
     while (now_ns() - start < window_ns) {
         for (i = 0; i < BATCH; i++) {
-            check(kvraft_get_with(map, keys[next], KEY_BYTES - 1, options, &entry, &error), error);
+            check(kvraft_get_with(map, keys[next], KEY_BYTES - 1, options, &entry, &error), &error);
             kvraft_entry_free(&entry);
             next = next + 1 == count ? 0 : next + 1;
         }
@@ -72,15 +72,15 @@ int main(int argc, char **argv)
         return 1;
     }
     memset(value, 7, bytes);
-    check(kvraft_config_new(argv[1], &config, &error), error);
-    check(kvraft_open(config, &map, &error), error);
+    check(kvraft_config_new(argv[1], &config, &error), &error);
+    check(kvraft_open(config, &map, &error), &error);
     kvraft_config_free(config);
     for (i = 0; i < count; i++) {
         snprintf(keys[i], KEY_BYTES, "key-%012lu", (unsigned long)(i % 1000000000000UL));
-        check(kvraft_put(map, keys[i], KEY_BYTES - 1, value, bytes, 0, NULL, &error), error);
+        check(kvraft_put(map, keys[i], KEY_BYTES - 1, value, bytes, 0, NULL, &error), &error);
     }
     printf("%.0f\n", measure(map, keys, count, strtod(argv[4], NULL) * 1e6));
-    check(kvraft_close(map, &error), error);
+    check(kvraft_close(map, &error), &error);
     kvraft_free(map);
     free(value);
     free(keys);

@@ -13,10 +13,10 @@
 
 #define PREFIX "notes/"
 
-static void check(enum kvraft_status status, kvraft_error *error)
+static void check(enum kvraft_status status, kvraft_error **error)
 {
     if (status > KVRAFT_OK) {
-        fprintf(stderr, "%s: %s\n", kvraft_status_name(status), kvraft_error_message(error));
+        fprintf(stderr, "%s: %s\n", kvraft_status_name(status), kvraft_error_message(*error));
         exit(1);
     }
 }
@@ -49,7 +49,7 @@ static void tell_all(kvraft_watch *watch)
 
     for (;;) {
         const enum kvraft_status status = kvraft_watch_next(watch, 0, &event, &error);
-        check(status, error);
+        check(status, &error);
         if (status == KVRAFT_NOT_FOUND) {
             return;
         }
@@ -74,7 +74,7 @@ static int put_lines(const kvraft_map *map)
     while ((end = memchr(line, '\n', len)) != NULL || len == sizeof line) {
         const size_t used = end ? (size_t)(end - line) : len;
         check(kvraft_put(map, PREFIX "last", strlen(PREFIX "last"), line, used, 0, NULL, &error),
-              error);
+              &error);
         len -= end ? used + 1 : used;
         memmove(line, line + used + 1, len);
     }
@@ -91,11 +91,11 @@ int main(int argc, char **argv)
     kvraft_map *map;
     int goes_on = 1;
 
-    check(kvraft_config_new(argc > 1 ? argv[1] : "./data", &config, &error), error);
-    check(kvraft_open(config, &map, &error), error);
+    check(kvraft_config_new(argc > 1 ? argv[1] : "./data", &config, &error), &error);
+    check(kvraft_open(config, &map, &error), &error);
     kvraft_config_free(config);
-    check(kvraft_range_of_prefix(PREFIX, strlen(PREFIX), &range, &error), error);
-    check(kvraft_watch_new(map, range, NULL, &watch, &error), error);
+    check(kvraft_range_of_prefix(PREFIX, strlen(PREFIX), &range, &error), &error);
+    check(kvraft_watch_new(map, range, NULL, &watch, &error), &error);
     kvraft_range_free(range);
 
     waited_for[0].fd = kvraft_watch_fd(watch);
@@ -111,7 +111,7 @@ int main(int argc, char **argv)
     }
     tell_all(watch);
     kvraft_watch_free(watch);
-    check(kvraft_close(map, &error), error);
+    check(kvraft_close(map, &error), &error);
     kvraft_free(map);
     return 0;
 }
