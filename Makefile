@@ -4,13 +4,18 @@
 .DEFAULT_GOAL := help
 STEPS := tools fmt deny clippy doc build core faces server chart house package
 
-.PHONY: help demo test trust-long bench $(STEPS)
+# Where `make install` puts the library for C and C++; DESTDIR is put in front of it.
+PREFIX ?= /usr/local
+
+.PHONY: help demo test trust-long bench bench-c install $(STEPS)
 
 help:
 	@echo "make demo     three nodes in this terminal, the leader killed, every key read back"
 	@echo "make test     everything that the gate checks"
 	@echo "make trust-long   the tests that take minutes, which the gate leaves out"
 	@echo "make bench    the load generator, on a release build"
+	@echo "make install  the library for C and C++ below PREFIX, with header, pkg-config and CMake files"
+	@echo "make bench-c  what a local get costs in C, against Rust"
 	@echo "make <step>   one step of the gate with what it needs: $(STEPS)"
 
 demo:
@@ -25,6 +30,19 @@ trust-long:
 
 bench:
 	cargo run --locked --release -p kvraft-bench -- $(ARGS)
+
+bench-c:
+	cargo build --locked --release -p kvraft-ffi -p kvraft-bench
+	cc -std=c99 -D_POSIX_C_SOURCE=200809L -O2 -I include bench/c/local_get.c -o target/release/local_get \
+		-L target/release -lkvraft -Wl,-rpath,$(CURDIR)/target/release/soname
+	mkdir -p target/release/soname
+	ln -sf ../libkvraft.so target/release/soname/$$(readelf -d target/release/libkvraft.so \
+		| sed -n 's/.*soname: \[\(.*\)\]/\1/p')
+	target/release/kvraft-bench $(ARGS) face target/release/local_get
+
+install:
+	cargo build --locked --profile dist -p kvraft-ffi
+	DESTDIR=$(DESTDIR) sh kvraft-ffi/package/install.sh target/dist $(PREFIX)
 
 $(STEPS):
 	@python3 tests/gate $@

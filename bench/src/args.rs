@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, Command, value_parser};
 
 const EXPIRY: &str = "expiry";
 const JOIN: &str = "join";
+const FACE: &str = "face";
 
 /// What the program is to do.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(crate) enum Order {
     Expiry(Plan, Leases),
     /// Measure how a node joins a map of so many MiB.
     Join(Plan, usize),
+    /// Measure what a call costs by this program, which is in C.
+    Face(Plan, PathBuf),
     /// Be a member of the cluster that another process measures; settings as `name=value`.
     Member(Vec<String>),
 }
@@ -61,6 +64,9 @@ pub(crate) fn parse() -> Order {
             Order::Expiry(plan(matches), leases)
         }
         Some((name, mut join)) if name == JOIN => Order::Join(plan(matches), one(&mut join, "mib")),
+        Some((name, mut face)) if name == FACE => {
+            Order::Face(plan(matches), one(&mut face, "program"))
+        }
         Some((_, member)) => {
             let settings = member.get_many::<String>("setting").unwrap_or_default();
             Order::Member(settings.cloned().collect())
@@ -134,6 +140,11 @@ fn command() -> Command {
             Command::new(JOIN)
                 .about("Measures how long a fourth node takes to join, and what writes take meanwhile")
                 .arg(setting("mib", "256", "MiB of values that are there before").value_parser(count)),
+        )
+        .subcommand(
+            Command::new(FACE)
+                .about("Measures what a local get of a single node costs in C, against Rust")
+                .arg(Arg::new("program").required(true).value_parser(value_parser!(PathBuf))),
         )
         .subcommand(
             Command::new("member")

@@ -1,8 +1,10 @@
-//! `kvraft-bench` measures a cluster of three nodes on this machine, through the Rust API.
+//! `kvraft-bench` measures a cluster of three nodes on this machine, through the Rust API, and a single
+//! one through that of C.
 
 mod args;
 mod cluster;
 mod expiry;
+mod face;
 mod figures;
 mod join;
 mod load;
@@ -21,6 +23,7 @@ fn main() -> anyhow::Result<()> {
         Order::Member(settings) => member::serve(&settings),
         Order::Measure(plan) => print(&report::render(&run::measure(&plan)?)),
         Order::Expiry(plan, leases) => print(&expiry::measure(&plan, &leases)?),
+        Order::Face(plan, program) => print(&face::measure(&plan, &program)?),
         Order::Join(plan, mib) => print(&join::measure(&plan, mib)?),
     }
 }

@@ -5,7 +5,9 @@ use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::slice;
+use std::time::Duration;
 
+use crate::bytes::kvraft_bytes;
 use crate::error::kvraft_error;
 use crate::status::kvraft_status;
 
@@ -55,6 +57,11 @@ impl LentText {
         text.map_err(|_| kvraft_error::invalid(&format!("{name} is not UTF-8")))
     }
 
+    /// Returns the text, if there is any and it is UTF-8.
+    pub(crate) fn optional<'call>(self, name: &str) -> Result<Option<&'call str>, kvraft_error> {
+        if self.0.is_null() { Ok(None) } else { self.text(name).map(Some) }
+    }
+
     fn c_str<'call>(self, name: &str) -> Result<&'call CStr, kvraft_error> {
         if self.0.is_null() {
             return Err(kvraft_error::null(name));
@@ -63,6 +70,18 @@ impl LentText {
         Ok(unsafe { CStr::from_ptr(self.0) })
     }
 }
+
+/// What a callback is called with first: the caller's own word for what it is about.
+///
+/// The library keeps it and gives it back, and never looks behind it.
+#[derive(Debug, Clone, Copy)]
+#[repr(transparent)]
+pub struct Context(*mut c_void);
+
+// SAFETY: the address is only carried; the header says that callbacks come on other threads.
+unsafe impl Send for Context {}
+// SAFETY: as above.
+unsafe impl Sync for Context {}
 
 /// Runs `body`, and turns what it answers into a status and what went wrong into `error`.
 pub(crate) fn call(
@@ -84,6 +103,87 @@ pub(crate) fn call(
     status
 }
 
+/// Makes something new for the caller, which has to say where it goes.
+pub(crate) fn make<T>(
+    output: Option<&mut MaybeUninit<Option<Box<T>>>>,
+    name: &str,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+    body: impl FnOnce() -> Result<T, kvraft_error>,
+) -> kvraft_status {
+    let output = zeroed(output);
+    call(error, || {
+        let output = required(output, name)?;
+        *output = Some(Box::new(body()?));
+        Ok(kvraft_status::KVRAFT_OK)
+    })
+}
+
+/// Shows the caller a part of something, if there is such a part.
+pub(crate) fn show<T: Default>(
+    output: Option<&mut MaybeUninit<T>>,
+    name: &str,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+    body: impl FnOnce() -> Result<Option<T>, kvraft_error>,
+) -> kvraft_status {
+    let output = zeroed(output);
+    call(error, || {
+        let output = required(output, name)?;
+        let Some(part) = body()? else { return Ok(kvraft_status::KVRAFT_NOT_FOUND) };
+        *output = part;
+        Ok(kvraft_status::KVRAFT_OK)
+    })
+}
+
+/// Gives the caller a text, which has to say where it goes.
+pub(crate) fn tell(
+    output: Option<&mut MaybeUninit<kvraft_bytes>>,
+    name: &str,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+    body: impl FnOnce() -> Result<String, kvraft_error>,
+) -> kvraft_status {
+    let output = zeroed(output);
+    call(error, || {
+        let output = required(output, name)?;
+        *output = kvraft_bytes::text(body()?);
+        Ok(kvraft_status::KVRAFT_OK)
+    })
+}
+
+/// Does something, and gives the caller a text about it who wants one.
+pub(crate) fn report(
+    output: Option<&mut MaybeUninit<kvraft_bytes>>,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+    body: impl FnOnce() -> Result<String, kvraft_error>,
+) -> kvraft_status {
+    let output = zeroed(output);
+    call(error, || {
+        let text = body()?;
+        if let Some(output) = output {
+            *output = kvraft_bytes::text(text);
+        }
+        Ok(kvraft_status::KVRAFT_OK)
+    })
+}
+
+/// Does something with `target`, which has to be there.
+pub(crate) fn with<T>(
+    target: Option<&mut T>,
+    name: &str,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+    body: impl FnOnce(&mut T) -> Result<(), kvraft_error>,
+) -> kvraft_status {
+    call(error, || {
+        body(required(target, name)?)?;
+        Ok(kvraft_status::KVRAFT_OK)
+    })
+}
+
+/// Returns what `body` says of `target`, or the default if that is `NULL`, or `body` panics.
+pub(crate) fn ask<T, R: Default>(target: Option<&T>, body: impl FnOnce(&T) -> R) -> R {
+    let asked = panic::catch_unwind(AssertUnwindSafe(|| target.map(body)));
+    asked.ok().flatten().unwrap_or_default()
+}
+
 /// Runs `body`, which has no way to fail, and drops what it returns; a panic stays here as well.
 pub(crate) fn release<T>(body: impl FnOnce() -> T) {
     call(None, || {
@@ -95,6 +195,16 @@ pub(crate) fn release<T>(body: impl FnOnce() -> T) {
 /// Zeroes an output, as every function does with all of its outputs before it does anything else.
 pub(crate) fn zeroed<T: Default>(output: Option<&mut MaybeUninit<T>>) -> Option<&mut T> {
     output.map(|output| output.write(T::default()))
+}
+
+/// Answers whether something is so.
+pub(crate) const fn yes(so: bool) -> kvraft_status {
+    if so { kvraft_status::KVRAFT_OK } else { kvraft_status::KVRAFT_NOT_FOUND }
+}
+
+/// Returns the timeout of a call, of which 0 means the configured one.
+pub(crate) fn within(timeout_ms: u32) -> Option<Duration> {
+    (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms.into()))
 }
 
 /// Refuses `NULL` for an argument that has to be there.

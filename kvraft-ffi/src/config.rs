@@ -34,12 +34,8 @@ pub extern "C" fn kvraft_config_new(
     config: Option<&mut MaybeUninit<Option<Box<kvraft_config>>>>,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    let config = boundary::zeroed(config);
-    boundary::call(error, || {
-        let config = boundary::required(config, "config")?;
-        let settings = Config::new(data_dir.path("data_dir")?);
-        *config = Some(Box::new(kvraft_config { settings }));
-        Ok(kvraft_status::KVRAFT_OK)
+    boundary::make(config, "config", error, || {
+        Ok(kvraft_config { settings: Config::new(data_dir.path("data_dir")?) })
     })
 }
 
@@ -61,10 +57,51 @@ pub extern "C" fn kvraft_config_set_str(
     value: LentText,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    boundary::call(error, || {
-        let config = boundary::required(config, "config")?;
-        config.settings.set(name.text("name")?, value.text("value")?)?;
-        Ok(kvraft_status::KVRAFT_OK)
+    boundary::with(config, "config", error, |config| {
+        Ok(config.settings.set(name.text("name")?, value.text("value")?)?)
+    })
+}
+
+/// Sets one setting that is a number by its name: a count ("bootstrap_expect"), bytes
+/// ("max_value_bytes", "storage_limit_bytes", "snapshot_bytes_per_second"), or milliseconds ("heartbeat_interval",
+/// "election_timeout", "request_timeout", "checkpoint_interval").
+///
+/// config, name: the text is UTF-8 and ends in a NUL byte; it is copied.
+///
+/// KVRAFT_INVALID_ARGUMENT: as for kvraft_config_set_str; also a name whose value is no number.
+#[unsafe(no_mangle)]
+pub extern "C" fn kvraft_config_set_u64(
+    config: Option<&mut kvraft_config>,
+    name: LentText,
+    value: u64,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+) -> kvraft_status {
+    boundary::with(config, "config", error, |config| {
+        let name = name.text("name")?;
+        Ok(config.settings.set(name, &number_as_text(name, value)?)?)
+    })
+}
+
+/// Sets one setting that is yes or no by its name: "auto_promote", or "insecure".
+///
+/// config, name: the text is UTF-8 and ends in a NUL byte; it is copied.
+///
+/// KVRAFT_INVALID_ARGUMENT: as for kvraft_config_set_str; also a name whose value is neither.
+#[unsafe(no_mangle)]
+pub extern "C" fn kvraft_config_set_bool(
+    config: Option<&mut kvraft_config>,
+    name: LentText,
+    value: bool,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+) -> kvraft_status {
+    boundary::with(config, "config", error, |config| {
+        let name = name.text("name")?;
+        if Config::NAMES.contains(&name) && !matches!(name, "auto_promote" | "insecure") {
+            return Err(kvraft_error::invalid(&format!(
+                "setting {name:?} is not true or false; set it with kvraft_config_set_str"
+            )));
+        }
+        Ok(config.settings.set(name, if value { "true" } else { "false" })?)
     })
 }
 
@@ -72,4 +109,38 @@ pub extern "C" fn kvraft_config_set_str(
 #[unsafe(no_mangle)]
 pub extern "C" fn kvraft_config_free(config: Option<Box<kvraft_config>>) {
     boundary::release(|| config);
+}
+
+/// Returns a number as the text form of a setting has it; what is unknown is left to the core.
+fn number_as_text(name: &str, value: u64) -> Result<String, kvraft_error> {
+    match name {
+        "heartbeat_interval" | "election_timeout" | "request_timeout" | "checkpoint_interval" => {
+            Ok(format!("{value}ms"))
+        }
+        "bootstrap_expect"
+        | "max_value_bytes"
+        | "storage_limit_bytes"
+        | "snapshot_bytes_per_second" => Ok(value.to_string()),
+        _ if Config::NAMES.contains(&name) => Err(kvraft_error::invalid(&format!(
+            "setting {name:?} is no number; set it with kvraft_config_set_str"
+        ))),
+        _ => Ok(value.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_that_is_a_number_by_its_name_can_be_set_to_one() {
+        let units = ["_bytes", "bytes_per_second", "_interval", "_timeout", "_expect"];
+        for name in Config::NAMES {
+            let text = number_as_text(name, 7);
+            assert_eq!(text.is_ok(), units.iter().any(|unit| name.ends_with(unit)), "{name}");
+            if let Ok(text) = text {
+                Config::new("d").set(name, &text).expect("a right form");
+            }
+        }
+    }
 }

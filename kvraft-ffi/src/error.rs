@@ -1,7 +1,7 @@
 //! `kvraft_error` says in words why a call failed.
 
 use std::any::Any;
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_int};
 use std::ptr;
 
 use crate::boundary;
@@ -13,6 +13,7 @@ pub struct kvraft_error {
     status: kvraft_status,
     message: CString,
     revision: u64,
+    retryable: bool,
 }
 
 impl kvraft_error {
@@ -24,8 +25,9 @@ impl kvraft_error {
         Self::invalid(&format!("{argument} is NULL"))
     }
 
-    pub(crate) fn closed(message: &str) -> Self {
-        Self::new(kvraft_status::KVRAFT_CLOSED, message)
+    /// A number that is none of an enum's.
+    pub(crate) fn none_of(argument: &str, number: c_int, values: &str) -> Self {
+        Self::invalid(&format!("{argument} is {number}, which is none of enum {values}"))
     }
 
     pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
@@ -42,11 +44,8 @@ impl kvraft_error {
         self.status
     }
 
-    fn new(status: kvraft_status, message: &str) -> Self {
-        // A NUL byte would end the text early: show it.
-        let message = CString::new(message.replace('\0', "\\0"))
-            .expect("every NUL byte has just been replaced");
-        Self { status, message, revision: 0 }
+    pub(crate) fn new(status: kvraft_status, message: &str) -> Self {
+        Self { status, message: c_text(message), revision: 0, retryable: false }
     }
 
     #[cfg(test)]
@@ -55,10 +54,16 @@ impl kvraft_error {
     }
 }
 
+/// Returns a text as C has it. A NUL byte would end it early, and so is shown.
+pub(crate) fn c_text(text: &str) -> CString {
+    CString::new(text.replace('\0', "\\0")).unwrap_or_default()
+}
+
 impl From<kvraft::Error> for kvraft_error {
     fn from(error: kvraft::Error) -> Self {
         let mut this = Self::new(error.kind().into(), &error.to_string());
         this.revision = error.revision().unwrap_or(0);
+        this.retryable = error.is_retryable();
         this
     }
 }
@@ -82,6 +87,20 @@ pub extern "C" fn kvraft_error_message(error: Option<&kvraft_error>) -> *const c
 #[unsafe(no_mangle)]
 pub extern "C" fn kvraft_error_revision(error: Option<&kvraft_error>) -> u64 {
     error.map_or(0, |error| error.revision)
+}
+
+/// Returns whether a write that failed like this may have been applied all the same: read it back
+/// before you decide. false if it certainly was not, or if error is NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn kvraft_error_may_be_applied(error: Option<&kvraft_error>) -> bool {
+    error.is_some_and(|error| error.status.may_be_applied())
+}
+
+/// Returns whether the same call may succeed later without any change, and certainly did nothing.
+/// false if error is NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn kvraft_error_is_retryable(error: Option<&kvraft_error>) -> bool {
+    error.is_some_and(|error| error.retryable)
 }
 
 /// Frees an error. Does nothing if error is NULL.

@@ -26,13 +26,37 @@ pub extern "C" fn kvraft_node_status_json(
     json: Option<&mut MaybeUninit<kvraft_bytes>>,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    let json = boundary::zeroed(json);
-    boundary::call(error, || {
-        let json = boundary::required(json, "json")?;
-        let status = usable(map)?.status();
-        *json = kvraft_bytes::text(object(&status).to_string());
-        Ok(kvraft_status::KVRAFT_OK)
-    })
+    boundary::tell(json, "json", error, || Ok(object(&usable(map)?.status()).to_string()))
+}
+
+/// Gives the largest value in bytes that the cluster takes now, as this node has applied it.
+///
+/// bytes: where the number goes.
+///
+/// KVRAFT_INVALID_ARGUMENT: an argument is NULL.
+/// KVRAFT_CLOSED: the map is closed, or this is a forked child.
+#[unsafe(no_mangle)]
+pub extern "C" fn kvraft_max_value_bytes(
+    map: Option<&kvraft_map>,
+    bytes: Option<&mut MaybeUninit<usize>>,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+) -> kvraft_status {
+    boundary::show(bytes, "bytes", error, || Ok(Some(usable(map)?.max_value_bytes()?)))
+}
+
+/// Gives the largest command in bytes that the cluster takes now, as this node has applied it: a
+/// transaction with all of its keys and values.
+///
+/// bytes: where the number goes.
+///
+/// Errors: those of kvraft_max_value_bytes.
+#[unsafe(no_mangle)]
+pub extern "C" fn kvraft_max_command_bytes(
+    map: Option<&kvraft_map>,
+    bytes: Option<&mut MaybeUninit<usize>>,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+) -> kvraft_status {
+    boundary::show(bytes, "bytes", error, || Ok(Some(usable(map)?.max_command_bytes()?)))
 }
 
 fn object(status: &Status) -> Value {
@@ -55,6 +79,7 @@ fn object(status: &Status) -> Value {
         "members": status.members.iter().map(member).collect::<Vec<_>>(),
         "ready": status.ready,
         "diskFull": status.disk_full,
+        "divergence": status.divergence,
         "failure": status.failure.as_ref().map(failure),
         "formatLevel": status.format_level,
         "version": status.version,

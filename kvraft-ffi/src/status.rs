@@ -6,13 +6,14 @@ use kvraft::ErrorKind;
 
 /// What became of a call.
 ///
-/// 0 is success, -1 is an answer (there is no such key), everything above 0 is an error. Values
+/// 0 is success, -1 is an answer (there is nothing), everything above 0 is an error. Values
 /// are never given a new meaning; new ones may come with a new minor version, so treat one that
 /// you do not know like KVRAFT_INTERNAL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub enum kvraft_status {
-    /// There is no such key. Not an error: no kvraft_error is made.
+    /// There is no such key, nothing more to read, or nothing yet: the function says which. Not an
+    /// error: no kvraft_error is made.
     KVRAFT_NOT_FOUND = -1,
     /// Done.
     KVRAFT_OK = 0,
@@ -65,6 +66,28 @@ impl kvraft_status {
         Self::KVRAFT_CORRUPT,
         Self::KVRAFT_INTERNAL,
     ];
+
+    /// Whether a write that ended like this may have been applied.
+    pub(crate) const fn may_be_applied(self) -> bool {
+        match self {
+            Self::KVRAFT_INDETERMINATE
+            | Self::KVRAFT_STORAGE
+            | Self::KVRAFT_CORRUPT
+            | Self::KVRAFT_INTERNAL => true,
+            Self::KVRAFT_NOT_FOUND
+            | Self::KVRAFT_OK
+            | Self::KVRAFT_INVALID_ARGUMENT
+            | Self::KVRAFT_CONFLICT
+            | Self::KVRAFT_UNAVAILABLE
+            | Self::KVRAFT_FULL
+            | Self::KVRAFT_COMPACTED
+            | Self::KVRAFT_EXPIRED
+            | Self::KVRAFT_REFUSED
+            | Self::KVRAFT_OVERLOADED
+            | Self::KVRAFT_UNAUTHORIZED
+            | Self::KVRAFT_CLOSED => false,
+        }
+    }
 
     const fn name(self) -> &'static CStr {
         match self {

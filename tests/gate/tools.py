@@ -19,11 +19,16 @@ REQUIREMENTS = ROOT / "tests" / "requirements.txt"
 TOOLS = ROOT / "target" / "tools"
 
 COMMANDS = {
+    "abidiff": "abigail-tools",
     "cc": "gcc",
     "c++": "g++",
+    "cmake": "cmake",
     "faketime": "faketime",
+    "make": "make",
+    "pkg-config": "pkgconf",
     "readelf": "binutils",
     "setpriv": "util-linux",
+    "valgrind": "valgrind",
 }
 """A command that the tests call -> the Debian package that has it."""
 

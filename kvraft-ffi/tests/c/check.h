@@ -77,4 +77,25 @@ static inline kvraft_map *open_with(kvraft_config *config)
     return map;
 }
 
+/* What the tests' clusters know each other by. */
+#define SECRET "0123456789abcdef0123456789abcdef"
+#define CONNECT "connect:"
+
+/* Opens a node in a data directory, or connects to a member for "connect:HOST:PORT". */
+static inline kvraft_map *open_at(const char *place)
+{
+    kvraft_client_config *config;
+    kvraft_map *map;
+
+    if (strncmp(place, CONNECT, strlen(CONNECT)) != 0) {
+        return open_with(config_for(place));
+    }
+    CHECK_OK(kvraft_client_config_new(place + strlen(CONNECT), &config, &error));
+    CHECK_OK(kvraft_client_config_set_str(config, "cluster_secret", SECRET, &error));
+    CHECK_OK(kvraft_client_config_set_str(config, "request_timeout", "60s", &error));
+    CHECK_OK(kvraft_connect(config, &map, &error));
+    kvraft_client_config_free(config);
+    return map;
+}
+
 #endif

@@ -1,11 +1,15 @@
 //! C programs show that the library keeps what its header says.
 
+mod abi;
 mod mixed;
+mod null;
+mod package;
 mod support;
+mod valgrind;
 
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::fs;
-use std::process::Command;
 
 use serde::Deserialize;
 use support::{Language, Linkage, Program};
@@ -48,6 +52,63 @@ fn closing_lets_go_of_threads_that_wait() {
     for linkage in LINKAGES {
         let program = Program::of("close_while_waiting", linkage, Language::C);
         program.run([program.data_dir("data")]);
+    }
+}
+
+#[test]
+fn values_are_written_under_conditions_counted_scanned_and_changed_together() {
+    watched_and_shared("values", &["data"]);
+}
+
+#[test]
+fn a_watch_is_waited_for_by_threads_and_by_event_loops() {
+    watched_and_shared("watch", &["data"]);
+}
+
+#[test]
+fn leases_and_locks_end_what_belongs_to_them() {
+    watched_and_shared("locks", &["data"]);
+}
+
+#[test]
+fn a_callback_is_called_once_whatever_becomes_of_its_call() {
+    watched_and_shared("calls", &["data", "lonely"]);
+}
+
+#[test]
+fn operators_look_compare_back_up_restore_and_recover() {
+    watched_and_shared("operate", &["data", "backup", "restored", "recovered"]);
+}
+
+#[test]
+fn eight_threads_use_one_map_at_once() {
+    for linkage in LINKAGES {
+        let program = Program::of("threads", linkage, Language::C);
+        program.run([program.data_dir("data").as_os_str(), "100".as_ref()]);
+    }
+}
+
+#[test]
+fn what_the_library_says_is_told_a_callback() {
+    watched_and_shared("log", &["data"]);
+}
+
+#[test]
+fn every_status_is_reached_that_is_no_bug() {
+    for linkage in LINKAGES {
+        let program = Program::of("statuses", linkage, Language::C);
+        let dirs = ["single", "restored", "backup", "a", "b"].map(|name| program.data_dir(name));
+        let [a, b, _] = mixed::free_addresses();
+        let members = format!("a={a},b={b}");
+        program.run(dirs.into_iter().map(OsString::from).chain([a, b, members].map(Into::into)));
+    }
+}
+
+/// Runs a program with paths in its own directory, linked in both ways.
+fn watched_and_shared(name: &str, paths: &[&str]) {
+    for linkage in LINKAGES {
+        let program = Program::of(name, linkage, Language::C);
+        program.run(paths.iter().map(|path| program.data_dir(path)));
     }
 }
 
@@ -105,9 +166,9 @@ fn the_example_in_the_header_does_what_it_shows() {
 }
 
 #[test]
-fn a_program_asks_the_loader_for_the_name_with_the_version() {
-    let program = Program::of("round_trip", Linkage::Shared, Language::C);
-    let output = Command::new("readelf").arg("-d").arg(program.exe()).output().expect("readelf");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains(&format!("[{}]", support::soname())), "{text}");
+fn the_cxx_wrapper_does_the_same_and_throws_what_goes_wrong() {
+    for linkage in LINKAGES {
+        let program = Program::of("wrapper", linkage, Language::Cxx);
+        program.run([program.data_dir("data")]);
+    }
 }

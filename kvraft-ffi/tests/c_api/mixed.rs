@@ -11,8 +11,8 @@ use crate::support::{Language, Linkage, Program};
 use kvraft::Config;
 use kvraft::blocking::ReplicatedMap;
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
 /// A running `tests/c/member.c`, which puts a deadline to itself.
@@ -49,6 +49,12 @@ impl Member {
         self.answer()
     }
 
+    /// Kills it as a machine's end would, with nothing said to anyone.
+    fn kill(mut self) {
+        self.child.kill().expect("it still runs");
+        self.child.wait().expect("a child");
+    }
+
     fn end(mut self) {
         drop(self.lines.take());
         assert!(self.child.wait().expect("a child").success());
@@ -56,7 +62,7 @@ impl Member {
 }
 
 /// Returns three addresses that were free a moment ago.
-fn free_addresses() -> [String; 3] {
+pub(crate) fn free_addresses() -> [String; 3] {
     let sockets = NAMES.map(|_| UdpSocket::bind("127.0.0.1:0").expect("a free port"));
     sockets.map(|socket| socket.local_addr().expect("a bound address").to_string())
 }
@@ -117,9 +123,28 @@ fn a_member_in_c_shares_one_map_with_members_in_rust() {
     let status = c.ask("status");
     assert!(status.contains(r#""name":"c""#), "{status}");
 
+    let mut c = killed_and_started_again(c, [&a, &b], || Member::start(&program, "c", &addresses));
+
     // Whoever leads hands over: the two that stay serve on.
     a.close().expect("closed");
     assert_eq!(c.ask("get from-c"), "value a value");
     c.end();
     b.close().expect("closed");
+}
+
+/// Killed between two writes, it has lost none that it was told of, and comes back as itself.
+fn killed_and_started_again(
+    mut c: Member,
+    [a, b]: [&ReplicatedMap; 2],
+    start: impl FnOnce() -> Member,
+) -> Member {
+    assert!(c.ask("put before-its-end 1").starts_with("put "));
+    c.kill();
+    assert_eq!(b.get("before-its-end").expect("read").as_deref(), Some(&b"1"[..]));
+    a.put("from-rust", "meanwhile").expect("written");
+    let mut c = start();
+    assert_eq!(c.answer(), "ready");
+    assert_eq!(c.ask("get before-its-end"), "value 1");
+    assert_eq!(c.ask("get from-rust"), "value meanwhile");
+    c
 }

@@ -44,10 +44,12 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Compiles `tests/c/{name}.c`.
+    /// Compiles `tests/c/{name}.c`, or `{name}.cpp` if there is no such file.
     pub(crate) fn of(name: &str, linkage: Linkage, language: Language) -> Self {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c").join(name);
-        Self::compile(&source.with_extension("c"), linkage, language)
+        let source = source.with_extension("c");
+        let source = if source.exists() { source } else { source.with_extension("cpp") };
+        Self::compile(&source, linkage, language)
     }
 
     pub(crate) fn compile(source: &Path, linkage: Linkage, language: Language) -> Self {
@@ -60,7 +62,7 @@ impl Program {
         };
         match language {
             Language::C => compiler.args(["-std=c99", "-x", "c"]),
-            Language::Cxx => compiler.args(["-std=c++11", "-x", "c++"]),
+            Language::Cxx => compiler.args(["-std=c++17", "-x", "c++"]),
         };
         compiler
             .args(WARNINGS)
@@ -129,7 +131,7 @@ fn install_shared(dir: &Path) -> PathBuf {
     lib
 }
 
-fn library_dir() -> &'static Path {
+pub(crate) fn library_dir() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| env::var_os(LIBRARY_DIR).map_or_else(build, PathBuf::from))
 }
@@ -172,11 +174,11 @@ fn target_dir() -> PathBuf {
     target.expect("cargo marks its target directory").to_owned()
 }
 
-fn tool(variable: &str, default: &str) -> Command {
+pub(crate) fn tool(variable: &str, default: &str) -> Command {
     Command::new(env::var_os(variable).unwrap_or_else(|| default.into()))
 }
 
-fn success(command: &mut Command) -> Output {
+pub(crate) fn success(command: &mut Command) -> Output {
     let output = command.output().expect("a program that can be started");
     assert!(
         output.status.success(),

@@ -30,7 +30,7 @@ impl Backup {
                 Err(error) => Some((Err(error), None)),
             }
         });
-        Self { info, chunks: chunks.boxed() }
+        Self { info, chunks: chunks.fuse().boxed() }
     }
 
     /// Says what the backup holds.

@@ -70,6 +70,12 @@ impl Keeper {
         self.changed.notify_one();
     }
 
+    /// Keeps none alive any more, and tells those who wait for the end of one.
+    pub(super) fn end(&self) {
+        self.lock().held.clear();
+        self.changed.notify_one();
+    }
+
     async fn run(self: Arc<Self>, place: WeakPlace) {
         let mut task = Task { keeper: &self, ended: false };
         loop {

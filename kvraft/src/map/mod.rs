@@ -182,7 +182,8 @@ impl ReplicatedMap {
 
     /// Stops the node: hands leadership over, finishes what was begun, closes files and socket.
     ///
-    /// Other handles to this node get `Closed` from then on. Calling it again does nothing.
+    /// Other handles to this node get `Closed` from then on, and whoever waits for the end of a lease
+    /// is told, since nobody keeps it alive any more. Calling it again does nothing.
     ///
     /// # Errors
     /// `Storage` if the last writes to the disk failed. The node is stopped all the same.
@@ -190,7 +191,9 @@ impl ReplicatedMap {
     /// # Cancel safety
     /// Dropping the future lets the node stop in the background.
     pub async fn close(&self) -> Result<()> {
-        self.place.close().await
+        let closed = self.place.close().await;
+        self.keeper.end();
+        closed
     }
 
     fn deadline(&self, timeout: Option<Duration>) -> Instant {

@@ -39,6 +39,8 @@ impl Scan {
                 Err(error) => Some((Err(error), None)),
             }
         })
+        // Whoever asks again at the end is told again that it is the end.
+        .fuse()
         .boxed()
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kvraft::blocking::ReplicatedMap;
-use kvraft::{Config, ErrorKind, KeyRange, WatchEvent, WatchOptions};
+use kvraft::{Config, ErrorKind, KeyRange, ScanOptions, WatchEvent, WatchOptions};
 use tempfile::TempDir;
 
 use crate::harness::{PATIENCE, assert_kind};
@@ -68,4 +68,27 @@ fn locks_and_leases_need_no_executor() {
     assert!(lease.ended(PATIENCE));
     assert_kind(lease.revoke(), &[ErrorKind::Expired]);
     map.close().unwrap();
+}
+
+#[test]
+fn what_is_at_its_end_says_so_however_often_it_is_asked() {
+    let dir = TempDir::new().unwrap();
+    let map = open(&dir);
+    map.put("k", "v").unwrap();
+    let mut scan = map.scan(KeyRange::all(), ScanOptions::new()).unwrap();
+    let mut backup = map.backup().unwrap();
+    assert_eq!(scan.by_ref().count(), 1);
+    assert!(backup.by_ref().all(|chunk| chunk.is_ok()));
+    assert!(scan.next().is_none() && backup.next().is_none());
+    map.close().unwrap();
+}
+
+#[test]
+fn closing_tells_whoever_waits_for_the_end_of_a_lease() {
+    let dir = TempDir::new().unwrap();
+    let map = open(&dir);
+    let lease = map.lease(PATIENCE * 1000).unwrap();
+    let waiting = std::thread::spawn(move || lease.ended(PATIENCE));
+    map.close().unwrap();
+    assert!(waiting.join().unwrap());
 }

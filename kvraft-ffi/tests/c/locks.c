@@ -1,0 +1,105 @@
+/* Leases end what belongs to them, and locks have one holder at a time. */
+#include "check.h"
+
+#define TTL_MS 60000
+
+static void a_lease_ends_its_keys(const kvraft_map *map)
+{
+    kvraft_write_options *options;
+    kvraft_lease_info *info;
+    kvraft_lease *lease;
+    kvraft_entry entry;
+    kvraft_bytes key;
+    kvraft_txn *txn;
+    uint64_t id;
+
+    CHECK_OK(kvraft_lease_new(map, TTL_MS, &lease, &error));
+    CHECK(kvraft_lease_is_alive(lease) && kvraft_lease_id(lease) != 0);
+    CHECK_STATUS(KVRAFT_NOT_FOUND, kvraft_lease_ended(lease, 1, &error));
+    CHECK_OK(kvraft_write_options_new(&options, &error));
+    CHECK_OK(kvraft_write_options_set_lease(options, kvraft_lease_id(lease), &error));
+    CHECK_STATUS(KVRAFT_INVALID_ARGUMENT, kvraft_write_options_set_lease(options, 0, &error));
+    CHECK_OK(kvraft_put_with(map, "a", 1, "v", 1, options, NULL, &error));
+    CHECK_OK(kvraft_txn_new(&txn, &error));
+    CHECK_OK(kvraft_txn_put(txn, KVRAFT_THEN, "b", 1, "v", 1, &error));
+    CHECK_OK(kvraft_txn_set_lease(txn, kvraft_lease_id(lease), &error));
+    CHECK_OK(kvraft_txn_commit(map, txn, NULL, NULL, &error));
+    kvraft_txn_free(txn);
+
+    CHECK_OK(kvraft_lease_look_up(map, kvraft_lease_id(lease), NULL, &info, &error));
+    CHECK(kvraft_lease_info_ttl_ms(info) == TTL_MS);
+    CHECK(kvraft_lease_info_remaining_ms(info) <= TTL_MS && kvraft_lease_info_count(info) == 2);
+    CHECK_OK(kvraft_lease_info_key(info, 1, &key, &error));
+    CHECK(key.len == 1 && key.data[0] == 'b');
+    kvraft_bytes_free(&key);
+    CHECK_STATUS(KVRAFT_NOT_FOUND, kvraft_lease_info_key(info, 2, &key, &error));
+    kvraft_lease_info_free(info);
+
+    CHECK_OK(kvraft_lease_revoke(lease, &error));
+    CHECK_STATUS(KVRAFT_EXPIRED, kvraft_lease_revoke(lease, &error));
+    CHECK(!kvraft_lease_is_alive(lease));
+    CHECK_OK(kvraft_lease_ended(lease, 0, &error));
+    CHECK_STATUS(KVRAFT_NOT_FOUND, kvraft_get_with(map, "a", 1, NULL, &entry, &error));
+    CHECK_STATUS(KVRAFT_EXPIRED, kvraft_put_with(map, "a", 1, "v", 1, options, NULL, &error));
+    kvraft_lease_free(lease);
+    kvraft_write_options_free(options);
+
+    CHECK_OK(kvraft_lease_grant(map, TTL_MS, &id, &error));
+    CHECK_OK(kvraft_lease_keep_alive(map, id, &error));
+    CHECK_OK(kvraft_lease_end(map, id, &error));
+    CHECK_STATUS(KVRAFT_EXPIRED, kvraft_lease_keep_alive(map, id, &error));
+    CHECK_STATUS(KVRAFT_INVALID_ARGUMENT, kvraft_lease_new(map, 1, &lease, &error));
+}
+
+static void a_lock_has_one_holder(const kvraft_map *map)
+{
+    kvraft_lock *first, *second;
+    uint64_t lease, token, again;
+
+    CHECK_OK(kvraft_lock_take(map, "l", 1, TTL_MS, PATIENCE_MS, &first, &error));
+    CHECK(kvraft_lock_is_held(first) && kvraft_lock_token(first) > 0);
+    CHECK_STATUS(KVRAFT_NOT_FOUND, kvraft_lock_lost(first, 1, &error));
+    CHECK_STATUS(KVRAFT_NOT_FOUND, kvraft_lock_try(map, "l", 1, TTL_MS, &second, &error));
+    CHECK(second == NULL);
+    CHECK_STATUS(KVRAFT_REFUSED, kvraft_lock_take(map, "l", 1, TTL_MS, 1, &second, &error));
+    CHECK_OK(kvraft_lock_unlock(first, &error));
+    CHECK_STATUS(KVRAFT_EXPIRED, kvraft_lock_unlock(first, &error));
+    CHECK(!kvraft_lock_is_held(first));
+    CHECK_OK(kvraft_lock_lost(first, 0, &error));
+    CHECK_OK(kvraft_lock_take(map, "l", 1, TTL_MS, 0, &second, &error));
+    CHECK(kvraft_lock_token(second) > kvraft_lock_token(first));
+    kvraft_lock_free(first);
+    kvraft_lock_free(second);
+
+    CHECK_OK(kvraft_lease_grant(map, TTL_MS, &lease, &error));
+    CHECK_OK(kvraft_lock_acquire(map, "l", 1, lease, PATIENCE_MS, &token, &error));
+    CHECK_OK(kvraft_lock_acquire(map, "l", 1, lease, 0, &again, &error));
+    CHECK(token == again);
+    CHECK_OK(kvraft_lock_release(map, "l", 1, lease, &error));
+    CHECK_STATUS(KVRAFT_EXPIRED, kvraft_lock_release(map, "l", 1, lease, &error));
+    CHECK_STATUS(KVRAFT_INVALID_ARGUMENT, kvraft_lock_release(map, "", 0, lease, &error));
+}
+
+int main(int argc, char **argv)
+{
+    kvraft_lease *lease;
+    kvraft_lock *lock;
+    kvraft_map *map;
+
+    alarm(DEADLINE_S);
+    CHECK(argc == 2);
+    map = open_at(argv[1]);
+    a_lease_ends_its_keys(map);
+    a_lock_has_one_holder(map);
+
+    /* Closing the map lets go of whoever waits for their end. */
+    CHECK_OK(kvraft_lease_new(map, TTL_MS, &lease, &error));
+    CHECK_OK(kvraft_lock_take(map, "l", 1, TTL_MS, PATIENCE_MS, &lock, &error));
+    CHECK_OK(kvraft_close(map, &error));
+    CHECK_OK(kvraft_lease_ended(lease, PATIENCE_MS, &error));
+    CHECK_OK(kvraft_lock_lost(lock, PATIENCE_MS, &error));
+    kvraft_lease_free(lease);
+    kvraft_lock_free(lock);
+    kvraft_free(map);
+    return 0;
+}
