@@ -39,6 +39,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// How long it may take to.
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// A connection of HTTP/2 that has to end takes so long at least: its last answer may be on its way.
+const LEAST_CLOSING: Duration = Duration::from_secs(2);
+
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
@@ -109,23 +112,25 @@ impl Connection {
                 .keep_alive_interval(PING_INTERVAL)
                 .keep_alive_timeout(PING_TIMEOUT)
                 .serve_connection(stream, service);
-            return drive(connection, under_way, head_timeout, stop).await;
+            let closing = head_timeout.max(LEAST_CLOSING);
+            return drive(connection, under_way, (head_timeout, closing), stop).await;
         }
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(head_timeout)
             .max_header_size(MAX_HEAD_BYTES as usize)
             .serve_connection(stream, service);
-        drive(connection, under_way, head_timeout, stop).await
+        // One of HTTP/1.1 knows by itself when its client is too slow.
+        drive(connection, under_way, (head_timeout, STALL), stop).await
     }
 }
 
-/// Runs a connection to its end. One that has nothing to do for too long, or whose server stops,
-/// takes no further request; what is under way is finished.
+/// Runs a connection to its end. One that has nothing to do for `patience`, or whose server stops,
+/// takes no further request; what is under way is finished, and the rest has the time of `closing`.
 async fn drive<C>(
     connection: C,
     mut under_way: watch::Receiver<usize>,
-    patience: Duration,
+    (patience, closing): (Duration, Duration),
     mut stop: watch::Receiver<bool>,
 ) -> Result<()>
 where
@@ -141,7 +146,7 @@ where
     tokio::select! {
         done = connection.as_mut() => Ok(done?),
         // Half a request that never comes whole; the last answer had the time to be taken.
-        () = idle(&mut under_way, STALL) => Err(anyhow!("the client sent half a request")),
+        () = idle(&mut under_way, closing) => Err(anyhow!("the client sent half a request")),
     }
 }
 

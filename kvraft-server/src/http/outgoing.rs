@@ -91,9 +91,32 @@ impl HttpBody for Slices {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
+    use axum::{Router, middleware, routing};
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
     use tokio::sync::Semaphore;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_large_answer_to_a_read_without_room_is_told_to_come_back_and_to_a_write_is_not() {
+        let app = Arc::new(App::for_tests());
+        let large = || async { vec![7_u8; 100_000] };
+        let layer = middleware::from_fn_with_state(Arc::clone(&app), bounded);
+        let routes = Router::new().route("/", routing::get(large).post(large)).layer(layer);
+        let status = async |method: Method| {
+            let request = Request::builder().method(method).body(Body::empty()).unwrap();
+            TowerToHyperService::new(routes.clone()).call(request).await.unwrap().status()
+        };
+        assert_eq!(status(Method::GET).await, StatusCode::OK);
+        let all = u32::try_from(app.outgoing_kib.available_permits()).unwrap();
+        let held = app.outgoing_kib.clone().try_acquire_many_owned(all - 10).unwrap();
+        assert_eq!(status(Method::GET).await, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(status(Method::POST).await, StatusCode::OK);
+        drop(held);
+        assert_eq!(status(Method::GET).await, StatusCode::OK);
+    }
 
     #[tokio::test]
     async fn a_large_answer_comes_whole_and_gives_its_room_back() {

@@ -24,3 +24,5 @@ mod single;
 mod tls;
 #[cfg(test)]
 mod whole;
+#[cfg(test)]
+mod wire;
