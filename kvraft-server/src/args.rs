@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::layers::Layer;
 use crate::settings;
-use crate::{backup, cluster, demo, offline};
+use crate::{backup, cluster, demo, offline, token};
 
 /// What the program is to do.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(crate) enum Action {
     /// Work on the files of a node that does not run.
     Offline(offline::Order),
     GenSecret,
+    /// Make a token for the HTTP interface.
+    Token(token::Wanted),
     /// Ask a node whether it lives; at this URL, or where the environment says that it listens.
     Healthcheck(Option<String>),
 }
@@ -35,6 +37,7 @@ pub(crate) fn parse(
     Ok(match matches.subcommand() {
         Some(("demo", matches)) => Action::Demo(demo_options(matches)),
         Some(("gen-secret", _)) => Action::GenSecret,
+        Some(("token", matches)) => Action::Token(token::wanted(matches)),
         Some(("healthcheck", matches)) => {
             Action::Healthcheck(matches.get_one::<String>("url").cloned())
         }
@@ -81,6 +84,7 @@ fn command() -> Command {
         .subcommand(backup::command().arg(url_arg()))
         .subcommands(offline::commands(&url_arg()))
         .subcommand(Command::new("gen-secret").about("Print a fresh cluster secret"))
+        .subcommand(token::command())
         .subcommand(
             Command::new("healthcheck").about("Ask a node whether it lives; exit with 0 or 1").arg(
                 Arg::new("url").long("url").value_name("URL").help(

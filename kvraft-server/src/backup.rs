@@ -62,7 +62,7 @@ pub(crate) fn run(options: Options) -> Result<()> {
     if urls.is_empty() {
         urls.push(own_url(&["KVRAFT_LISTEN_HTTP"])?);
     }
-    let agent = agent(TIMEOUT);
+    let agent = agent(TIMEOUT)?;
     let begun = Instant::now();
     loop {
         let mut failures = Vec::new();

@@ -64,7 +64,7 @@ pub(crate) fn run(order: &Order, urls: Vec<String>) -> Result<()> {
     if *order == Order::Refill && urls.len() != 1 {
         bail!("say which node is to fetch its state, by the one --url of it");
     }
-    let agent = agent(if *order == Order::Refill { REFILL_TIMEOUT } else { TIMEOUT });
+    let agent = agent(if *order == Order::Refill { REFILL_TIMEOUT } else { TIMEOUT })?;
     let begun = Instant::now();
     loop {
         let mut failures = Vec::new();

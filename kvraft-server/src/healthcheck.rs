@@ -3,11 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use ureq::Agent;
+use anyhow::{Context, Result, anyhow, bail};
+use ureq::http::header::{AUTHORIZATION, HeaderValue};
+use ureq::http::{Request, Response};
+use ureq::middleware::{Middleware, MiddlewareNext};
+use ureq::{Agent, Body, SendBody};
 
 /// A node that takes longer does not live.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// The variable with the token of the commands that ask nodes.
+const TOKEN: &str = "KVRAFT_TOKEN";
 
 pub(crate) fn run(url: Option<String>) -> Result<()> {
     let base = match url {
@@ -29,10 +34,33 @@ pub(crate) fn run(url: Option<String>) -> Result<()> {
     Ok(())
 }
 
-/// Makes what asks nodes elsewhere; their answers are told by status, and take so long at most.
-pub(crate) fn agent(timeout: Duration) -> Agent {
+/// Makes what asks nodes elsewhere, with the token of the environment if there is one; their
+/// answers are told by status, and take so long at most.
+pub(crate) fn agent(timeout: Duration) -> Result<Agent> {
     let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(timeout));
-    config.build().into()
+    let token = std::env::var(TOKEN).unwrap_or_default();
+    if token.is_empty() {
+        return Ok(config.build().into());
+    }
+    // What is wrong with it is not shown: it is a secret.
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim()))
+        .map_err(|_| anyhow!("{TOKEN} is not a token"))?;
+    value.set_sensitive(true);
+    Ok(config.middleware(Authorized(value)).build().into())
+}
+
+/// Adds the token to every request.
+struct Authorized(HeaderValue);
+
+impl Middleware for Authorized {
+    fn handle(
+        &self,
+        mut request: Request<SendBody<'_>>,
+        next: MiddlewareNext<'_>,
+    ) -> Result<Response<Body>, ureq::Error> {
+        request.headers_mut().insert(AUTHORIZATION, self.0.clone());
+        next.handle(request)
+    }
 }
 
 /// Returns where the node of this environment listens, as the first of these variables says.

@@ -12,13 +12,17 @@ mod cluster;
 pub mod demo;
 mod healthcheck;
 mod http;
+mod http_settings;
 mod layers;
 mod log;
 mod offline;
+mod reloaded;
 mod secret;
 mod serve;
 mod settings;
 mod shutdown;
+mod token;
+mod tokens;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -45,6 +49,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Action::Offline(order) => offline::run(&order),
         Action::Cluster(order, urls) => cluster::run(&order, urls),
         Action::GenSecret => secret::run(),
+        Action::Token(wanted) => token::run(&wanted),
         Action::Healthcheck(url) => healthcheck::run(url),
     };
     match done {

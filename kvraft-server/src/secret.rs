@@ -13,14 +13,19 @@ pub(crate) fn run() -> Result<()> {
     writeln!(std::io::stdout(), "{}", generate()?).context("cannot write the secret")
 }
 
-/// Makes 32 random bytes, as hexadecimal digits.
-pub(crate) fn generate() -> Result<String> {
+/// Takes 32 bytes from the system's random source.
+pub(crate) fn random() -> Result<[u8; SECRET_BYTES]> {
     let mut bytes = [0; SECRET_BYTES];
     SystemRandom::new()
         .fill(&mut bytes)
         .map_err(|_| anyhow!("the system's random source failed"))?;
+    Ok(bytes)
+}
+
+/// Makes 32 random bytes, as hexadecimal digits.
+pub(crate) fn generate() -> Result<String> {
     let mut text = String::with_capacity(2 * SECRET_BYTES);
-    for byte in bytes {
+    for byte in random()? {
         write!(text, "{byte:02x}")?;
     }
     Ok(text)

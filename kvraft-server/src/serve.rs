@@ -8,18 +8,24 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use kvraft::{ReplicatedMap, Status};
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::http::{self, App};
+use crate::http::{self, App, Listener};
+use crate::http_settings::HttpSettings;
 use crate::layers::Layer;
 use crate::log;
+use crate::reloaded::{self, Reload, Reloaded};
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
+use crate::tokens::Tokens;
 
 /// Probes are short: they need no time at the end.
 const PROBE_GRACE: Duration = Duration::from_millis(100);
+/// Probes come from few, and one that opens more has a fault.
+const PROBE_CONNECTIONS: u32 = 64;
 
 pub(crate) fn run(flags: Layer) -> Result<()> {
     let settings = Settings::gather(flags)?;
@@ -37,18 +43,28 @@ pub(crate) fn run(flags: Layer) -> Result<()> {
 
 async fn serve(settings: Settings) -> Result<()> {
     let mut shutdown = Shutdown::listen(settings.stop_with_stdin)?;
-    let app = Arc::new(App::new());
+    let http = settings.http;
+    let files = Files::open(&http)?;
+    let app = Arc::new(App::new(http::Options {
+        tokens: files.tokens.clone(),
+        follower_mode: http.follower_mode,
+        consistency: settings.consistency,
+        max_watches: http.max_watches,
+    }));
     let (stop, stopped) = watch::channel(false);
-    let http = bind("listen_http", settings.listen_http).await?;
-    let address = http.local_addr().context("listen_http has no address")?;
-    let routes = http::routes(app.clone());
-    let serving = tokio::spawn(http::serve(http, routes, stopped, settings.shutdown_grace));
+    let listener = Listener {
+        tcp: bind("listen_http", http.listen).await?,
+        tls: files.tls.clone(),
+        max_connections: http.max_connections,
+        head_timeout: http.head_timeout,
+        grace: http.grace,
+    };
+    let address = listener.tcp.local_addr().context("listen_http has no address")?;
+    let serving = tokio::spawn(listener.serve(http::routes(app.clone()), stopped));
     // Probes are answered to the very end; the channel closes with this function.
     let (_end, ended) = watch::channel(false);
-    if let Some(health) = settings.listen_health {
-        let health = bind("listen_health", health).await?;
-        tokio::spawn(http::serve(health, http::health_routes(app.clone()), ended, PROBE_GRACE));
-    }
+    serve_probes(&http, &app, ended).await?;
+    let following = tokio::spawn(reloaded::follow(files.all()));
     let map = tokio::select! {
         opened = ReplicatedMap::open(settings.config) => opened?,
         asked = shutdown.asked() => bail!("{asked} came before the node was open"),
@@ -59,7 +75,63 @@ async fn serve(settings: Settings) -> Result<()> {
     tracing::info!("stopping, asked by {asked}");
     app.drain();
     stop.send_replace(true);
+    following.abort();
     unless_asked_again(&mut shutdown, end(serving, map)).await?
+}
+
+/// What is read again while the server runs.
+struct Files {
+    tls: Option<Arc<Reloaded<ServerConfig>>>,
+    tokens: Option<Arc<Reloaded<Tokens>>>,
+}
+
+impl Files {
+    fn open(settings: &HttpSettings) -> Result<Self> {
+        let tls = match settings.tls.as_slice() {
+            [] => None,
+            files => {
+                let files = files.to_vec();
+                Some(Arc::new(Reloaded::open("http_tls_cert", files, http::server_config)?))
+            }
+        };
+        let tokens = match &settings.token_file {
+            None => None,
+            Some(file) => {
+                let files = vec![file.clone()];
+                Some(Arc::new(Reloaded::open("token_file", files, Tokens::read)?))
+            }
+        };
+        if tokens.as_ref().is_some_and(|tokens| tokens.current().is_empty()) {
+            tracing::warn!("token_file lists nobody: every request is refused until it does");
+        }
+        for warning in settings.warnings() {
+            tracing::warn!("{warning}");
+        }
+        Ok(Self { tls, tokens })
+    }
+
+    fn all(self) -> Vec<Arc<dyn Reload>> {
+        let tls = self.tls.map(|tls| -> Arc<dyn Reload> { tls });
+        let tokens = self.tokens.map(|tokens| -> Arc<dyn Reload> { tokens });
+        tls.into_iter().chain(tokens).collect()
+    }
+}
+
+async fn serve_probes(
+    settings: &HttpSettings,
+    app: &Arc<App>,
+    ended: watch::Receiver<bool>,
+) -> Result<()> {
+    let Some(address) = settings.health else { return Ok(()) };
+    let listener = Listener {
+        tcp: bind("listen_health", address).await?,
+        tls: None,
+        max_connections: PROBE_CONNECTIONS,
+        head_timeout: settings.head_timeout,
+        grace: PROBE_GRACE,
+    };
+    tokio::spawn(listener.serve(http::health_routes(Arc::clone(app)), ended));
+    Ok(())
 }
 
 async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener> {

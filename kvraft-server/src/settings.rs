@@ -5,8 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use kvraft::Config;
+use kvraft::{Config, Consistency};
 
+pub(crate) use crate::http_settings::FollowerMode;
+use crate::http_settings::{self, HttpSettings};
 use crate::layers::{self, Layer};
 
 /// The setting that names the file with further settings; the only one that cannot stand in it.
@@ -15,14 +17,10 @@ pub(crate) const CONFIG: &str = "config";
 /// What is logged by default: the consensus library tells its whole state at "info".
 const DEFAULT_LOG: &str = "info,openraft=warn";
 
-/// The settings that only a server has: name, and what it means.
-const SERVER_SETTINGS: [(&str, &str); 7] = [
-    ("listen_http", "TCP address of the HTTP interface, ip:port [default: 127.0.0.1:8080]"),
-    ("listen_health", "TCP address, ip:port, that serves only /livez and /readyz"),
-    ("insecure_http", "Serve HTTP without protection on an address that is not loopback"),
+/// The settings that only a server has, beside those of HTTP: name, and what it means.
+const SERVER_SETTINGS: [(&str, &str); 3] = [
     ("log", "What to log, such as info,kvraft=debug [default: info,openraft=warn]"),
     ("log_format", "text or json [default: text]"),
-    ("shutdown_grace", "How long requests may take to finish at shutdown [default: 10s]"),
     (
         "stop_with_stdin",
         "Stop when the standard input ends: when the process at its other end dies",
@@ -75,22 +73,23 @@ pub(crate) enum LogFormat {
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) config: Config,
-    pub(crate) listen_http: SocketAddr,
-    pub(crate) listen_health: Option<SocketAddr>,
+    pub(crate) http: HttpSettings,
+    /// How fresh reads are that do not say it: `config` has it too, and does not tell.
+    pub(crate) consistency: Consistency,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
-    pub(crate) shutdown_grace: Duration,
     pub(crate) stop_with_stdin: bool,
 }
 
 /// The names of all settings, the core's first.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    Config::NAMES.into_iter().chain(SERVER_SETTINGS.map(|(name, _)| name))
+    let server = http_settings::HELP.into_iter().chain(SERVER_SETTINGS);
+    Config::NAMES.into_iter().chain(server.map(|(name, _)| name))
 }
 
 /// What a setting means; a setting that the core has gained since has no text yet.
 pub(crate) fn help(name: &str) -> &'static str {
-    let mut all = CORE_HELP.iter().chain(&SERVER_SETTINGS);
+    let mut all = CORE_HELP.iter().chain(&http_settings::HELP).chain(&SERVER_SETTINGS);
     all.find(|(known, _)| *known == name).map_or("A setting of the node", |(_, help)| help)
 }
 
@@ -114,25 +113,14 @@ impl Settings {
 
     fn from_layer(mut given: Layer) -> Result<Self> {
         let settings = Self {
-            listen_http: take(&mut given, "listen_http", address)?
-                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
-            listen_health: take(&mut given, "listen_health", address)?,
+            http: HttpSettings::take(&mut given)?,
+            consistency: consistency(&given)?,
             log: take(&mut given, "log", |_, text| Ok(text.to_owned()))?
                 .unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: take(&mut given, "log_format", log_format)?.unwrap_or(LogFormat::Text),
-            shutdown_grace: take(&mut given, "shutdown_grace", duration)?
-                .unwrap_or(Duration::from_secs(10)),
             stop_with_stdin: take(&mut given, "stop_with_stdin", switch)?.unwrap_or(false),
             config: Config::new("./kvraft-data"),
         };
-        let insecure_http = take(&mut given, "insecure_http", switch)?.unwrap_or(false);
-        if !settings.listen_http.ip().is_loopback() && !insecure_http {
-            bail!(
-                "listen_http is {}, where others could read and write everything without a password; \
-                 listen on 127.0.0.1, or set insecure_http if the network itself is protected",
-                settings.listen_http
-            );
-        }
         Ok(Self { config: core(settings.config, given)?, ..settings })
     }
 }
@@ -149,7 +137,13 @@ fn core(mut config: Config, given: Layer) -> Result<Config> {
     Ok(config)
 }
 
-fn take<T>(
+/// What is left to the core, looked at.
+fn consistency(given: &Layer) -> Result<Consistency> {
+    let text = given.get("consistency").and_then(|values| values.last());
+    Ok(text.map(|text| text.trim().parse()).transpose()?.unwrap_or_default())
+}
+
+pub(crate) fn take<T>(
     given: &mut Layer,
     name: &str,
     parse: impl Fn(&str, &str) -> Result<T>,
@@ -158,17 +152,17 @@ fn take<T>(
     values.last().map(|text| parse(name, text.trim())).transpose()
 }
 
-fn address(name: &str, text: &str) -> Result<SocketAddr> {
+pub(crate) fn address(name: &str, text: &str) -> Result<SocketAddr> {
     text.parse()
         .with_context(|| format!("{name} {text:?} is not ip:port; take for example 127.0.0.1:8080"))
 }
 
-fn duration(name: &str, text: &str) -> Result<Duration> {
+pub(crate) fn duration(name: &str, text: &str) -> Result<Duration> {
     humantime::parse_duration(text)
         .with_context(|| format!("{name} {text:?} is not a duration such as 500ms or 10s"))
 }
 
-fn switch(name: &str, text: &str) -> Result<bool> {
+pub(crate) fn switch(name: &str, text: &str) -> Result<bool> {
     text.parse().with_context(|| format!("{name} {text:?} is neither true nor false"))
 }
 
@@ -193,22 +187,6 @@ mod tests {
     }
 
     #[test]
-    fn without_settings_a_server_listens_on_loopback_only() {
-        let settings = settings(&[]).unwrap();
-        assert!(settings.listen_http.ip().is_loopback());
-        assert_eq!(settings.listen_health, None);
-        assert_eq!(settings.shutdown_grace, Duration::from_secs(10));
-    }
-
-    #[test]
-    fn a_public_address_is_refused_until_it_is_said_out_loud() {
-        let public = ("listen_http", "0.0.0.0:8080");
-        let text = settings(&[public]).unwrap_err().to_string();
-        assert!(text.contains("insecure_http"), "{text}");
-        assert!(settings(&[public, ("insecure_http", "true")]).is_ok());
-    }
-
-    #[test]
     fn a_wrong_value_names_its_setting() {
         let wrong = [
             ("listen_http", "8080"),
@@ -216,6 +194,7 @@ mod tests {
             ("insecure_http", "yes"),
             ("log_format", "xml"),
             ("shutdown_grace", "10"),
+            ("consistency", "none"),
             ("request_timeout", "5"),
         ];
         for (name, value) in wrong {

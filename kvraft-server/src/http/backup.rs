@@ -4,25 +4,23 @@ use std::io;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Extension, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, HeaderValue};
 use axum::response::Response;
 use futures_util::stream::{self, StreamExt as _};
 use kvraft::{Backup, Bytes};
 
+use super::App;
 use super::problem::Problem;
 use super::query::Query;
-use super::{App, condition};
 
 /// Gives a backup of a moment that is as fresh as `consistency` and `min_revision` ask for. A body
 /// that breaks off is not ended in the form that HTTP has for it, and has no end of a backup: a
 /// client can see both.
 pub(crate) async fn backup(
     State(app): State<Arc<App>>,
-    request: Request,
+    Extension(query): Extension<Query>,
 ) -> Result<Response, Problem> {
-    condition::refuse_all(request.headers())?;
-    let query = Query::of_read(request.uri().query(), &[], &[])?;
     let backup = app.map()?.backup_with(query.read_options()?).await?;
     tracing::info!(revision = backup.info().revision, "a backup has begun");
     let revision = super::etag(backup.info().revision);

@@ -70,7 +70,7 @@ pub(crate) async fn read(
 ) -> Result<Value, Problem> {
     let hint = body.size_hint();
     if hint.lower() > u64::try_from(limit.bytes).unwrap_or(u64::MAX) {
-        discard(body).await;
+        discard(&mut body).await;
         return Err(limit.exceeded());
     }
     let most = hint.exact().and_then(|exact| usize::try_from(exact).ok()).unwrap_or(limit.bytes);
@@ -81,7 +81,7 @@ pub(crate) async fn read(
     match timeout(READ_TIMEOUT, Limited::new(&mut body, limit.bytes).collect()).await {
         Ok(Ok(collected)) => Ok(Value { bytes: collected.to_bytes(), _room: room }),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            discard(body).await;
+            discard(&mut body).await;
             Err(limit.exceeded())
         }
         Ok(Err(error)) => Err(Problem::invalid(format!("the body could not be read: {error}"))),
@@ -98,12 +98,12 @@ pub(crate) async fn refuse(mut body: Body) -> Result<(), Problem> {
     if matches!(timeout(DISCARD_TIMEOUT, empty).await, Ok(Ok(_))) {
         return Ok(());
     }
-    discard(body).await;
+    discard(&mut body).await;
     Err(Problem::invalid("this request takes no body; say it in the query, and leave the body out"))
 }
 
 /// Reads on for a moment without keeping anything.
-async fn discard(mut body: Body) {
+pub(super) async fn discard(body: &mut Body) {
     let rest = async { while let Some(Ok(_)) = body.frame().await {} };
     // The answer is ready either way.
     drop(timeout(DISCARD_TIMEOUT, rest).await);

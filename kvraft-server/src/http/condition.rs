@@ -2,18 +2,18 @@
 
 use axum::http::HeaderMap;
 use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
+use axum::http::request::Parts;
 use kvraft::WriteOptions;
 
 use super::problem::Problem;
+use crate::tokens::Principal;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Adds to a write of one key what its headers ask for: `If-Match` with one revision or `*`,
 /// `If-None-Match: *`, `Idempotency-Key`.
-pub(crate) fn conditional(
-    headers: &HeaderMap,
-    options: WriteOptions,
-) -> Result<WriteOptions, Problem> {
+pub(crate) fn conditional(head: &Parts, options: WriteOptions) -> Result<WriteOptions, Problem> {
+    let headers = &head.headers;
     let options = match (one(headers, &IF_MATCH)?, one(headers, &IF_NONE_MATCH)?) {
         (None, None) => options,
         (Some("*"), None) => options.if_present(),
@@ -26,18 +26,19 @@ pub(crate) fn conditional(
             return Err(Problem::invalid("if-match and if-none-match exclude each other"));
         }
     };
-    idempotent(headers, options)
+    idempotent(head, options)
 }
 
 /// Adds the request id alone, for writes that have conditions of their own.
-pub(crate) fn idempotent(
-    headers: &HeaderMap,
-    options: WriteOptions,
-) -> Result<WriteOptions, Problem> {
-    Ok(match one(headers, &IDEMPOTENCY_KEY)? {
-        // Some clients send it as a quoted string, as a draft of the header has it.
-        Some(id) => options.request_id(unquoted(id)),
-        None => options,
+pub(crate) fn idempotent(head: &Parts, options: WriteOptions) -> Result<WriteOptions, Problem> {
+    let Some(id) = one(&head.headers, &IDEMPOTENCY_KEY)? else { return Ok(options) };
+    // Some clients send it as a quoted string, as a draft of the header has it.
+    let id = unquoted(id);
+    Ok(match head.extensions.get::<Principal>() {
+        None => options.request_id(id),
+        // The same key of somebody else is another one. No header and no name has a zero byte, so
+        // that no two of these are alike.
+        Some(Principal { name, .. }) => options.request_id(format!("{name}\0{id}")),
     })
 }
 
@@ -86,8 +87,28 @@ fn revision(tag: &str) -> Result<u64, Problem> {
 mod tests {
     use super::*;
 
-    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
+    fn head(pairs: &[(HeaderName, &str)]) -> Parts {
+        let (mut head, ()) = axum::http::Request::new(()).into_parts();
+        let pairs = pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
+        head.headers = pairs.collect();
+        head
+    }
+
+    #[test]
+    fn an_idempotency_key_is_of_the_one_whose_token_came_with_it() {
+        let of = |name: Option<&str>, id: &str| {
+            let mut head = head(&[(IDEMPOTENCY_KEY, id)]);
+            if let Some(name) = name {
+                let role = crate::tokens::Role::Write;
+                head.extensions.insert(Principal { name: name.to_owned(), role });
+            }
+            format!("{:?}", idempotent(&head, WriteOptions::new()).unwrap())
+        };
+        assert_eq!(of(Some("a"), "1"), of(Some("a"), "\"1\""));
+        let all = [of(None, "1"), of(Some("a"), "1"), of(Some("b"), "1"), of(Some("a"), "2")];
+        for (at, one) in all.iter().enumerate() {
+            assert!(!all[..at].contains(one), "{one}");
+        }
     }
 
     #[test]
@@ -105,7 +126,7 @@ mod tests {
             (&[(IF_MATCH, "*"), (IF_NONE_MATCH, "*")], false),
         ];
         for (pairs, taken) in cases {
-            let options = conditional(&headers(pairs), WriteOptions::new());
+            let options = conditional(&head(pairs), WriteOptions::new());
             assert_eq!(options.is_ok(), taken, "{pairs:?}");
         }
     }

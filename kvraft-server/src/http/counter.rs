@@ -2,24 +2,23 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::header::ETAG;
 use axum::response::Response;
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
 use super::query::Query;
-use super::{App, body, condition, etag, id, json};
+use super::{App, condition, etag, id, json};
 
 /// Adds `delta` (default 1) to the decimal number under a key; an absent key counts as 0.
 pub(crate) async fn increment(
     State(app): State<Arc<App>>,
+    Extension(query): Extension<Query>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (head, payload) = request.into_parts();
-    let query = Query::parse(head.uri.query(), &["timeout", "delta"], &[])?;
-    let options = condition::conditional(&head.headers, query.write_options()?)?;
-    body::refuse(payload).await?;
+    let (head, _) = request.into_parts();
+    let options = condition::conditional(&head, query.write_options()?)?;
     let path = head.uri.path();
     let key = id::key_of(path.strip_suffix("/increment").unwrap_or(path))?;
     let delta = query.number("delta")?.unwrap_or(1);

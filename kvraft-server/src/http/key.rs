@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
     IF_MATCH, IF_NONE_MATCH, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -30,12 +30,12 @@ const REVISION: HeaderName = HeaderName::from_static("kvraft-revision");
 /// limit its life; `If-Match`, `If-None-Match: *` and `Idempotency-Key` are obeyed.
 pub(crate) async fn put(
     State(app): State<Arc<App>>,
+    Extension(query): Extension<Query>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, payload) = request.into_parts();
     refuse_partial(&head.headers)?;
-    let query = Query::parse(head.uri.query(), &["timeout", "ttl", "lease"], &[])?;
-    let options = query.life(condition::conditional(&head.headers, query.write_options()?)?)?;
+    let options = query.life(condition::conditional(&head, query.write_options()?)?)?;
     let key = id::key_of(head.uri.path())?;
     let map = app.map()?;
     let limit = Limit::of_value(map.max_value_bytes()?);
@@ -56,11 +56,11 @@ pub(crate) async fn put(
 /// `revision` it answers once the key is not at that revision any more; 304 if the time is over.
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
+    Extension(query): Extension<Query>,
     request: Request,
 ) -> Result<Response, Problem> {
     let headers = request.headers();
     refuse_later(headers, &[IF_MATCH])?;
-    let query = Query::of_read(request.uri().query(), &["raw", "wait", "revision"], &[])?;
     let raw = query.switch("raw")? || accept::prefers_bytes(headers);
     let unchanged = IfNoneMatch::of(headers);
     let key = id::key_of(request.uri().path())?;
@@ -136,11 +136,12 @@ async fn news(app: &App, watch: &mut Watch, known: u64, end: Instant) -> bool {
 /// Takes a key away: 204, or 404 if it had no value.
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
+    Extension(query): Extension<Query>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let query = Query::parse(request.uri().query(), &["timeout"], &[])?;
-    let options = condition::conditional(request.headers(), query.write_options()?)?;
-    let key = id::key_of(request.uri().path())?;
+    let (head, _) = request.into_parts();
+    let options = condition::conditional(&head, query.write_options()?)?;
+    let key = id::key_of(head.uri.path())?;
     let deleted = app.map()?.delete_with(&key, options).await?;
     if !deleted.existed {
         return Err(Problem::absent());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use kvraft::{Entry, ScanOptions};
 use serde_json::{Value, json};
@@ -18,10 +18,8 @@ const DEFAULT_LIMIT: usize = 1000;
 /// is the last key in base64url, and works on every node.
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
-    request: Request,
+    Extension(query): Extension<Query>,
 ) -> Result<Response, Problem> {
-    let known = ["prefix", "start", "end", "limit", "cursor", "values", "count", "reverse"];
-    let query = Query::of_read(request.uri().query(), &known, &[])?;
     if query.switch("count")? {
         let paged = ["limit", "cursor", "values", "reverse"];
         if let Some(name) = paged.iter().find(|name| query.bytes(name).is_some()) {
@@ -55,11 +53,9 @@ pub(crate) async fn list(
 /// if `all` says so.
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
+    Extension(query): Extension<Query>,
     request: Request,
 ) -> Result<Response, Problem> {
-    condition::refuse_conditions(request.headers())?;
-    let query =
-        Query::parse(request.uri().query(), &["prefix", "start", "end", "all", "timeout"], &[])?;
     // An empty prefix or start bounds nothing: it may come from a variable that was never set.
     let bounded =
         ["prefix", "start"].iter().any(|name| query.bytes(name).is_some_and(|b| !b.is_empty()))
@@ -67,7 +63,7 @@ pub(crate) async fn delete(
     if bounded == query.switch("all")? {
         return Err(Problem::invalid("give a prefix, start or end, or all for the whole map"));
     }
-    let options = condition::idempotent(request.headers(), query.write_options()?)?;
+    let options = condition::idempotent(&request.into_parts().0, query.write_options()?)?;
     let gone = app.map()?.delete_range(query.range(), options).await?;
     Ok(json_response(&json!({ "deleted": gone.deleted, "revision": gone.revision })))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use kvraft::LeaseId;
@@ -10,17 +10,13 @@ use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::query::Query;
-use super::{App, body, condition, id, json as json_response};
+use super::{App, id, json as json_response};
 
 /// Grants a lease for `ttl`, which only keep-alives keep: 201 with its id.
 pub(crate) async fn grant(
     State(app): State<Arc<App>>,
-    request: Request,
+    Extension(query): Extension<Query>,
 ) -> Result<Response, Problem> {
-    let (head, payload) = request.into_parts();
-    condition::refuse_all(&head.headers)?;
-    let query = Query::parse(head.uri.query(), &["ttl"], &[])?;
-    body::refuse(payload).await?;
     let ttl = query
         .duration("ttl")?
         .ok_or_else(|| Problem::invalid("a lease needs a ttl, such as ?ttl=10s"))?;
@@ -35,11 +31,7 @@ pub(crate) async fn keep_alive(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (head, payload) = request.into_parts();
-    condition::refuse_all(&head.headers)?;
-    Query::parse(head.uri.query(), &[], &[])?;
-    body::refuse(payload).await?;
-    let path = head.uri.path();
+    let path = request.uri().path();
     let lease = lease_of(path.strip_suffix("/keep-alive").unwrap_or(path))?;
     app.map()?.keep_alive(lease).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -48,9 +40,9 @@ pub(crate) async fn keep_alive(
 /// Says how long a lease has left in milliseconds, and which keys end with it.
 pub(crate) async fn info(
     State(app): State<Arc<App>>,
+    Extension(query): Extension<Query>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let query = Query::of_read(request.uri().query(), &[], &[])?;
     let lease = lease_of(request.uri().path())?;
     let info = app.map()?.lease_info(lease, query.read_options()?).await?;
     let keys: Vec<_> = info.keys.iter().map(|key| id::text_or_object("key", key)).collect();
@@ -67,8 +59,6 @@ pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    condition::refuse_all(request.headers())?;
-    Query::parse(request.uri().query(), &[], &[])?;
     app.map()?.revoke_lease(lease_of(request.uri().path())?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use kvraft::LeaseId;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::problem::Problem;
 use super::query::Query;
-use super::{App, body, condition, id, json};
+use super::{App, id, json};
 
 /// Takes a lock for a `lease`, or for a new one with a `ttl`, and answers with the fencing token;
 /// 409 if it is held. Waits for it for `wait`, by default not at all; a server that stops ends the
@@ -19,13 +19,10 @@ use super::{App, body, condition, id, json};
 /// The lease has to be kept alive for as long as the lock is held. A holder gets its token again.
 pub(crate) async fn lock(
     State(app): State<Arc<App>>,
+    Extension(query): Extension<Query>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (head, payload) = request.into_parts();
-    condition::refuse_all(&head.headers)?;
-    let query = Query::parse(head.uri.query(), &["lease", "ttl", "wait"], &[])?;
-    let name = name_of(head.uri.path())?;
-    body::refuse(payload).await?;
+    let name = name_of(request.uri().path())?;
     let wait = query.wait()?.unwrap_or_default();
     let map = app.map()?;
     let (lease, own) = match (query.lease()?, query.duration("ttl")?) {
@@ -54,10 +51,9 @@ pub(crate) async fn lock(
 /// Gives a lock back, or the place in its queue, that a `lease` has: 204.
 pub(crate) async fn unlock(
     State(app): State<Arc<App>>,
+    Extension(query): Extension<Query>,
     request: Request,
 ) -> Result<Response, Problem> {
-    condition::refuse_all(request.headers())?;
-    let query = Query::parse(request.uri().query(), &["lease"], &[])?;
     let name = name_of(request.uri().path())?;
     let lease =
         query.lease()?.ok_or_else(|| Problem::invalid("a lock is given back by its lease"))?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
@@ -10,16 +10,12 @@ use serde_json::json;
 use super::problem::Problem;
 use super::query::Query;
 use super::status::member;
-use super::{App, body, condition, id, json as json_response};
+use super::{App, id, json as json_response};
 
 const MEMBERS: &str = "/cluster/members/";
 
 /// Lists the members as this node knows them.
-pub(crate) async fn list(
-    State(app): State<Arc<App>>,
-    request: Request,
-) -> Result<Response, Problem> {
-    Query::parse(request.uri().query(), &[], &[])?;
+pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let status = app.map()?.status();
     Ok(json_response(&json!({
         "leaderID": status.leader.as_deref().unwrap_or_default(),
@@ -33,8 +29,7 @@ pub(crate) async fn promote(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (name, _) = taken(request, "/promote", &[]).await?;
-    app.map()?.promote(name).await?;
+    app.map()?.promote(name_of(&request, "/promote")?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -43,8 +38,7 @@ pub(crate) async fn demote(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (name, _) = taken(request, "/demote", &[]).await?;
-    app.map()?.demote(name).await?;
+    app.map()?.demote(name_of(&request, "/demote")?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -53,17 +47,15 @@ pub(crate) async fn remove(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (name, _) = taken(request, "", &[]).await?;
-    app.map()?.remove_member(name).await?;
+    app.map()?.remove_member(name_of(&request, "")?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Has another voter lead, the one named `to` or the closest: 204.
 pub(crate) async fn transfer(
     State(app): State<Arc<App>>,
-    request: Request,
+    Extension(query): Extension<Query>,
 ) -> Result<Response, Problem> {
-    let (_, query) = taken(request, "", &["to"]).await?;
     let to = query.bytes("to").map(String::from_utf8_lossy);
     app.map()?.transfer_leadership(to.as_deref()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -72,9 +64,8 @@ pub(crate) async fn transfer(
 /// Lets voters go until `voters` are left: 204.
 pub(crate) async fn shrink(
     State(app): State<Arc<App>>,
-    request: Request,
+    Extension(query): Extension<Query>,
 ) -> Result<Response, Problem> {
-    let (_, query) = taken(request, "", &["voters"]).await?;
     let voters = query
         .number("voters")?
         .ok_or_else(|| Problem::invalid("say how many voters stay, such as ?voters=3"))?;
@@ -82,17 +73,9 @@ pub(crate) async fn shrink(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Reads the name in the path, and refuses what would be ignored.
-pub(super) async fn taken(
-    request: Request,
-    suffix: &str,
-    known: &[&str],
-) -> Result<(String, Query), Problem> {
-    let (head, payload) = request.into_parts();
-    condition::refuse_all(&head.headers)?;
-    let query = Query::parse(head.uri.query(), known, &[])?;
-    body::refuse(payload).await?;
-    let path = head.uri.path().strip_prefix(MEMBERS).unwrap_or_default();
+/// Reads the name in the path.
+fn name_of(request: &Request, suffix: &str) -> Result<String, Problem> {
+    let path = request.uri().path().strip_prefix(MEMBERS).unwrap_or_default();
     let name = id::decode(path.strip_suffix(suffix).unwrap_or(path))?;
-    Ok((String::from_utf8_lossy(&name).into_owned(), query))
+    Ok(String::from_utf8_lossy(&name).into_owned())
 }

@@ -1,10 +1,15 @@
 //! The HTTP interface: it turns requests into calls of the map, and answers back.
 
 mod accept;
+mod attempts;
 mod backup;
 mod body;
 mod condition;
+mod connection;
 mod counter;
+mod endpoint;
+mod endpoints;
+mod guard;
 mod id;
 mod integrity;
 mod key;
@@ -13,12 +18,23 @@ mod leases;
 mod listener;
 mod locks;
 mod members;
+mod metrics;
 mod object;
+mod openapi;
+mod outgoing;
+mod paced;
+mod prefixed;
 mod probes;
 mod problem;
 mod query;
+mod redirect;
 mod routes;
+mod schemas;
 mod status;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod traffic;
 mod txn;
 mod watch;
 
@@ -27,17 +43,38 @@ use std::sync::{Arc, OnceLock};
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::Response;
-use kvraft::{ErrorKind, ReplicatedMap};
+use kvraft::{Consistency, ErrorKind, ReplicatedMap};
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub(crate) use self::listener::serve;
+use self::attempts::Attempts;
+pub(crate) use self::listener::Listener;
 use self::problem::Problem;
 pub(crate) use self::routes::{health_routes, routes};
+pub(crate) use self::tls::server_config;
+use self::traffic::Traffic;
+use crate::reloaded::Reloaded;
+use crate::settings::FollowerMode;
+use crate::tokens::Tokens;
 
 /// Bodies that are being read or put at a time have so many KiB together (256 MiB); a request
 /// beyond that is told to come back.
 const BODY_BUDGET_KIB: usize = 256 << 10;
+/// Large answers that are on their way at a time have so many KiB together (256 MiB).
+const OUTGOING_BUDGET_KIB: usize = 256 << 10;
+/// Requests whose answers have not begun, at a time: one of HTTP/2 costs no connection.
+const MAX_REQUESTS: usize = 8192;
+
+/// What an operator has said of the interface.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// Who may use it; everyone may, and do everything, if that is absent.
+    pub(crate) tokens: Option<Arc<Reloaded<Tokens>>>,
+    pub(crate) follower_mode: FollowerMode,
+    /// How fresh reads are that do not say it.
+    pub(crate) consistency: Consistency,
+    pub(crate) max_watches: u32,
+}
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -46,16 +83,46 @@ pub(crate) struct App {
     map: OnceLock<ReplicatedMap>,
     draining: tokio::sync::watch::Sender<bool>,
     body_kib: Arc<Semaphore>,
+    outgoing_kib: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
+    watches: Arc<Semaphore>,
+    max_watches: u32,
+    tokens: Option<Arc<Reloaded<Tokens>>>,
+    attempts: Attempts,
+    follower_mode: FollowerMode,
+    consistency: Consistency,
+    traffic: Traffic,
 }
 
 impl App {
     /// Makes the state of a server whose node is not open yet.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(options: Options) -> Self {
+        let Options { tokens, follower_mode, consistency, max_watches } = options;
         Self {
             map: OnceLock::new(),
             draining: tokio::sync::watch::Sender::new(false),
             body_kib: Arc::new(Semaphore::new(BODY_BUDGET_KIB)),
+            outgoing_kib: Arc::new(Semaphore::new(OUTGOING_BUDGET_KIB)),
+            requests: Arc::new(Semaphore::new(MAX_REQUESTS)),
+            watches: Arc::new(Semaphore::new(max_watches as usize)),
+            max_watches,
+            tokens,
+            attempts: Attempts::default(),
+            follower_mode,
+            consistency,
+            traffic: Traffic::default(),
         }
+    }
+
+    /// One without a node, which everyone may use.
+    #[cfg(test)]
+    fn for_tests() -> Self {
+        Self::new(Options {
+            tokens: None,
+            follower_mode: FollowerMode::Forward,
+            consistency: Consistency::Linearizable,
+            max_watches: 1,
+        })
     }
 
     /// Lets requests through to the node.
@@ -77,6 +144,21 @@ impl App {
     async fn drained(&self) {
         // The sender lives in `self`.
         drop(self.draining.subscribe().wait_for(|draining| *draining).await);
+    }
+
+    /// Takes a place among the watches, for as long as one lasts.
+    fn watching(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.watches.clone().try_acquire_owned().map_err(|_| {
+            let most = self.max_watches;
+            let detail = format!("this node has http_max_watches, {most}, watches; take another");
+            Problem::of(ErrorKind::Overloaded, detail)
+        })
+    }
+
+    /// Watches now.
+    fn open_watches(&self) -> u64 {
+        let free = u64::try_from(self.watches.available_permits()).unwrap_or(u64::MAX);
+        u64::from(self.max_watches).saturating_sub(free)
     }
 
     fn map(&self) -> Result<&ReplicatedMap, Problem> {

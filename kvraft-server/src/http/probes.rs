@@ -18,15 +18,26 @@ pub(crate) async fn livez(State(app): State<Arc<App>>) -> Result<Response, Probl
     Ok(ok())
 }
 
-/// Whether requests should come here: recovered, with a leader, and not about to stop.
+/// A node that has not applied so many entries of those that it knows to be committed is behind:
+/// its linearizable reads would wait. A loaded node is some hundred behind at any moment.
+const MAX_LAG: u64 = 10_000;
+
+/// Whether requests should come here: recovered, not about to stop, not far behind, with a leader
+/// that was heard of lately.
 pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let map = app.map()?;
     alive(map)?;
     if app.is_draining() {
         return Err(Problem::of(ErrorKind::Unavailable, "this node is about to stop"));
     }
-    if !map.status().ready {
+    let status = map.status();
+    if !status.ready {
         return Err(Problem::of(ErrorKind::Unavailable, "this node knows no leader yet"));
+    }
+    let lag = status.committed.saturating_sub(status.applied);
+    if lag > MAX_LAG {
+        let detail = format!("this node is {lag} entries behind");
+        return Err(Problem::of(ErrorKind::Unavailable, detail));
     }
     Ok(ok())
 }

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use kvraft::{Error, ErrorKind};
 use serde_json::{Value, json};
@@ -44,6 +44,16 @@ impl Problem {
     /// The key has no value.
     pub(crate) fn absent() -> Self {
         Self::plain(StatusCode::NOT_FOUND, "not_found", "No such key", "the key has no value")
+    }
+
+    /// Nobody said who asks, or nobody who is known.
+    pub(crate) fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::of(ErrorKind::Unauthorized, detail)
+    }
+
+    /// Who asks is known, and may not do this.
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::FORBIDDEN, ..Self::unauthorized(detail) }
     }
 
     /// Part of the interface, but not of this version: never silently ignored.
@@ -157,6 +167,9 @@ impl IntoResponse for Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"kvraft\""));
         }
         response
     }

@@ -11,26 +11,17 @@ use super::problem::Problem;
 
 /// Longest timeout of one request: no client waits longer, and a deadline stays a real instant.
 const MAX_TIMEOUT: Duration = Duration::from_secs(600);
-/// What every read takes.
-const READ: [&str; 3] = ["consistency", "min_revision", "timeout"];
 
 /// The parameters of one request, decoded to bytes.
+#[derive(Debug, Clone)]
 pub(crate) struct Query(BTreeMap<String, Vec<u8>>);
 
 impl Query {
-    /// Takes a query string apart. Parameters in `later` belong to a later version; any other
-    /// that is not in `known` is a mistake.
-    pub(crate) fn parse(
-        query: Option<&str>,
-        known: &[&str],
-        later: &[&str],
-    ) -> Result<Self, Problem> {
+    /// Takes a query string apart. A parameter that is not in `known` is a mistake.
+    pub(crate) fn parse(query: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
         let mut found = BTreeMap::new();
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if later.contains(&name) {
-                return Err(Problem::unsupported(&format!("query parameter {name:?}")));
-            }
             if !known.contains(&name) {
                 return Err(Problem::invalid(format!(
                     "query parameter {name:?} is unknown; known are {}",
@@ -44,15 +35,6 @@ impl Query {
             }
         }
         Ok(Self(found))
-    }
-
-    /// As [`parse`](Self::parse), for a read that takes `known` beside what every read takes.
-    pub(crate) fn of_read(
-        query: Option<&str>,
-        known: &[&str],
-        later: &[&str],
-    ) -> Result<Self, Problem> {
-        Self::parse(query, &[known, &READ].concat(), later)
     }
 
     /// The raw bytes of a parameter.
@@ -78,8 +60,8 @@ impl Query {
     /// What a read asks for.
     pub(crate) fn read_options(&self) -> Result<ReadOptions, Problem> {
         let mut options = ReadOptions::new();
-        if let Some(text) = self.text("consistency")? {
-            options = options.consistency(text.parse::<Consistency>()?);
+        if let Some(consistency) = self.consistency()? {
+            options = options.consistency(consistency);
         }
         if let Some(revision) = self.number("min_revision")? {
             options = options.min_revision(revision);
@@ -88,6 +70,11 @@ impl Query {
             options = options.timeout(timeout);
         }
         Ok(options)
+    }
+
+    /// How fresh a read is to be, if it says so.
+    pub(crate) fn consistency(&self) -> Result<Option<Consistency>, Problem> {
+        Ok(self.text("consistency")?.map(str::parse).transpose()?)
     }
 
     /// What a write asks for.
@@ -165,13 +152,15 @@ impl Query {
 mod tests {
     use super::*;
 
+    const READ: [&str; 3] = ["consistency", "min_revision", "timeout"];
+
     fn detail(problem: &Problem) -> String {
         problem.document().to_string()
     }
 
     #[test]
     fn values_are_any_bytes() {
-        let query = Query::parse(Some("prefix=a%2F%FF+b&values"), &["prefix", "values"], &[]);
+        let query = Query::parse(Some("prefix=a%2F%FF+b&values"), &["prefix", "values"]);
         let query = query.ok().unwrap();
         assert_eq!(query.bytes("prefix"), Some(&b"a/\xff b"[..]));
         assert!(query.switch("values").unwrap());
@@ -179,9 +168,9 @@ mod tests {
     }
 
     #[test]
-    fn unknown_repeated_and_later_parameters_are_named() {
-        for (query, said) in [("limt=1", "limt"), ("limit=1&limit=2", "twice"), ("ttl=1s", "501")] {
-            let problem = Query::parse(Some(query), &["limit"], &["ttl"]).err().unwrap();
+    fn unknown_and_repeated_parameters_are_named() {
+        for (query, said) in [("limt=1", "limt"), ("limit=1&limit=2", "twice")] {
+            let problem = Query::parse(Some(query), &["limit"]).err().unwrap();
             assert!(detail(&problem).contains(said), "{problem:?}");
         }
     }
@@ -191,11 +180,11 @@ mod tests {
         for query in
             ["timeout=5", "timeout=0s", "timeout=1h", "consistency=none", "min_revision=-1"]
         {
-            let query = Query::of_read(Some(query), &[], &[]).ok().unwrap();
+            let query = Query::parse(Some(query), &READ).ok().unwrap();
             let problem = query.read_options().unwrap_err();
             assert!(detail(&problem).contains("400"), "{problem:?}");
         }
-        let query = Query::of_read(Some("timeout=2s&consistency=local&min_revision=7"), &[], &[]);
+        let query = Query::parse(Some("timeout=2s&consistency=local&min_revision=7"), &READ);
         assert!(query.ok().unwrap().read_options().is_ok());
     }
 }

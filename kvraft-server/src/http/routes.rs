@@ -1,69 +1,59 @@
-//! The table of paths.
+//! The routes, made of the table of endpoints.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::HttpBody as _;
-use axum::extract::Request;
-use axum::http::Method;
+use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Response};
-use axum::routing;
+use axum::response::Response;
 
+use super::endpoint::Endpoint;
+use super::endpoints::{self, HEALTH};
+use super::guard::{Door, Guard, guard};
 use super::problem::Problem;
-use super::{
-    App, backup, body, counter, integrity, key, keys, leases, locks, members, probes, status, txn,
-    watch,
-};
+use super::{App, outgoing};
+
+/// The path of a key, of which an empty one is refused as a key, not as a path.
+const KEY: &str = "/key/{id}";
 
 /// The whole interface.
 pub(crate) fn routes(app: Arc<App>) -> Router {
-    let key = routing::get(key::get).put(key::put).delete(key::delete);
-    Router::new()
-        .route("/key/{id}", key.clone())
-        // An empty key is refused as a key, not as a path.
-        .route("/key/", key.clone())
-        .route("/key", key)
-        .route("/key/{id}/increment", routing::post(counter::increment))
-        .route("/keys", routing::get(keys::list).delete(keys::delete))
-        .route("/txn", routing::post(txn::txn))
-        .route("/watch", routing::get(watch::watch))
-        .route("/leases", routing::post(leases::grant))
-        .route("/leases/{id}", routing::get(leases::info).delete(leases::revoke))
-        .route("/leases/{id}/keep-alive", routing::post(leases::keep_alive))
-        .route("/locks/{name}", routing::post(locks::lock).delete(locks::unlock))
-        .route("/cluster/members", routing::get(members::list))
-        .route("/cluster/members/{name}", routing::delete(members::remove))
-        .route("/cluster/members/{name}/promote", routing::post(members::promote))
-        .route("/cluster/members/{name}/demote", routing::post(members::demote))
-        .route("/cluster/transfer", routing::post(members::transfer))
-        .route("/cluster/shrink", routing::post(members::shrink))
-        .route("/cluster/verify", routing::post(integrity::verify))
-        .route("/cluster/refill", routing::post(integrity::refill))
-        .route("/backup", routing::get(backup::backup))
-        .route("/status", routing::get(status::status))
-        .merge(probe_routes())
-        .fallback(no_such_path)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn(without_body))
-        .layer(middleware::from_fn(logged))
-        .with_state(app)
+    let routes = endpoints::all().fold(Router::new(), |routes, endpoint| {
+        let routes = routes.route(endpoint.path, guarded(&app, endpoint, Door::Main));
+        if endpoint.path != KEY {
+            return routes;
+        }
+        let empty = || guarded(&app, endpoint, Door::Main);
+        routes.route("/key/", empty()).route("/key", empty())
+    });
+    finished(routes, app)
 }
 
 /// What may stand on a port of its own, for those who may not read the map.
 pub(crate) fn health_routes(app: Arc<App>) -> Router {
-    probe_routes()
-        .fallback(no_such_path)
-        .method_not_allowed_fallback(method_not_allowed)
-        .with_state(app)
+    let routes = HEALTH.iter().fold(Router::new(), |routes, endpoint| {
+        routes.route(endpoint.path, guarded(&app, endpoint, Door::Health))
+    });
+    finished(routes, app)
 }
 
-fn probe_routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/livez", routing::get(probes::livez))
-        .route("/readyz", routing::get(probes::readyz))
-        .route("/healthz", routing::get(probes::readyz))
+fn guarded(
+    app: &Arc<App>,
+    endpoint: &'static Endpoint,
+    door: Door,
+) -> axum::routing::MethodRouter<Arc<App>> {
+    let state = Guard { app: Arc::clone(app), endpoint, door };
+    (endpoint.handler)().route_layer(middleware::from_fn_with_state(state, guard))
+}
+
+fn finished(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
+    routes
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), outgoing::bounded))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), counted))
+        .with_state(app)
 }
 
 async fn no_such_path(request: Request) -> Problem {
@@ -71,9 +61,7 @@ async fn no_such_path(request: Request) -> Problem {
     if path.starts_with("/key/") {
         return Problem::no_such_path(format!("{path}: a slash inside a key is written %2F"));
     }
-    Problem::no_such_path(format!(
-        "{path}: take /key/{{id}}, /keys, /txn, /watch, /leases, /locks/{{name}}, /cluster/members, /backup, /status, /livez or /readyz"
-    ))
+    Problem::no_such_path(format!("{path}: /openapi.json lists all paths"))
 }
 
 async fn method_not_allowed(request: Request) -> Problem {
@@ -81,25 +69,17 @@ async fn method_not_allowed(request: Request) -> Problem {
     Problem::method_not_allowed(detail)
 }
 
-/// Refuses a body with methods that take none on any path: what it says would be ignored.
-async fn without_body(request: Request, next: Next) -> Response {
-    let takes_none = matches!(*request.method(), Method::GET | Method::HEAD | Method::DELETE);
-    if !takes_none || request.body().is_end_stream() {
-        return next.run(request).await;
-    }
-    match body::refuse(request.into_body()).await {
-        // It was announced, and empty.
-        Ok(()) => Problem::invalid("leave the body out, and what announces one").into_response(),
-        Err(problem) => problem.into_response(),
-    }
-}
-
-/// Writes one line a request. The path names a key, so that it stays below the usual level.
-async fn logged(request: Request, next: Next) -> Response {
+/// Counts a request, and writes one line. The path names a key, so that it stays below the usual
+/// level; headers and the query may hold what is nobody's business.
+async fn counted(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let begin = Instant::now();
+    let _under_way = app.traffic.begin();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;
-    let status = response.status().as_u16();
-    tracing::debug!(%method, path, status, elapsed = ?begin.elapsed(), "request");
+    let (status, elapsed) = (response.status().as_u16(), begin.elapsed());
+    let endpoint = response.extensions().get::<&'static Endpoint>();
+    let route = endpoint.map(|endpoint| (endpoint.method.as_str(), endpoint.path));
+    app.traffic.note(route.unwrap_or(("other", "other")), status, elapsed);
+    tracing::debug!(%method, path, status, ?elapsed, "request");
     response
 }

@@ -2,21 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::Response;
 use kvraft::{MemberStatus, Status};
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::query::Query;
 use super::{App, json as json_response};
 
 /// Answers from what this node knows, without asking another.
-pub(crate) async fn status(
-    State(app): State<Arc<App>>,
-    request: Request,
-) -> Result<Response, Problem> {
-    Query::parse(request.uri().query(), &[], &[])?;
+pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     Ok(json_response(&document(&app.map()?.status())))
 }
 

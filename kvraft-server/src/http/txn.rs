@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -104,12 +104,11 @@ enum Verb {
 /// Applies a transaction and answers with what each operation of the branch that ran did.
 pub(crate) async fn txn(
     State(app): State<Arc<App>>,
+    Extension(query): Extension<Query>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, payload) = request.into_parts();
-    condition::refuse_conditions(&head.headers)?;
-    let query = Query::parse(head.uri.query(), &["timeout"], &[])?;
-    let options = condition::idempotent(&head.headers, query.write_options()?)?;
+    let options = condition::idempotent(&head, query.write_options()?)?;
     let map = app.map()?;
     let limit = Limit::of_transaction(map.max_command_bytes()?);
     let text = body::read(payload, limit, &app.body_kib).await?;

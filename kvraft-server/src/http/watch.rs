@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::response::Response;
@@ -31,10 +31,9 @@ const QUIET_TICKS: u32 = 30;
 /// back from the midst of one gets it whole.
 pub(crate) async fn watch(
     State(app): State<Arc<App>>,
+    Extension(query): Extension<Query>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let known = ["key", "prefix", "start", "end", "from", "previous", "resync"];
-    let query = Query::parse(request.uri().query(), &known, &[])?;
     let ranged = ["prefix", "start", "end"].iter().any(|name| query.bytes(name).is_some());
     let range = match query.bytes("key") {
         Some(_) if ranged => {
@@ -43,10 +42,16 @@ pub(crate) async fn watch(
         Some(key) => KeyRange::key(key),
         None => query.range(),
     };
-    let watch = app.map()?.watch(range, options(&query, request.headers())?).await?;
-    let told = stream::unfold(Some((app, watch, 0)), |state| async {
-        let (app, watch, quiet) = state?;
-        next(app, watch, quiet).await
+    let options = options(&query, request.headers())?;
+    let place = app.watching()?;
+    let watch = app.map()?.watch(range, options).await?;
+    let told = stream::unfold(Some((app, watch, 0)), move |state| {
+        // It lasts as long as the stream.
+        let _place = &place;
+        async {
+            let (app, watch, quiet) = state?;
+            next(app, watch, quiet).await
+        }
     });
     let mut response = Response::new(Body::from_stream(told));
     let headers = response.headers_mut();

@@ -10,6 +10,8 @@ use tempfile::TempDir;
 use ureq::Body;
 use ureq::http::{Request, Response};
 
+use crate::contract;
+
 /// The built binary.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_kvraft-server");
 
@@ -109,7 +111,9 @@ pub(crate) fn call(
         Some(body) => agent.run(request.body(body).unwrap()),
         None => agent.run(request.body(()).unwrap()),
     };
-    read(answer.unwrap_or_else(|error| panic!("{method} {url}: {error}")))
+    let answer = read(answer.unwrap_or_else(|error| panic!("{method} {url}: {error}")));
+    contract::check(method, url, &answer);
+    answer
 }
 
 /// Reads an answer to its end.

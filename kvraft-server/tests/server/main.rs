@@ -5,10 +5,24 @@ mod backup;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod followers;
+#[cfg(test)]
 mod http;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod members;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod security;
+#[cfg(test)]
+mod single;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod whole;
+#[cfg(test)]
+mod wire;

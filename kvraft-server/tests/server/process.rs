@@ -1,98 +1,13 @@
 //! The program as an operator meets it: flags, files, signals, exit codes.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::io::{Read as _, Write as _};
+use std::process::Stdio;
 
 use kvraft_server::demo::client::{Client, Failure};
 use kvraft_server::demo::stop::Stop;
 
-use crate::common::{PROGRAM, Servers, call};
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A node without a cluster, whose flags are the test's.
-struct Single {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
-    url: String,
-}
-
-impl Drop for Single {
-    fn drop(&mut self) {
-        // It may have ended already.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
-    for (variable, _) in std::env::vars_os() {
-        if variable.to_string_lossy().starts_with("KVRAFT_") {
-            command.env_remove(variable);
-        }
-    }
-    command.args(arguments).stdin(Stdio::null());
-    command
-}
-
-impl Single {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        let address = line.split(' ').find_map(|word| word.strip_prefix("http="));
-        let url = format!("http://{}", address.unwrap_or_else(|| panic!("{line:?}")).trim());
-        Self { child, stdout, url }
-    }
-
-    fn on(dir: &Path) -> Self {
-        let dir = dir.to_str().unwrap();
-        Self::start(&mut command(&["--data-dir", dir, "--listen-http=127.0.0.1:0"]))
-    }
-
-    /// Begins to put a value of five bytes, and sends only the first two.
-    fn begin_put(&self) -> TcpStream {
-        let mut stream = TcpStream::connect(self.address()).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        // The interim answer says that the request has reached its handler.
-        let head = "PUT /key/k HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\
-                    expect: 100-continue\r\n\r\n";
-        stream.write_all(head.as_bytes()).unwrap();
-        let mut interim = [0; 25];
-        stream.read_exact(&mut interim).unwrap();
-        assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
-        stream.write_all(b"va").unwrap();
-        stream
-    }
-
-    fn address(&self) -> &str {
-        self.url.trim_start_matches("http://")
-    }
-
-    /// Waits until it takes no more connections.
-    fn wait_closed(&self) {
-        let closed = || match TcpStream::connect(self.address()) {
-            Ok(_) => Err(Failure::ForNow("it accepts".to_owned())),
-            Err(_) => Ok(()),
-        };
-        Stop::default().retry("close", PATIENCE, closed).unwrap();
-    }
-
-    fn wait_ready(&self) {
-        let ready = || Client::default().ready(&self.url);
-        Stop::default().retry("ready", PATIENCE, ready).unwrap();
-    }
-}
-
-fn terminate(pid: u32) {
-    let killed = Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).status().unwrap();
-    assert!(killed.success());
-}
+use crate::common::{Servers, call};
+use crate::single::{PATIENCE, Single, command, signal};
 
 /// What a program says that should not run, which is killed if it does.
 fn refusal(arguments: &[&str]) -> String {
@@ -118,7 +33,7 @@ fn a_data_directory_is_all_that_a_single_node_needs_and_it_keeps_what_it_was_tol
         let mut node = Single::on(dir.path());
         node.wait_ready();
         client.put(&node.url, b"k", b"v").unwrap();
-        terminate(node.child.id());
+        signal("TERM", node.child.id());
         assert_eq!(node.child.wait().unwrap().code(), Some(0));
         let mut rest = String::new();
         node.stdout.read_to_string(&mut rest).unwrap();
@@ -135,7 +50,7 @@ fn a_request_that_has_begun_is_finished_before_the_node_stops() {
     let mut node = Single::on(dir.path());
     node.wait_ready();
     let mut put = node.begin_put();
-    terminate(node.child.id());
+    signal("TERM", node.child.id());
     node.wait_closed();
     put.write_all(b"lue").unwrap();
     let mut answer = String::new();
@@ -176,7 +91,7 @@ fn whoever_waits_for_a_lock_is_sent_away_with_its_place_when_its_node_stops() {
     };
     servers.stop.retry("queue", PATIENCE, queued).unwrap();
     let begin = std::time::Instant::now();
-    terminate(servers.cluster.nodes()[1].pid().unwrap());
+    signal("TERM", servers.cluster.nodes()[1].pid().unwrap());
     for wait in waits {
         let answer = wait.join().unwrap();
         assert_eq!(answer.status, 503, "{answer:?}");
@@ -195,9 +110,9 @@ fn a_second_signal_ends_the_wait_for_requests() {
     let mut node = Single::on(dir.path());
     node.wait_ready();
     let put = node.begin_put();
-    terminate(node.child.id());
+    signal("TERM", node.child.id());
     node.wait_closed();
-    terminate(node.child.id());
+    signal("TERM", node.child.id());
     assert_eq!(node.child.wait().unwrap().code(), Some(1));
     drop(put);
 }
@@ -214,7 +129,7 @@ fn requests_that_take_longer_than_the_grace_do_not_hold_the_node_up() {
     ]));
     node.wait_ready();
     let put = node.begin_put();
-    terminate(node.child.id());
+    signal("TERM", node.child.id());
     assert_eq!(node.child.wait().unwrap().code(), Some(0));
     drop(put);
 }
@@ -348,7 +263,7 @@ fn the_log_can_be_json_and_never_shows_the_secret() {
             &secret,
         ]),
     );
-    terminate(node.child.id());
+    signal("TERM", node.child.id());
     let mut log = String::new();
     node.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
     assert!(log.lines().count() > 1);
@@ -367,7 +282,7 @@ fn a_leader_that_is_asked_to_stop_hands_over_and_no_write_fails() {
     let url = servers.url_of(survivor, "");
     let client = Client::default();
     let before = client.status(&url).unwrap()["leaderID"].clone();
-    terminate(servers.cluster.nodes()[leader].pid().unwrap());
+    signal("TERM", servers.cluster.nodes()[leader].pid().unwrap());
     let mut key = 0_u32;
     let moved = || {
         key += 1;
