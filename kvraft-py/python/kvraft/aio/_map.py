@@ -1,0 +1,462 @@
+"""`ReplicatedMap` for asyncio: the same map, whose verbs are awaited."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, overload
+
+from kvraft import _backup, _kvraft, _map
+from kvraft._calls import ALL, Calls, lease_id, pairs
+
+from ._awaited import Begins, run, twin
+from ._held import BeginsWatch, Lease, Lock, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+    from types import TracebackType
+    from typing import Unpack
+
+    from typing_extensions import Buffer
+
+    from kvraft._codecs import Codecs
+    from kvraft._options import (
+        AnyLease,
+        DeleteOptions,
+        PutOptions,
+        ReadOptions,
+        RequestOptions,
+    )
+    from kvraft._progress import Progress
+    from kvraft._status import BackupInfo, MemberStatus, Metrics, Status
+    from kvraft._txn import Compare, Op
+    from kvraft._types import (
+        Deleted,
+        Entry,
+        Incremented,
+        LeaseInfo,
+        Page,
+        Put,
+        RangeDeleted,
+        TxnResult,
+    )
+
+K = TypeVar("K")
+V = TypeVar("V")
+T = TypeVar("T")
+
+_ABSENT: Any = object()
+_LOCK_SECONDS = 10.0
+_Twin = _map.ReplicatedMap
+
+
+class ReplicatedMap(Generic[K, V]):
+    """A `kvraft.ReplicatedMap` for asyncio: the same verbs, awaited on the caller's own loop.
+
+    `kvraft.aio.open` and `kvraft.aio.connect` make one. Several event loops may use it, each from
+    its own thread. The verbs are cancel-safe: a read has no effect, a lock or a place in its queue
+    is given back, a watch loses no event; a write that is cancelled may still be applied, once.
+
+    What needs an `await` is no operator: `await m.get(k)` instead of `m[k]`, `await m.put(k, v)`,
+    `await m.contains(k)`, `await m.size()`, `async for key in m`.
+
+    >>> import asyncio, kvraft.aio, tempfile
+    >>> async def main(data_dir):
+    ...     async with kvraft.aio.open(data_dir, codec="str") as m:
+    ...         await m.put("greeting", "hello")
+    ...         async with m.lock("report") as lock:
+    ...             assert lock.is_held()
+    ...         return [(entry.key, entry.value) async for entry in m.scan()]
+    >>> with tempfile.TemporaryDirectory() as data_dir:
+    ...     asyncio.run(main(data_dir))
+    [('greeting', 'hello')]
+    """
+
+    __slots__ = ("__weakref__", "_calls", "_native")
+
+    def __init__(self, native: _kvraft.Map, codecs: Codecs[K, V]) -> None:
+        """Make the map of a handle: `kvraft.aio.open` and `kvraft.aio.connect` do."""
+        self._native = native
+        self._calls = Calls(native, codecs)
+
+    # --- Reads ---
+
+    @overload
+    async def get(
+        self, key: K, default: None = None, /, **options: Unpack[ReadOptions]
+    ) -> V | None: ...
+    @overload
+    async def get(self, key: K, default: V | T, /, **options: Unpack[ReadOptions]) -> V | T: ...
+    @twin(_Twin.get)
+    async def get(
+        self, key: K, default: V | T | None = None, /, **options: Unpack[ReadOptions]
+    ) -> V | T | None:
+        """The awaited twin of `kvraft.ReplicatedMap.get`."""
+        entry = await self._calls.get_entry(key, options)
+        return default if entry is None else entry.value
+
+    @twin(_Twin.get_entry)
+    async def get_entry(self, key: K, /, **options: Unpack[ReadOptions]) -> Entry[K, V] | None:
+        """The awaited twin of `kvraft.ReplicatedMap.get_entry`."""
+        return await self._calls.get_entry(key, options)
+
+    async def contains(self, key: K, /, **options: Unpack[ReadOptions]) -> bool:
+        """Return whether `key` has a value: `key in m` for tasks; options as for `get`."""
+        return await self._calls.get_entry(key, options) is not None
+
+    async def size(self, **options: Unpack[ReadOptions]) -> int:
+        """Return how many keys there are, without reading them: `len(m)` for tasks."""
+        return await self._calls.count(ALL, options)
+
+    @twin(_Twin.count)
+    async def count(
+        self,
+        prefix: K | None = None,
+        *,
+        start: K | None = None,
+        end: K | None = None,
+        **options: Unpack[ReadOptions],
+    ) -> int:
+        """The awaited twin of `kvraft.ReplicatedMap.count`."""
+        return await self._calls.count(self._calls.span(prefix, start=start, end=end), options)
+
+    @twin(_Twin.scan)
+    async def scan(
+        self,
+        prefix: K | None = None,
+        *,
+        start: K | None = None,
+        after: K | None = None,
+        end: K | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+        keys_only: bool = False,
+        **options: Unpack[ReadOptions],
+    ) -> AsyncIterator[Entry[K, V]]:
+        """For `async for`: its moment is that of the first step."""
+        span = self._calls.span(prefix, start=start, after=after, end=end)
+        flow = await self._calls.scan(span, (limit, reverse, keys_only), options)
+        decode = self._calls.key_only if keys_only else self._calls.codecs.entry
+        while rows := await flow.some():
+            for row in rows:
+                yield decode(row)
+
+    async def __aiter__(self) -> AsyncIterator[K]:
+        async for entry in self.scan(keys_only=True):
+            yield entry.key
+
+    async def keys(self, prefix: K | None = None) -> AsyncIterator[K]:
+        """For `async for`: the keys, or those with a prefix, of one moment."""
+        async for entry in self.scan(prefix, keys_only=True):
+            yield entry.key
+
+    async def values(self, prefix: K | None = None) -> AsyncIterator[V]:
+        """For `async for`: the values in the order of their keys, of one moment."""
+        async for entry in self.scan(prefix):
+            yield entry.value
+
+    async def items(self, prefix: K | None = None) -> AsyncIterator[tuple[K, V]]:
+        """For `async for`: the items, or those whose keys have a prefix, of one moment."""
+        async for entry in self.scan(prefix):
+            yield entry.key, entry.value
+
+    @twin(_Twin.page)
+    async def page(
+        self,
+        prefix: K | None = None,
+        *,
+        start: K | None = None,
+        after: K | None = None,
+        end: K | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+        keys_only: bool = False,
+        **options: Unpack[ReadOptions],
+    ) -> Page[K, V]:
+        """The awaited twin of `kvraft.ReplicatedMap.page`."""
+        span = self._calls.span(prefix, start=start, after=after, end=end)
+        return await self._calls.page(span, (limit, reverse, keys_only), options)
+
+    # --- Writes ---
+
+    @twin(_Twin.put)
+    async def put(self, key: K, value: V, /, **options: Unpack[PutOptions]) -> int:
+        """The awaited twin of `kvraft.ReplicatedMap.put`."""
+        return (await self._calls.put(key, value, options)).revision
+
+    @twin(_Twin.put_with)
+    async def put_with(
+        self, key: K, value: V, /, *, previous: bool = False, **options: Unpack[PutOptions]
+    ) -> Put[K, V]:
+        """The awaited twin of `kvraft.ReplicatedMap.put_with`."""
+        return await self._calls.put(key, value, {**options, "previous": previous})
+
+    @twin(_Twin.delete)
+    async def delete(self, key: K, /, **options: Unpack[DeleteOptions]) -> bool:
+        """The awaited twin of `kvraft.ReplicatedMap.delete`."""
+        return (await self._calls.delete(key, options)).existed
+
+    @twin(_Twin.delete_with)
+    async def delete_with(
+        self, key: K, /, *, previous: bool = False, **options: Unpack[DeleteOptions]
+    ) -> Deleted[K, V]:
+        """The awaited twin of `kvraft.ReplicatedMap.delete_with`."""
+        return await self._calls.delete(key, {**options, "previous": previous})
+
+    @twin(_Twin.delete_range)
+    async def delete_range(
+        self,
+        prefix: K | None = None,
+        *,
+        start: K | None = None,
+        end: K | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> RangeDeleted:
+        """The awaited twin of `kvraft.ReplicatedMap.delete_range`."""
+        span = self._calls.span(prefix, start=start, end=end)
+        return await self._calls.delete_range(span, options)
+
+    @twin(_Twin.increment)
+    async def increment(
+        self, key: K, delta: int = 1, /, **options: Unpack[DeleteOptions]
+    ) -> int:
+        """The awaited twin of `kvraft.ReplicatedMap.increment`."""
+        return (await self._calls.increment(key, delta, options)).value
+
+    @twin(_Twin.increment_with)
+    async def increment_with(
+        self, key: K, delta: int = 1, /, **options: Unpack[DeleteOptions]
+    ) -> Incremented:
+        """The awaited twin of `kvraft.ReplicatedMap.increment_with`."""
+        return await self._calls.increment(key, delta, options)
+
+    @twin(_Twin.txn)
+    async def txn(
+        self,
+        compares: Iterable[Compare[K, V]] = (),
+        then: Iterable[Op[K, V]] = (),
+        otherwise: Iterable[Op[K, V]] = (),
+        **options: Unpack[RequestOptions],
+    ) -> TxnResult[K, V]:
+        """The awaited twin of `kvraft.ReplicatedMap.txn`."""
+        return await self._calls.txn(compares, then, otherwise, options)
+
+    @twin(_Twin.batch)
+    async def batch(
+        self, ops: Iterable[Op[K, V]], /, **options: Unpack[RequestOptions]
+    ) -> TxnResult[K, V]:
+        """The awaited twin of `kvraft.ReplicatedMap.batch`."""
+        return await self._calls.txn((), ops, (), options)
+
+    @overload
+    async def pop(self, key: K, /) -> V: ...
+    @overload
+    async def pop(self, key: K, default: V | T, /) -> V | T: ...
+    @twin(_Twin.pop)
+    async def pop(self, key: K, default: V | T = _ABSENT, /) -> V | T:
+        """The awaited twin of `kvraft.ReplicatedMap.pop`."""
+        previous = (await self._calls.delete(key, {"previous": True})).previous
+        if previous is None and default is _ABSENT:
+            raise KeyError(key)
+        return default if previous is None else previous.value
+
+    @twin(_Twin.popitem)
+    async def popitem(self, *, last: bool = True) -> tuple[K, V]:
+        """The awaited twin of `kvraft.ReplicatedMap.popitem`."""
+        return await run(self._calls.popitem(last))
+
+    @twin(_Twin.setdefault)
+    async def setdefault(self, key: K, default: V, /) -> V:
+        """The awaited twin of `kvraft.ReplicatedMap.setdefault`."""
+        return await self._calls.setdefault(key, default, {})
+
+    @twin(_Twin.update)
+    async def update(
+        self,
+        other: Mapping[K, V] | Iterable[tuple[K, V]] = (),
+        /,
+        *,
+        progress: Progress | None = None,
+        **keywords: V,
+    ) -> None:
+        """The awaited twin of `kvraft.ReplicatedMap.update`."""
+        await run(self._calls.update(pairs(other, keywords), progress, {}))
+
+    @twin(_Twin.clear)
+    async def clear(self) -> None:
+        """The awaited twin of `kvraft.ReplicatedMap.clear`."""
+        await self._calls.delete_range(ALL, {})
+
+    # --- Leases, locks, watches ---
+
+    @twin(_Twin.lease)
+    def lease(self, ttl: float) -> Begins[Lease]:
+        """For `await` or `async with`."""
+
+        async def begin() -> Lease:
+            return Lease(await _kvraft.lease(self._native, ttl))
+
+        return Begins(begin)
+
+    @twin(_Twin.grant_lease)
+    async def grant_lease(self, ttl: float) -> str:
+        """The awaited twin of `kvraft.ReplicatedMap.grant_lease`."""
+        return await _kvraft.grant_lease(self._native, ttl)
+
+    @twin(_Twin.keep_alive)
+    async def keep_alive(self, lease: AnyLease) -> None:
+        """The awaited twin of `kvraft.ReplicatedMap.keep_alive`."""
+        await _kvraft.keep_alive(self._native, lease_id(lease))
+
+    @twin(_Twin.revoke_lease)
+    async def revoke_lease(self, lease: AnyLease) -> None:
+        """The awaited twin of `kvraft.ReplicatedMap.revoke_lease`."""
+        await _kvraft.revoke_lease(self._native, lease_id(lease))
+
+    @twin(_Twin.lease_info)
+    async def lease_info(
+        self, lease: AnyLease, **options: Unpack[ReadOptions]
+    ) -> LeaseInfo[K]:
+        """The awaited twin of `kvraft.ReplicatedMap.lease_info`."""
+        return await self._calls.lease_info(lease, options)
+
+    @twin(_Twin.lock)
+    def lock(
+        self, name: str | Buffer, *, ttl: float = _LOCK_SECONDS, timeout: float | None = None
+    ) -> Begins[Lock]:
+        """For `await` or `async with`."""
+
+        async def begin() -> Lock:
+            return Lock(await _kvraft.lock(self._native, name, ttl, timeout))
+
+        return Begins(begin)
+
+    @twin(_Twin.try_lock)
+    async def try_lock(self, name: str | Buffer, *, ttl: float = _LOCK_SECONDS) -> Lock | None:
+        """The awaited twin of `kvraft.ReplicatedMap.try_lock`."""
+        native = await _kvraft.try_lock(self._native, name, ttl)
+        return None if native is None else Lock(native)
+
+    @twin(_Twin.acquire)
+    async def acquire(
+        self, name: str | Buffer, lease: AnyLease, *, timeout: float = 0.0
+    ) -> int:
+        """The awaited twin of `kvraft.ReplicatedMap.acquire`."""
+        return await _kvraft.acquire(self._native, name, lease_id(lease), timeout)
+
+    @twin(_Twin.release)
+    async def release(self, name: str | Buffer, lease: AnyLease) -> None:
+        """The awaited twin of `kvraft.ReplicatedMap.release`."""
+        await _kvraft.release(self._native, name, lease_id(lease))
+
+    @twin(_Twin.watch)
+    def watch(
+        self,
+        prefix: K | None = None,
+        *,
+        key: K | None = None,
+        start: K | None = None,
+        end: K | None = None,
+        from_revision: int | None = None,
+        previous: bool = False,
+        resync: bool = False,
+    ) -> BeginsWatch[K, V]:
+        """For `await`, `async with` or `async for`, where it begins with the first step."""
+        span = self._calls.span(prefix, key=key, start=start, end=end)
+
+        async def begin() -> Watch[K, V]:
+            flow = _kvraft.watch(self._native, span, from_revision, previous, resync)
+            return Watch(self._calls, await flow)
+
+        return BeginsWatch(begin)
+
+    # --- The cluster ---
+
+    @twin(_Twin.status)
+    def status(self) -> Status:
+        """Not awaited: it asks nobody."""
+        return self._native.status()
+
+    @twin(_Twin.members)
+    def members(self) -> list[MemberStatus]:
+        """Not awaited: it asks nobody."""
+        return self._native.status()["members"]
+
+    @twin(_Twin.metrics)
+    def metrics(self) -> Metrics:
+        """Not awaited: it asks nobody."""
+        return self._native.metrics()
+
+    @property
+    def max_value_bytes(self) -> int:
+        """The largest value in bytes that the cluster takes now."""
+        return self._native.max_value_bytes()
+
+    @property
+    def max_command_bytes(self) -> int:
+        """The largest transaction in bytes that the cluster takes now."""
+        return self._native.max_command_bytes()
+
+    @twin(_Twin.promote)
+    async def promote(self, name: str) -> None:
+        """The awaited twin of `kvraft.ReplicatedMap.promote`."""
+        await _kvraft.promote(self._native, name)
+
+    @twin(_Twin.demote)
+    async def demote(self, name: str) -> None:
+        """The awaited twin of `kvraft.ReplicatedMap.demote`."""
+        await _kvraft.demote(self._native, name)
+
+    @twin(_Twin.remove_member)
+    async def remove_member(self, name: str) -> None:
+        """The awaited twin of `kvraft.ReplicatedMap.remove_member`."""
+        await _kvraft.remove_member(self._native, name)
+
+    @twin(_Twin.transfer_leadership)
+    async def transfer_leadership(self, to: str | None = None) -> None:
+        """The awaited twin of `kvraft.ReplicatedMap.transfer_leadership`."""
+        await _kvraft.transfer_leadership(self._native, to)
+
+    @twin(_Twin.shrink)
+    async def shrink(self, voters: int) -> None:
+        """The awaited twin of `kvraft.ReplicatedMap.shrink`."""
+        await _kvraft.shrink(self._native, voters)
+
+    @twin(_Twin.backup)
+    async def backup(
+        self,
+        target: _backup.Target,
+        *,
+        progress: Progress | None = None,
+        **options: Unpack[ReadOptions],
+    ) -> BackupInfo:
+        """The awaited twin of `kvraft.ReplicatedMap.backup`; a file is written by other threads."""
+        return await run(_backup.write(self._native, target, progress, options))
+
+    @twin(_Twin.wait_ready)
+    async def wait_ready(self, timeout: float) -> None:  # noqa: ASYNC109 - the core's
+        """The awaited twin of `kvraft.ReplicatedMap.wait_ready`."""
+        await self._native.wait_ready(timeout)
+
+    @twin(_Twin.close)
+    async def close(self) -> None:
+        """The awaited twin of `kvraft.ReplicatedMap.close`."""
+        await self._native.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<kvraft.aio.ReplicatedMap {_map.described(self._native)}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a ReplicatedMap is not pickled: it is threads, files and a socket of this process; "
+            "give the other process the addresses of members, and have it connect"
+        )
