@@ -127,9 +127,7 @@ __all__ = [
     "verify_data_dir",
 ]
 
-_ERRORS = (KvraftError, *KvraftError.__subclasses__())
-_TYPES = (Change, Changes, Codec, Compare, Deleted, Entry, Incremented, Lease, LeaseInfo, Lock, Op)
-_MORE_TYPES = (Page, Put, RangeDeleted, ReplicatedMap, SnapshotBegin, SnapshotEnd, SnapshotEntries)
-for _public in (*_ERRORS, *_TYPES, *_MORE_TYPES, TxnResult, Watch, open, connect):
-    _public.__module__ = __name__  # what tracebacks, pickles and `help` call it
-del _public, _ERRORS, _TYPES, _MORE_TYPES
+# What tracebacks, pickles and `help` call them.
+for _name in __all__:
+    if getattr(globals()[_name], "__module__", "").startswith("kvraft."):
+        globals()[_name].__module__ = __name__

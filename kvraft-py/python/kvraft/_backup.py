@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
@@ -46,7 +47,7 @@ def _copy(
     info: BackupInfo
     info, flow = yield _kvraft.backup(native, **options)
     while chunks := (yield flow.some()):
-        yield lambda chunks=chunks: file.writelines(chunks)
+        yield partial(file.writelines, chunks)
         if progress is not None:
             progress.update(sum(map(len, chunks)))
     return info
@@ -103,9 +104,7 @@ def restore(
     return _kvraft.restore(from_, data_dir, name, above).wait()
 
 
-def recover_quorum(
-    data_dir: str | os.PathLike[str], into: str | os.PathLike[str]
-) -> Recovered:
+def recover_quorum(data_dir: str | os.PathLike[str], into: str | os.PathLike[str]) -> Recovered:
     """Make a new cluster out of one node of a cluster that has lost its majority for good.
 
     **Writes may be lost**: all that were acknowledged and never reached this node. First make

@@ -31,6 +31,17 @@ if TYPE_CHECKING:
     from ._kvraft import Call
     from ._options import AnyLease
     from ._progress import Progress
+    from ._rows import (
+        ChangeRow,
+        CompareRow,
+        EntryRow,
+        EventRow,
+        OpResultRow,
+        OpRow,
+        PutRow,
+        Shape,
+        Span,
+    )
     from ._txn import Compare, Op
     from ._types import Entry
 
@@ -77,9 +88,7 @@ class Calls(Generic[K, V]):
         call = _kvraft.increment(self.native, key_bytes, delta, **self._write(options))
         return call.then(Incremented._make)
 
-    def delete_range(
-        self, span: _kvraft.Span, options: Mapping[str, Any]
-    ) -> Call[RangeDeleted]:
+    def delete_range(self, span: Span, options: Mapping[str, Any]) -> Call[RangeDeleted]:
         return _kvraft.delete_range(self.native, span, **options).then(RangeDeleted._make)
 
     def txn(
@@ -95,19 +104,17 @@ class Calls(Generic[K, V]):
         call = _kvraft.txn(self.native, compares_rows, then_rows, otherwise_rows, **options)
         return call.then(self._txn_result)
 
-    def count(self, span: _kvraft.Span, options: Mapping[str, Any]) -> Call[int]:
+    def count(self, span: Span, options: Mapping[str, Any]) -> Call[int]:
         return _kvraft.count(self.native, span, **options)
 
-    def page(
-        self, span: _kvraft.Span, shape: _kvraft.Shape, options: Mapping[str, Any]
-    ) -> Call[Page[K, V]]:
+    def page(self, span: Span, shape: Shape, options: Mapping[str, Any]) -> Call[Page[K, V]]:
         call = _kvraft.page(self.native, span, shape, **options)
         decode = self._keys_only if shape[2] else self.codecs.entries
         return call.then(lambda page: Page(decode(page[0]), page[1], page[2]))
 
     def scan(
-        self, span: _kvraft.Span, shape: _kvraft.Shape, options: Mapping[str, Any]
-    ) -> Call[_kvraft.Flow[_kvraft.EntryRow]]:
+        self, span: Span, shape: Shape, options: Mapping[str, Any]
+    ) -> Call[_kvraft.Flow[EntryRow]]:
         return _kvraft.scan(self.native, span, shape, **options)
 
     def lease_info(self, lease: AnyLease, options: Mapping[str, Any]) -> Call[LeaseInfo[K]]:
@@ -119,11 +126,11 @@ class Calls(Generic[K, V]):
     def setdefault(self, key: K, default: V, options: Mapping[str, Any]) -> Call[V]:
         """Read a key, or give it a value if it has none: one command."""
         key_bytes, value_bytes = self.codecs.key(key), self.codecs.value(default)
-        compare: _kvraft.CompareRow = ("absent", key_bytes, "==", None)
-        put: _kvraft.OpRow = ("put", key_bytes, value_bytes, False, None, None)
-        get: _kvraft.OpRow = ("get", key_bytes, None, False, None, None)
+        compare: CompareRow = ("absent", key_bytes, "==", None)
+        put: OpRow = ("put", key_bytes, value_bytes, False, None, None)
+        get: OpRow = ("get", key_bytes, None, False, None, None)
 
-        def value(row: tuple[int, bool, list[_kvraft.OpResultRow]]) -> V:
+        def value(row: tuple[int, bool, list[OpResultRow]]) -> V:
             _revision, was_absent, (result,) = row
             return default if was_absent else self.codecs.value_of(result[1][1], key)
 
@@ -148,7 +155,7 @@ class Calls(Generic[K, V]):
     ) -> Steps[None]:
         """Put the items, as many as fit into one command at a time."""
         limit = self.native.max_command_bytes() - 4096
-        batch: dict[bytes, _kvraft.OpRow] = {}
+        batch: dict[bytes, OpRow] = {}
         size = 0
         for key, value in items:
             key_bytes, value_bytes = bytes(self.codecs.key(key)), self.codecs.value(value)
@@ -163,7 +170,7 @@ class Calls(Generic[K, V]):
 
     def _put_all(
         self,
-        batch: dict[bytes, _kvraft.OpRow],
+        batch: dict[bytes, OpRow],
         progress: Progress | None,
         options: Mapping[str, Any],
     ) -> Steps[None]:
@@ -171,7 +178,7 @@ class Calls(Generic[K, V]):
         if progress is not None:
             progress.update(len(batch))
 
-    def event(self, row: _kvraft.EventRow) -> WatchEvent[K, V]:
+    def event(self, row: EventRow) -> WatchEvent[K, V]:
         """Return the event of a row."""
         if row[0] == "changes":
             return Changes(row[1], [self._change(change) for change in row[2]])
@@ -187,7 +194,7 @@ class Calls(Generic[K, V]):
         after: K | None = None,
         end: K | None = None,
         key: K | None = None,
-    ) -> _kvraft.Span:
+    ) -> Span:
         """Return the bytes of the ends of a range."""
         codecs = self.codecs
         return (
@@ -198,10 +205,10 @@ class Calls(Generic[K, V]):
             None if end is None else codecs.key(end),
         )
 
-    def _keys_only(self, rows: Sequence[_kvraft.EntryRow]) -> list[Any]:
+    def _keys_only(self, rows: Sequence[EntryRow]) -> list[Any]:
         return [self.key_only(row) for row in rows]
 
-    def key_only(self, row: _kvraft.EntryRow) -> Any:  # noqa: ANN401
+    def key_only(self, row: EntryRow) -> Any:  # noqa: ANN401
         """Return the entry of a row without a value, whose codec knows nothing of no bytes."""
         from ._types import Entry  # noqa: PLC0415
 
@@ -217,29 +224,27 @@ class Calls(Generic[K, V]):
             options["lease"] = lease_id(options["lease"])
         return options
 
-    def _compare(self, compare: Compare[K, V]) -> _kvraft.CompareRow:
+    def _compare(self, compare: Compare[K, V]) -> CompareRow:
         operand = compare.operand
         if compare.kind == "value":
             operand = self.codecs.value(operand)
         return (compare.kind, self.codecs.key(compare.key), compare.cmp, operand)
 
-    def _op(self, op: Op[K, V]) -> _kvraft.OpRow:
+    def _op(self, op: Op[K, V]) -> OpRow:
         operand = self.codecs.value(op.operand) if op.kind == "put" else op.operand
         lease = None if op.lease is None else lease_id(op.lease)
         return (op.kind, self.codecs.key(op.key), operand, op.previous, op.ttl, lease)
 
-    def _put(self, row: _kvraft.PutRow) -> Put[K, V]:
+    def _put(self, row: PutRow) -> Put[K, V]:
         return Put(row[0], row[1], self.codecs.maybe_entry(row[2]))
 
-    def _deleted(self, row: _kvraft.PutRow) -> Deleted[K, V]:
+    def _deleted(self, row: PutRow) -> Deleted[K, V]:
         return Deleted(row[0], row[1], self.codecs.maybe_entry(row[2]))
 
-    def _txn_result(
-        self, row: tuple[int, bool, list[_kvraft.OpResultRow]]
-    ) -> TxnResult[K, V]:
+    def _txn_result(self, row: tuple[int, bool, list[OpResultRow]]) -> TxnResult[K, V]:
         return TxnResult(row[0], row[1], [self._op_result(result) for result in row[2]])
 
-    def _op_result(self, result: _kvraft.OpResultRow) -> OpResult[K, V]:
+    def _op_result(self, result: OpResultRow) -> OpResult[K, V]:
         kind, row = result
         if kind == "got":
             return self.codecs.maybe_entry(row)
@@ -247,12 +252,12 @@ class Calls(Generic[K, V]):
             return self._put(row)
         return self._deleted(row) if kind == "deleted" else Incremented._make(row)
 
-    def _change(self, row: _kvraft.ChangeRow) -> Change[K, V]:
+    def _change(self, row: ChangeRow) -> Change[K, V]:
         maybe_entry = self.codecs.maybe_entry
         return Change(self.codecs.key_of(row[0]), maybe_entry(row[1]), maybe_entry(row[2]))
 
 
-ALL: _kvraft.Span = (None, None, None, None, None)
+ALL: Span = (None, None, None, None, None)
 """Every key."""
 
 

@@ -12,9 +12,8 @@ from ._types import Entry
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from typing_extensions import Buffer
-
-    from ._kvraft import EntryRow
+    from ._buffer import Buffer
+    from ._rows import EntryRow
 
 K = TypeVar("K")
 V = TypeVar("V")

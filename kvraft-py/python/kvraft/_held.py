@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from . import _kvraft
     from ._calls import Calls
+    from ._rows import EventRow
     from ._types import WatchEvent
 
 K = TypeVar("K")
@@ -151,10 +152,10 @@ class Watch(Generic[K, V]):
 
     __slots__ = ("__weakref__", "_calls", "_flow", "_rows")
 
-    def __init__(self, calls: Calls[K, V], flow: _kvraft.Flow[_kvraft.EventRow]) -> None:
+    def __init__(self, calls: Calls[K, V], flow: _kvraft.Flow[EventRow]) -> None:
         self._calls = calls
         self._flow = flow
-        self._rows: list[_kvraft.EventRow] = []
+        self._rows: list[EventRow] = []
 
     def __iter__(self) -> Self:
         return self

@@ -2,30 +2,16 @@
 
 from collections.abc import Callable, Generator, Sequence
 from os import PathLike
-from typing import Any, Final, Generic, Literal, Self, TypeAlias, TypeVar, final
+from typing import Any, Final, Generic, Self, TypeAlias, TypeVar, final
 
-from typing_extensions import Buffer
-
+from ._buffer import Buffer
+from ._rows import CompareRow, EntryRow, EventRow, OpResultRow, OpRow, PutRow, Shape, Span
 from ._status import BackupInfo, Metrics, Recovered, Restored, Status, Verified
 
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
 _U = TypeVar("_U")
 _Path: TypeAlias = str | PathLike[str]
-
-EntryRow: TypeAlias = tuple[bytes, bytes, int, int, str | None]
-PutRow: TypeAlias = tuple[int, bool, EntryRow | None]
-ChangeRow: TypeAlias = tuple[bytes, EntryRow | None, EntryRow | None]
-EventRow: TypeAlias = (
-    tuple[Literal["changes"], int, list[ChangeRow]]
-    | tuple[Literal["begin", "end"], int]
-    | tuple[Literal["entries"], list[EntryRow]]
-)
-OpResultRow: TypeAlias = tuple[Literal["got", "put", "deleted", "incremented"], Any]
-Span: TypeAlias = tuple[Buffer | None, Buffer | None, Buffer | None, Buffer | None, Buffer | None]
-Shape: TypeAlias = tuple[int | None, bool, bool]
-CompareRow: TypeAlias = tuple[str, Buffer, str, Any]
-OpRow: TypeAlias = tuple[str, Buffer, Any, bool, float | None, str | None]
 
 __all__ = [
     "CLIENT_SETTINGS",

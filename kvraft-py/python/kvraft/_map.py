@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Unpack
 
-    from typing_extensions import Buffer
-
+    from ._buffer import Buffer
     from ._codecs import Codecs
     from ._options import (
         AnyLease,
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
         PutOptions,
         ReadOptions,
         RequestOptions,
-        Timeout,
     )
     from ._progress import Progress
+    from ._rows import EntryRow
     from ._status import BackupInfo, MemberStatus, Metrics, Status
     from ._txn import Compare, Op
     from ._types import (
@@ -90,10 +89,11 @@ class ReplicatedMap(MutableMapping[K, V], Generic[K, V]):
     # --- What a dict does ---
 
     def __getitem__(self, key: K, /) -> V:
-        value = self.get(key, _ABSENT)
-        if value is _ABSENT:
+        encoded: Any = key if self._key is None else self._key(key)
+        value = _kvraft.value(self._native, encoded)
+        if value is None:
             raise KeyError(key)
-        return value
+        return value if self._value_of is None else self._value_of(value, key)  # type: ignore[return-value]
 
     def __setitem__(self, key: K, value: V, /) -> None:
         self._calls.put(key, value, {}).wait()
@@ -116,9 +116,7 @@ class ReplicatedMap(MutableMapping[K, V], Generic[K, V]):
         return self._calls.count(ALL, {}).wait()
 
     @overload
-    def get(
-        self, key: K, default: None = None, /, **options: Unpack[ReadOptions]
-    ) -> V | None: ...
+    def get(self, key: K, default: None = None, /, **options: Unpack[ReadOptions]) -> V | None: ...
     @overload
     def get(self, key: K, default: V | T, /, **options: Unpack[ReadOptions]) -> V | T: ...
     def get(
@@ -259,7 +257,7 @@ class ReplicatedMap(MutableMapping[K, V], Generic[K, V]):
         """
         return self._calls.count(self._calls.span(prefix, start=start, end=end), options).wait()
 
-    def scan(
+    def scan(  # noqa: PLR0913 - each narrows it
         self,
         prefix: K | None = None,
         *,
@@ -299,14 +297,14 @@ class ReplicatedMap(MutableMapping[K, V], Generic[K, V]):
 
     def _entries(
         self,
-        flow: _kvraft.Flow[_kvraft.EntryRow],
+        flow: _kvraft.Flow[EntryRow],
         keys_only: bool,  # noqa: FBT001
     ) -> Iterator[Entry[K, V]]:
         decode = self._calls.key_only if keys_only else self._calls.codecs.entry
         while rows := flow.some().wait():
             yield from map(decode, rows)
 
-    def page(
+    def page(  # noqa: PLR0913 - each narrows it
         self,
         prefix: K | None = None,
         *,
@@ -582,7 +580,7 @@ class ReplicatedMap(MutableMapping[K, V], Generic[K, V]):
         """
         _kvraft.release(self._native, name, lease_id(lease)).wait()
 
-    def watch(
+    def watch(  # noqa: PLR0913 - each narrows it
         self,
         prefix: K | None = None,
         *,
@@ -674,7 +672,10 @@ class ReplicatedMap(MutableMapping[K, V], Generic[K, V]):
         _kvraft.transfer_leadership(self._native, to).wait()
 
     def shrink(self, voters: int) -> None:
-        """Let voters go, those whose names come last, until so many are left. Raises as `promote`."""
+        """Let voters go, those whose names come last, until so many are left.
+
+        Raises as `promote`.
+        """
         _kvraft.shrink(self._native, voters).wait()
 
     def backup(

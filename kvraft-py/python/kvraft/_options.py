@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict
 
-Consistency: TypeAlias = Literal["linearizable", "lease", "local"]
-"""How fresh a read must be."""
+Consistency: TypeAlias = Literal["linearizable", "lease", "local"] | None
+"""How fresh a read must be; `None` is what `open` was told."""
 
 
 class HasId(Protocol):
@@ -31,7 +31,7 @@ class Timeout(TypedDict, total=False):
 class ReadOptions(Timeout, total=False):
     """What a read may ask for."""
 
-    consistency: Consistency | None
+    consistency: Consistency
     """`"linearizable"` sees every write that was acknowledged anywhere before the read began;
     `"lease"` too, but trusts clocks; `"local"` sees what this node has applied. Default: the
     setting of `open`."""
@@ -76,7 +76,7 @@ class ClientSettings(TypedDict, total=False):
     """The settings of a client; `connect` says what they mean."""
 
     name: str | None
-    consistency: Consistency | None
+    consistency: Consistency
     request_timeout: float | str | None
     cluster_secret: str | bytes | Sequence[str | bytes] | None
     cluster_secret_file: str | PathLike[str] | None

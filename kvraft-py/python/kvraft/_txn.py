@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 if TYPE_CHECKING:
     from ._options import AnyLease
 
 K = TypeVar("K")
 V = TypeVar("V")
-
-Relation: TypeAlias = Literal["==", "!=", "<", ">"]
-"""How the entry's side of a comparison must stand to the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +18,21 @@ class Compare(Generic[K, V]):
 
     kind: Literal["revision", "created", "value", "absent", "present"]
     key: K
-    cmp: Relation = "=="
+    cmp: Literal["==", "!=", "<", ">"] = "=="
     operand: Any = None
 
     @classmethod
-    def revision(cls, key: K, cmp: Relation, revision: int) -> Compare[K, V]:
+    def revision(cls, key: K, cmp: Literal["==", "!=", "<", ">"], revision: int) -> Compare[K, V]:
         """Compare the revision of the last change; an absent key has 0."""
         return cls("revision", key, cmp, revision)
 
     @classmethod
-    def created(cls, key: K, cmp: Relation, revision: int) -> Compare[K, V]:
+    def created(cls, key: K, cmp: Literal["==", "!=", "<", ">"], revision: int) -> Compare[K, V]:
         """Compare the revision at which the key was created; an absent key has 0."""
         return cls("created", key, cmp, revision)
 
     @classmethod
-    def value(cls, key: K, cmp: Relation, value: V) -> Compare[K, V]:
+    def value(cls, key: K, cmp: Literal["==", "!=", "<", ">"], value: V) -> Compare[K, V]:
         """Compare the value by its bytes. Of an absent key no such comparison holds."""
         return cls("value", key, cmp, value)
 

@@ -1,5 +1,6 @@
 """What the verbs of a map answer with."""
 
+from types import GenericAlias
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 K = TypeVar("K")
@@ -72,10 +73,6 @@ class Page(NamedTuple, Generic[K, V]):
     """The last revision that this node had applied at that moment."""
 
 
-OpResult: TypeAlias = Entry[K, V] | None | Put[K, V] | Deleted[K, V] | Incremented
-"""What one operation of a transaction did: the entry that a get found, or what a write did."""
-
-
 class TxnResult(NamedTuple, Generic[K, V]):
     """What a transaction did."""
 
@@ -83,7 +80,7 @@ class TxnResult(NamedTuple, Generic[K, V]):
     """The revision of every change in it."""
     succeeded: bool
     """Whether all comparisons held."""
-    results: list[OpResult[K, V]]
+    results: list["OpResult[K, V]"]
     """What each operation of the branch that ran did, in its order."""
 
 
@@ -140,6 +137,14 @@ class SnapshotEnd(NamedTuple):
     revision: int
     """The revision of the snapshot."""
 
+
+# A type says what its parameters are as `tuple` does: what `typing` makes of both is neither.
+_GENERIC = (Entry, Put, Deleted, Page, TxnResult, LeaseInfo, Change, Changes, SnapshotEntries)
+for _type in _GENERIC:
+    setattr(_type, "__class_getitem__", classmethod(GenericAlias))  # noqa: B010
+
+OpResult: TypeAlias = Entry[K, V] | Put[K, V] | Deleted[K, V] | Incremented | None
+"""What one operation of a transaction did: the entry that a get found, or what a write did."""
 
 WatchEvent: TypeAlias = Changes[K, V] | SnapshotBegin | SnapshotEntries[K, V] | SnapshotEnd
 """What a watch tells; take it apart with `match`."""

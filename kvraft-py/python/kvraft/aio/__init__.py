@@ -34,6 +34,6 @@ __all__ = [
     "verify_data_dir",
 ]
 
-for _public in (Begins, BeginsWatch, Lease, Lock, ReplicatedMap, Watch, connect, open):
-    _public.__module__ = __name__
-del _public
+# What tracebacks and `help` call them.
+for _name in __all__:
+    globals()[_name].__module__ = __name__

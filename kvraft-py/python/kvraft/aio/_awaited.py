@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from kvraft._kvraft import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator, Mapping
     from types import TracebackType
 
     from kvraft._calls import Steps
 
-F = TypeVar("F", bound="Callable[..., Any]")
 T = TypeVar("T")
 
 
@@ -67,8 +66,10 @@ async def run(steps: Steps[T]) -> T:
         step = next(steps)
         while True:
             try:
-                is_call = isinstance(step, Call)
-                answer = await (step if is_call else asyncio.to_thread(step))
+                if isinstance(step, Call):
+                    answer = await step
+                else:
+                    answer = await asyncio.to_thread(step)
             except BaseException as error:  # noqa: BLE001 - the work decides what it means
                 step = steps.throw(error)
             else:
@@ -78,11 +79,8 @@ async def run(steps: Steps[T]) -> T:
         return done
 
 
-def twin(of: Any) -> Callable[[F], F]:  # noqa: ANN401
-    """Give a method the documentation of the one that it is the twin of."""
-
-    def told(method: F) -> F:
-        method.__doc__ = f"{inspect.getdoc(method)}\n\n{inspect.getdoc(of)}"
-        return method
-
-    return told
+def document(twins: Mapping[str, Any], of: Mapping[str, Any]) -> None:
+    """Add to what functions say of themselves what the twin says that blocks."""
+    for name, function in twins.items():
+        if name[0] != "_" and inspect.isfunction(function) and inspect.isfunction(of.get(name)):
+            function.__doc__ = f"{inspect.getdoc(function)}\n\n{inspect.getdoc(of[name])}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 from kvraft import _held
 from kvraft._errors import KvraftError
 
-from ._awaited import Begins, twin
+from ._awaited import Begins, document
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from kvraft import _kvraft
     from kvraft._calls import Calls
+    from kvraft._rows import EventRow
     from kvraft._types import WatchEvent
 
 K = TypeVar("K")
@@ -40,7 +41,6 @@ class Lease:
         """The seconds that it lives without being kept alive."""
         return self._native.ttl
 
-    @twin(_held.Lease.is_alive)
     def is_alive(self) -> bool:
         """Not awaited: it asks nobody."""
         return self._native.is_alive()
@@ -49,9 +49,8 @@ class Lease:
         """Return once it may have ended, or was revoked here."""
         await self._native.ended()
 
-    @twin(_held.Lease.revoke)
     async def revoke(self) -> None:
-        """The awaited twin of `kvraft.Lease.revoke`."""
+        """Await what `kvraft.Lease.revoke` does."""
         self._revoked = True
         await self._native.revoke()
 
@@ -96,7 +95,6 @@ class Lock:
         """The id of the lease that the lock ends with: put keys with it that end with the lock."""
         return self._native.lease
 
-    @twin(_held.Lock.is_held)
     def is_held(self) -> bool:
         """Not awaited: it asks nobody."""
         return self._native.is_held()
@@ -105,9 +103,8 @@ class Lock:
         """Return once it may be another's, or was given back here."""
         await self._native.lost()
 
-    @twin(_held.Lock.unlock)
     async def unlock(self) -> None:
-        """The awaited twin of `kvraft.Lock.unlock`."""
+        """Await what `kvraft.Lock.unlock` does."""
         self._unlocked = True
         await self._native.unlock()
 
@@ -136,10 +133,10 @@ class Watch(Generic[K, V]):
 
     __slots__ = ("__weakref__", "_calls", "_flow", "_rows")
 
-    def __init__(self, calls: Calls[K, V], flow: _kvraft.Flow[_kvraft.EventRow]) -> None:
+    def __init__(self, calls: Calls[K, V], flow: _kvraft.Flow[EventRow]) -> None:
         self._calls = calls
         self._flow = flow
-        self._rows: list[_kvraft.EventRow] = []
+        self._rows: list[EventRow] = []
 
     def __aiter__(self) -> Self:
         return self
@@ -191,3 +188,7 @@ async def leave(error: BaseException | None, give_back: Callable[[], Awaitable[N
         if error is None:
             raise
         error.add_note(f"besides: {failure}")
+
+
+document(vars(Lease), vars(_held.Lease))
+document(vars(Lock), vars(_held.Lock))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, overloa
 from kvraft import _backup, _kvraft, _map
 from kvraft._calls import ALL, Calls, lease_id, pairs
 
-from ._awaited import Begins, run, twin
+from ._awaited import Begins, document, run
 from ._held import BeginsWatch, Lease, Lock, Watch
 
 if TYPE_CHECKING:
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Unpack
 
-    from typing_extensions import Buffer
-
+    from kvraft._buffer import Buffer
     from kvraft._codecs import Codecs
     from kvraft._options import (
         AnyLease,
@@ -45,7 +44,6 @@ T = TypeVar("T")
 
 _ABSENT: Any = object()
 _LOCK_SECONDS = 10.0
-_Twin = _map.ReplicatedMap
 
 
 class ReplicatedMap(Generic[K, V]):
@@ -85,17 +83,15 @@ class ReplicatedMap(Generic[K, V]):
     ) -> V | None: ...
     @overload
     async def get(self, key: K, default: V | T, /, **options: Unpack[ReadOptions]) -> V | T: ...
-    @twin(_Twin.get)
     async def get(
         self, key: K, default: V | T | None = None, /, **options: Unpack[ReadOptions]
     ) -> V | T | None:
-        """The awaited twin of `kvraft.ReplicatedMap.get`."""
+        """Await what `kvraft.ReplicatedMap.get` does."""
         entry = await self._calls.get_entry(key, options)
         return default if entry is None else entry.value
 
-    @twin(_Twin.get_entry)
     async def get_entry(self, key: K, /, **options: Unpack[ReadOptions]) -> Entry[K, V] | None:
-        """The awaited twin of `kvraft.ReplicatedMap.get_entry`."""
+        """Await what `kvraft.ReplicatedMap.get_entry` does."""
         return await self._calls.get_entry(key, options)
 
     async def contains(self, key: K, /, **options: Unpack[ReadOptions]) -> bool:
@@ -106,7 +102,6 @@ class ReplicatedMap(Generic[K, V]):
         """Return how many keys there are, without reading them: `len(m)` for tasks."""
         return await self._calls.count(ALL, options)
 
-    @twin(_Twin.count)
     async def count(
         self,
         prefix: K | None = None,
@@ -115,11 +110,10 @@ class ReplicatedMap(Generic[K, V]):
         end: K | None = None,
         **options: Unpack[ReadOptions],
     ) -> int:
-        """The awaited twin of `kvraft.ReplicatedMap.count`."""
+        """Await what `kvraft.ReplicatedMap.count` does."""
         return await self._calls.count(self._calls.span(prefix, start=start, end=end), options)
 
-    @twin(_Twin.scan)
-    async def scan(
+    async def scan(  # noqa: PLR0913 - each narrows it
         self,
         prefix: K | None = None,
         *,
@@ -158,8 +152,7 @@ class ReplicatedMap(Generic[K, V]):
         async for entry in self.scan(prefix):
             yield entry.key, entry.value
 
-    @twin(_Twin.page)
-    async def page(
+    async def page(  # noqa: PLR0913 - each narrows it
         self,
         prefix: K | None = None,
         *,
@@ -171,37 +164,32 @@ class ReplicatedMap(Generic[K, V]):
         keys_only: bool = False,
         **options: Unpack[ReadOptions],
     ) -> Page[K, V]:
-        """The awaited twin of `kvraft.ReplicatedMap.page`."""
+        """Await what `kvraft.ReplicatedMap.page` does."""
         span = self._calls.span(prefix, start=start, after=after, end=end)
         return await self._calls.page(span, (limit, reverse, keys_only), options)
 
     # --- Writes ---
 
-    @twin(_Twin.put)
     async def put(self, key: K, value: V, /, **options: Unpack[PutOptions]) -> int:
-        """The awaited twin of `kvraft.ReplicatedMap.put`."""
+        """Await what `kvraft.ReplicatedMap.put` does."""
         return (await self._calls.put(key, value, options)).revision
 
-    @twin(_Twin.put_with)
     async def put_with(
         self, key: K, value: V, /, *, previous: bool = False, **options: Unpack[PutOptions]
     ) -> Put[K, V]:
-        """The awaited twin of `kvraft.ReplicatedMap.put_with`."""
+        """Await what `kvraft.ReplicatedMap.put_with` does."""
         return await self._calls.put(key, value, {**options, "previous": previous})
 
-    @twin(_Twin.delete)
     async def delete(self, key: K, /, **options: Unpack[DeleteOptions]) -> bool:
-        """The awaited twin of `kvraft.ReplicatedMap.delete`."""
+        """Await what `kvraft.ReplicatedMap.delete` does."""
         return (await self._calls.delete(key, options)).existed
 
-    @twin(_Twin.delete_with)
     async def delete_with(
         self, key: K, /, *, previous: bool = False, **options: Unpack[DeleteOptions]
     ) -> Deleted[K, V]:
-        """The awaited twin of `kvraft.ReplicatedMap.delete_with`."""
+        """Await what `kvraft.ReplicatedMap.delete_with` does."""
         return await self._calls.delete(key, {**options, "previous": previous})
 
-    @twin(_Twin.delete_range)
     async def delete_range(
         self,
         prefix: K | None = None,
@@ -210,25 +198,20 @@ class ReplicatedMap(Generic[K, V]):
         end: K | None = None,
         **options: Unpack[RequestOptions],
     ) -> RangeDeleted:
-        """The awaited twin of `kvraft.ReplicatedMap.delete_range`."""
+        """Await what `kvraft.ReplicatedMap.delete_range` does."""
         span = self._calls.span(prefix, start=start, end=end)
         return await self._calls.delete_range(span, options)
 
-    @twin(_Twin.increment)
-    async def increment(
-        self, key: K, delta: int = 1, /, **options: Unpack[DeleteOptions]
-    ) -> int:
-        """The awaited twin of `kvraft.ReplicatedMap.increment`."""
+    async def increment(self, key: K, delta: int = 1, /, **options: Unpack[DeleteOptions]) -> int:
+        """Await what `kvraft.ReplicatedMap.increment` does."""
         return (await self._calls.increment(key, delta, options)).value
 
-    @twin(_Twin.increment_with)
     async def increment_with(
         self, key: K, delta: int = 1, /, **options: Unpack[DeleteOptions]
     ) -> Incremented:
-        """The awaited twin of `kvraft.ReplicatedMap.increment_with`."""
+        """Await what `kvraft.ReplicatedMap.increment_with` does."""
         return await self._calls.increment(key, delta, options)
 
-    @twin(_Twin.txn)
     async def txn(
         self,
         compares: Iterable[Compare[K, V]] = (),
@@ -236,39 +219,34 @@ class ReplicatedMap(Generic[K, V]):
         otherwise: Iterable[Op[K, V]] = (),
         **options: Unpack[RequestOptions],
     ) -> TxnResult[K, V]:
-        """The awaited twin of `kvraft.ReplicatedMap.txn`."""
+        """Await what `kvraft.ReplicatedMap.txn` does."""
         return await self._calls.txn(compares, then, otherwise, options)
 
-    @twin(_Twin.batch)
     async def batch(
         self, ops: Iterable[Op[K, V]], /, **options: Unpack[RequestOptions]
     ) -> TxnResult[K, V]:
-        """The awaited twin of `kvraft.ReplicatedMap.batch`."""
+        """Await what `kvraft.ReplicatedMap.batch` does."""
         return await self._calls.txn((), ops, (), options)
 
     @overload
     async def pop(self, key: K, /) -> V: ...
     @overload
     async def pop(self, key: K, default: V | T, /) -> V | T: ...
-    @twin(_Twin.pop)
     async def pop(self, key: K, default: V | T = _ABSENT, /) -> V | T:
-        """The awaited twin of `kvraft.ReplicatedMap.pop`."""
+        """Await what `kvraft.ReplicatedMap.pop` does."""
         previous = (await self._calls.delete(key, {"previous": True})).previous
         if previous is None and default is _ABSENT:
             raise KeyError(key)
         return default if previous is None else previous.value
 
-    @twin(_Twin.popitem)
     async def popitem(self, *, last: bool = True) -> tuple[K, V]:
-        """The awaited twin of `kvraft.ReplicatedMap.popitem`."""
+        """Await what `kvraft.ReplicatedMap.popitem` does."""
         return await run(self._calls.popitem(last))
 
-    @twin(_Twin.setdefault)
     async def setdefault(self, key: K, default: V, /) -> V:
-        """The awaited twin of `kvraft.ReplicatedMap.setdefault`."""
+        """Await what `kvraft.ReplicatedMap.setdefault` does."""
         return await self._calls.setdefault(key, default, {})
 
-    @twin(_Twin.update)
     async def update(
         self,
         other: Mapping[K, V] | Iterable[tuple[K, V]] = (),
@@ -277,17 +255,15 @@ class ReplicatedMap(Generic[K, V]):
         progress: Progress | None = None,
         **keywords: V,
     ) -> None:
-        """The awaited twin of `kvraft.ReplicatedMap.update`."""
+        """Await what `kvraft.ReplicatedMap.update` does."""
         await run(self._calls.update(pairs(other, keywords), progress, {}))
 
-    @twin(_Twin.clear)
     async def clear(self) -> None:
-        """The awaited twin of `kvraft.ReplicatedMap.clear`."""
+        """Await what `kvraft.ReplicatedMap.clear` does."""
         await self._calls.delete_range(ALL, {})
 
     # --- Leases, locks, watches ---
 
-    @twin(_Twin.lease)
     def lease(self, ttl: float) -> Begins[Lease]:
         """For `await` or `async with`."""
 
@@ -296,29 +272,22 @@ class ReplicatedMap(Generic[K, V]):
 
         return Begins(begin)
 
-    @twin(_Twin.grant_lease)
     async def grant_lease(self, ttl: float) -> str:
-        """The awaited twin of `kvraft.ReplicatedMap.grant_lease`."""
+        """Await what `kvraft.ReplicatedMap.grant_lease` does."""
         return await _kvraft.grant_lease(self._native, ttl)
 
-    @twin(_Twin.keep_alive)
     async def keep_alive(self, lease: AnyLease) -> None:
-        """The awaited twin of `kvraft.ReplicatedMap.keep_alive`."""
+        """Await what `kvraft.ReplicatedMap.keep_alive` does."""
         await _kvraft.keep_alive(self._native, lease_id(lease))
 
-    @twin(_Twin.revoke_lease)
     async def revoke_lease(self, lease: AnyLease) -> None:
-        """The awaited twin of `kvraft.ReplicatedMap.revoke_lease`."""
+        """Await what `kvraft.ReplicatedMap.revoke_lease` does."""
         await _kvraft.revoke_lease(self._native, lease_id(lease))
 
-    @twin(_Twin.lease_info)
-    async def lease_info(
-        self, lease: AnyLease, **options: Unpack[ReadOptions]
-    ) -> LeaseInfo[K]:
-        """The awaited twin of `kvraft.ReplicatedMap.lease_info`."""
+    async def lease_info(self, lease: AnyLease, **options: Unpack[ReadOptions]) -> LeaseInfo[K]:
+        """Await what `kvraft.ReplicatedMap.lease_info` does."""
         return await self._calls.lease_info(lease, options)
 
-    @twin(_Twin.lock)
     def lock(
         self, name: str | Buffer, *, ttl: float = _LOCK_SECONDS, timeout: float | None = None
     ) -> Begins[Lock]:
@@ -329,26 +298,26 @@ class ReplicatedMap(Generic[K, V]):
 
         return Begins(begin)
 
-    @twin(_Twin.try_lock)
     async def try_lock(self, name: str | Buffer, *, ttl: float = _LOCK_SECONDS) -> Lock | None:
-        """The awaited twin of `kvraft.ReplicatedMap.try_lock`."""
+        """Await what `kvraft.ReplicatedMap.try_lock` does."""
         native = await _kvraft.try_lock(self._native, name, ttl)
         return None if native is None else Lock(native)
 
-    @twin(_Twin.acquire)
     async def acquire(
-        self, name: str | Buffer, lease: AnyLease, *, timeout: float = 0.0
+        self,
+        name: str | Buffer,
+        lease: AnyLease,
+        *,
+        timeout: float = 0.0,  # noqa: ASYNC109 - the core gives the place in the queue back
     ) -> int:
-        """The awaited twin of `kvraft.ReplicatedMap.acquire`."""
+        """Await what `kvraft.ReplicatedMap.acquire` does."""
         return await _kvraft.acquire(self._native, name, lease_id(lease), timeout)
 
-    @twin(_Twin.release)
     async def release(self, name: str | Buffer, lease: AnyLease) -> None:
-        """The awaited twin of `kvraft.ReplicatedMap.release`."""
+        """Await what `kvraft.ReplicatedMap.release` does."""
         await _kvraft.release(self._native, name, lease_id(lease))
 
-    @twin(_Twin.watch)
-    def watch(
+    def watch(  # noqa: PLR0913 - each narrows it
         self,
         prefix: K | None = None,
         *,
@@ -370,17 +339,14 @@ class ReplicatedMap(Generic[K, V]):
 
     # --- The cluster ---
 
-    @twin(_Twin.status)
     def status(self) -> Status:
         """Not awaited: it asks nobody."""
         return self._native.status()
 
-    @twin(_Twin.members)
     def members(self) -> list[MemberStatus]:
         """Not awaited: it asks nobody."""
         return self._native.status()["members"]
 
-    @twin(_Twin.metrics)
     def metrics(self) -> Metrics:
         """Not awaited: it asks nobody."""
         return self._native.metrics()
@@ -395,32 +361,26 @@ class ReplicatedMap(Generic[K, V]):
         """The largest transaction in bytes that the cluster takes now."""
         return self._native.max_command_bytes()
 
-    @twin(_Twin.promote)
     async def promote(self, name: str) -> None:
-        """The awaited twin of `kvraft.ReplicatedMap.promote`."""
+        """Await what `kvraft.ReplicatedMap.promote` does."""
         await _kvraft.promote(self._native, name)
 
-    @twin(_Twin.demote)
     async def demote(self, name: str) -> None:
-        """The awaited twin of `kvraft.ReplicatedMap.demote`."""
+        """Await what `kvraft.ReplicatedMap.demote` does."""
         await _kvraft.demote(self._native, name)
 
-    @twin(_Twin.remove_member)
     async def remove_member(self, name: str) -> None:
-        """The awaited twin of `kvraft.ReplicatedMap.remove_member`."""
+        """Await what `kvraft.ReplicatedMap.remove_member` does."""
         await _kvraft.remove_member(self._native, name)
 
-    @twin(_Twin.transfer_leadership)
     async def transfer_leadership(self, to: str | None = None) -> None:
-        """The awaited twin of `kvraft.ReplicatedMap.transfer_leadership`."""
+        """Await what `kvraft.ReplicatedMap.transfer_leadership` does."""
         await _kvraft.transfer_leadership(self._native, to)
 
-    @twin(_Twin.shrink)
     async def shrink(self, voters: int) -> None:
-        """The awaited twin of `kvraft.ReplicatedMap.shrink`."""
+        """Await what `kvraft.ReplicatedMap.shrink` does."""
         await _kvraft.shrink(self._native, voters)
 
-    @twin(_Twin.backup)
     async def backup(
         self,
         target: _backup.Target,
@@ -428,17 +388,15 @@ class ReplicatedMap(Generic[K, V]):
         progress: Progress | None = None,
         **options: Unpack[ReadOptions],
     ) -> BackupInfo:
-        """The awaited twin of `kvraft.ReplicatedMap.backup`; a file is written by other threads."""
+        """Await what `kvraft.ReplicatedMap.backup` does; a file is written by other threads."""
         return await run(_backup.write(self._native, target, progress, options))
 
-    @twin(_Twin.wait_ready)
     async def wait_ready(self, timeout: float) -> None:  # noqa: ASYNC109 - the core's
-        """The awaited twin of `kvraft.ReplicatedMap.wait_ready`."""
+        """Await what `kvraft.ReplicatedMap.wait_ready` does."""
         await self._native.wait_ready(timeout)
 
-    @twin(_Twin.close)
     async def close(self) -> None:
-        """The awaited twin of `kvraft.ReplicatedMap.close`."""
+        """Await what `kvraft.ReplicatedMap.close` does."""
         await self._native.close()
 
     async def __aenter__(self) -> Self:
@@ -460,3 +418,6 @@ class ReplicatedMap(Generic[K, V]):
             "a ReplicatedMap is not pickled: it is threads, files and a socket of this process; "
             "give the other process the addresses of members, and have it connect"
         )
+
+
+document(vars(ReplicatedMap), vars(_map.ReplicatedMap))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kvraft import _backup, _kvraft
 
-from ._awaited import twin
+from ._awaited import document
 
 if TYPE_CHECKING:
     import os
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from kvraft._status import Recovered, Restored, Verified
 
 
-@twin(_backup.restore)
 async def restore(
     from_: str | os.PathLike[str],
     data_dir: str | os.PathLike[str],
@@ -22,25 +21,25 @@ async def restore(
     name: str,
     above: int = 0,
 ) -> Restored:
-    """The awaited twin of `kvraft.restore`; a thread of its own does it."""
+    """Await what `kvraft.restore` does; a thread of its own does it."""
     return await _kvraft.restore(from_, data_dir, name, above)
 
 
-@twin(_backup.recover_quorum)
 async def recover_quorum(
     data_dir: str | os.PathLike[str], into: str | os.PathLike[str]
 ) -> Recovered:
-    """The awaited twin of `kvraft.recover_quorum`; a thread of its own does it."""
+    """Await what `kvraft.recover_quorum` does; a thread of its own does it."""
     return await _kvraft.recover_quorum(data_dir, into)
 
 
-@twin(_backup.verify_backup)
 async def verify_backup(file: str | os.PathLike[str]) -> Verified:
-    """The awaited twin of `kvraft.verify_backup`; a thread of its own does it."""
+    """Await what `kvraft.verify_backup` does; a thread of its own does it."""
     return await _kvraft.verify_backup(file)
 
 
-@twin(_backup.verify_data_dir)
 async def verify_data_dir(data_dir: str | os.PathLike[str]) -> Verified:
-    """The awaited twin of `kvraft.verify_data_dir`; a thread of its own does it."""
+    """Await what `kvraft.verify_data_dir` does; a thread of its own does it."""
     return await _kvraft.verify_data_dir(data_dir)
+
+
+document(globals(), vars(_backup))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from kvraft import _codecs, _kvraft, _open
 
-from ._awaited import Begins, twin
+from ._awaited import Begins, document
 from ._map import ReplicatedMap
 
 if TYPE_CHECKING:
@@ -65,7 +65,6 @@ def open(  # noqa: A001
 def open(  # noqa: A001
     data_dir: str | PathLike[str], *, codec: Codec[T], **settings: Unpack[Settings]
 ) -> Begins[ReplicatedMap[T, T]]: ...
-@twin(_open.open)
 def open(  # noqa: A001
     data_dir: str | PathLike[str], *, codec: Any = None, **settings: Unpack[Settings]
 ) -> Begins[ReplicatedMap[Any, Any]]:
@@ -121,7 +120,6 @@ def connect(
 def connect(
     endpoints: str | Sequence[str], *, codec: Codec[T], **settings: Unpack[ClientSettings]
 ) -> Begins[ReplicatedMap[T, T]]: ...
-@twin(_open.connect)
 def connect(
     endpoints: str | Sequence[str], *, codec: Any = None, **settings: Unpack[ClientSettings]
 ) -> Begins[ReplicatedMap[Any, Any]]:
@@ -132,3 +130,6 @@ def connect(
         return ReplicatedMap(await _kvraft.connect(endpoints, **settings), codecs)
 
     return Begins(begin)
+
+
+document(globals(), vars(_open))
