@@ -13,10 +13,11 @@ import pytest
 import kvraft
 from loopback import READY_SECONDS, SECRET
 
-Member = Callable[[str], kvraft.ReplicatedMap]
+Map = kvraft.ReplicatedMap[bytes, bytes]
+Member = Callable[[str], Map]
 
 
-def leader_of(maps: dict[str, kvraft.ReplicatedMap]) -> str:
+def leader_of(maps: dict[str, Map]) -> str:
     """Wait until all of the maps name the same leader among them."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:

@@ -1,6 +1,5 @@
 """What happens to a map when its process forks or ends."""
 
-import doctest
 import subprocess
 import sys
 import textwrap
@@ -155,8 +154,3 @@ def test_a_worker_process_is_told_instead_of_hanging(tmp_path: Path) -> None:
         tmp_path,
     )
     assert printed == "['closed']\n"
-
-
-def test_the_example_of_the_package_runs() -> None:
-    results = doctest.testmod(kvraft)
-    assert (results.attempted > 0, results.failed) == (True, 0)

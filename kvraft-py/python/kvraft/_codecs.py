@@ -41,8 +41,15 @@ class Bytes:
     """Keys and values as they are: `bytes`, or anything with a buffer."""
 
     def encode(self, value: Buffer, /) -> Buffer:
-        """Return `value` itself: what is no buffer is refused further down."""
-        return value
+        """Return `value` itself; `TypeError` if it has no buffer."""
+        if isinstance(value, bytes):
+            return value
+        if isinstance(value, str):
+            raise TypeError(
+                "keys and values are bytes here, not str; encode it, or open the map with "
+                'codec="str"'
+            )
+        return memoryview(value)
 
     def decode(self, data: bytes, /) -> bytes:
         """Return `data` itself."""

@@ -116,11 +116,11 @@ class ReplicatedMap(MutableMapping[K, V], Generic[K, V]):
         return self._calls.count(ALL, {}).wait()
 
     @overload
-    def get(self, key: K, default: None = None, /, **options: Unpack[ReadOptions]) -> V | None: ...
+    def get(self, key: K, /, default: None = None, **options: Unpack[ReadOptions]) -> V | None: ...
     @overload
-    def get(self, key: K, default: V | T, /, **options: Unpack[ReadOptions]) -> V | T: ...
+    def get(self, key: K, /, default: V | T, **options: Unpack[ReadOptions]) -> V | T: ...
     def get(
-        self, key: K, default: V | T | None = None, /, **options: Unpack[ReadOptions]
+        self, key: K, /, default: V | T | None = None, **options: Unpack[ReadOptions]
     ) -> V | T | None:
         """Read the value of `key`, or return `default` if it has none.
 

@@ -79,12 +79,12 @@ class ReplicatedMap(Generic[K, V]):
 
     @overload
     async def get(
-        self, key: K, default: None = None, /, **options: Unpack[ReadOptions]
+        self, key: K, /, default: None = None, **options: Unpack[ReadOptions]
     ) -> V | None: ...
     @overload
-    async def get(self, key: K, default: V | T, /, **options: Unpack[ReadOptions]) -> V | T: ...
+    async def get(self, key: K, /, default: V | T, **options: Unpack[ReadOptions]) -> V | T: ...
     async def get(
-        self, key: K, default: V | T | None = None, /, **options: Unpack[ReadOptions]
+        self, key: K, /, default: V | T | None = None, **options: Unpack[ReadOptions]
     ) -> V | T | None:
         """Await what `kvraft.ReplicatedMap.get` does."""
         entry = await self._calls.get_entry(key, options)
