@@ -28,7 +28,7 @@ fn backup(map: &Bound<'_, Map>, options: Option<Keywords<'_, '_>>) -> PyResult<C
     let backup = async move { core.backup_with(options).await };
     Ok(Call::new(backup, |py, backup| {
         let info = info(py, backup.info())?;
-        let chunks = Flow::of(py, backup.boxed(), CHUNKS)?;
+        let chunks = Flow::of(py, backup.boxed(), &CHUNKS)?;
         Ok((info, chunks).into_pyobject(py)?.into_any().unbind())
     }))
 }
@@ -41,20 +41,24 @@ fn restore(
     above: &Bound<'_, PyAny>,
 ) -> PyResult<Call> {
     let options = RestoreOptions::new(from_, data_dir, name).above(number("above", above)?);
-    offline(move || kvraft::restore(&options), |py, made| {
-        Ok(restored(py, &made)?.into_any().unbind())
-    })
+    offline(
+        move || kvraft::restore(&options),
+        |py, made| Ok(restored(py, &made)?.into_any().unbind()),
+    )
 }
 
 #[pyfunction]
 fn recover_quorum(data_dir: PathBuf, into: PathBuf) -> PyResult<Call> {
-    offline(move || kvraft::recover_quorum(data_dir, into), |py, recovered| {
-        let dict = restored(py, &recovered.restored)?;
-        dict.set_item("name", recovered.name)?;
-        dict.set_item("committed", recovered.committed)?;
-        dict.set_item("last", recovered.last)?;
-        Ok(dict.into_any().unbind())
-    })
+    offline(
+        move || kvraft::recover_quorum(data_dir, into),
+        |py, recovered| {
+            let dict = restored(py, &recovered.restored)?;
+            dict.set_item("name", recovered.name)?;
+            dict.set_item("committed", recovered.committed)?;
+            dict.set_item("last", recovered.last)?;
+            Ok(dict.into_any().unbind())
+        },
+    )
 }
 
 #[pyfunction]

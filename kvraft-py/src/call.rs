@@ -14,7 +14,7 @@ use crate::seconds::Seconds;
 use crate::wait::{poll_detached, wait, wait_within};
 
 /// What the core has answered, before Python sees it.
-type Answer = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
+pub(crate) type Answer = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 type Work = Pin<Box<dyn Future<Output = kvraft::Result<Answer>> + Send>>;
 
 /// One call of the core, which begins when it is first waited for, and is given up when it is
@@ -44,9 +44,7 @@ impl Call {
     }
 
     /// Makes a call whose answer says no more than that it was done.
-    pub(crate) fn done(
-        future: impl Future<Output = kvraft::Result<()>> + Send + 'static,
-    ) -> Self {
+    pub(crate) fn done(future: impl Future<Output = kvraft::Result<()>> + Send + 'static) -> Self {
         Self::new(future, |py, ()| Ok(py.None()))
     }
 

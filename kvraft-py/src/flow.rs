@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 use tokio::sync::Mutex;
 
-use crate::call::Call;
+use crate::call::{Answer, Call};
 use crate::owned::Owned;
 
 /// The most items that are given to Python at once: enough that a step of the core costs little
@@ -22,7 +22,7 @@ const BYTES_AT_ONCE: usize = 1 << 20;
 /// An item, before Python sees it.
 struct Item {
     bytes: usize,
-    row: Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>,
+    row: Answer,
 }
 
 /// How an item of a stream becomes one of a flow.
@@ -51,14 +51,11 @@ impl Flow {
     pub(crate) fn of<T: Send + 'static>(
         py: Python<'_>,
         stream: impl Stream<Item = kvraft::Result<T>> + Send + 'static,
-        shape: Shape<T>,
+        shape: &Shape<T>,
     ) -> PyResult<Py<PyAny>> {
-        let Shape { bytes, row } = shape;
+        let Shape { bytes, row } = *shape;
         let items = stream.map(move |item| {
-            item.map(|item| Item {
-                bytes: bytes(&item),
-                row: Box::new(move |py| row(py, &item)),
-            })
+            item.map(|item| Item { bytes: bytes(&item), row: Box::new(move |py| row(py, &item)) })
         });
         let (end, ended) = AbortHandle::new_pair();
         let source = Source { items: Some(Abortable::new(items.boxed(), ended)), failure: None };

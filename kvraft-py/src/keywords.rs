@@ -14,7 +14,10 @@ use crate::seconds::span;
 pub(crate) type Keywords<'a, 'py> = &'a Bound<'py, PyDict>;
 
 /// The options of a read; `None` is one that was not given.
-pub(crate) fn read_options(verb: &str, keywords: Option<Keywords<'_, '_>>) -> PyResult<ReadOptions> {
+pub(crate) fn read_options(
+    verb: &str,
+    keywords: Option<Keywords<'_, '_>>,
+) -> PyResult<ReadOptions> {
     let mut options = ReadOptions::new();
     for (name, value) in keywords.into_iter().flatten() {
         let name = name.cast::<PyString>()?;
@@ -32,7 +35,10 @@ pub(crate) fn read_options(verb: &str, keywords: Option<Keywords<'_, '_>>) -> Py
 }
 
 /// The options of a write; `None`, and `False` for a flag, is one that was not given.
-pub(crate) fn write_options(verb: &str, keywords: Option<Keywords<'_, '_>>) -> PyResult<WriteOptions> {
+pub(crate) fn write_options(
+    verb: &str,
+    keywords: Option<Keywords<'_, '_>>,
+) -> PyResult<WriteOptions> {
     let mut options = WriteOptions::new();
     let mut conditions = 0;
     for (name, value) in keywords.into_iter().flatten() {

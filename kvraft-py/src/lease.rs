@@ -23,7 +23,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    fn new(
+    fn object(
         py: Python<'_>,
         map: kvraft::ReplicatedMap,
         lease: kvraft::Lease,
@@ -64,7 +64,7 @@ fn lease(map: &Bound<'_, Map>, ttl: &Bound<'_, PyAny>) -> PyResult<Call> {
     let ttl = span("ttl", ttl)?;
     let map = core.clone();
     let lease = async move { core.lease(ttl).await };
-    Ok(Call::new(lease, |py, lease| Lease::new(py, map, lease)))
+    Ok(Call::new(lease, |py, lease| Lease::object(py, map, lease)))
 }
 
 /// Grants a lease, and answers with its id.

@@ -25,7 +25,11 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    fn new(py: Python<'_>, map: kvraft::ReplicatedMap, lock: kvraft::Lock) -> PyResult<Py<PyAny>> {
+    fn object(
+        py: Python<'_>,
+        map: kvraft::ReplicatedMap,
+        lock: kvraft::Lock,
+    ) -> PyResult<Py<PyAny>> {
         let name = to_py(py, lock.name())?.into_any().unbind();
         let (token, lease) = (lock.token(), lock.lease().id().to_string());
         let held = Held::new(lock, |lock| async move { lock.lost().await });
@@ -78,7 +82,7 @@ fn lock(
             None => core.lock(name, ttl).await,
         }
     };
-    Ok(Call::new(taking, |py, lock| Lock::new(py, map, lock)))
+    Ok(Call::new(taking, |py, lock| Lock::object(py, map, lock)))
 }
 
 /// Takes a lock if it is free, and answers `None` if it is held.
@@ -88,7 +92,7 @@ fn try_lock(map: &Bound<'_, Map>, name: Name, ttl: &Bound<'_, PyAny>) -> PyResul
     let ttl = span("ttl", ttl)?;
     let map = core.clone();
     Ok(Call::new(async move { core.try_lock(name, ttl).await }, |py, lock| match lock {
-        Some(lock) => Lock::new(py, map, lock),
+        Some(lock) => Lock::object(py, map, lock),
         None => Ok(py.None()),
     }))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use pyo3::prelude::*;
 use tokio::sync::{Mutex, mpsc};

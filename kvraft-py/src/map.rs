@@ -92,10 +92,7 @@ fn open(data_dir: PathBuf, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Cal
 /// Connects to the members that answer at the endpoints.
 #[pyfunction]
 #[pyo3(signature = (endpoints, **settings))]
-fn connect(
-    endpoints: &Bound<'_, PyAny>,
-    settings: Option<&Bound<'_, PyDict>>,
-) -> PyResult<Call> {
+fn connect(endpoints: &Bound<'_, PyAny>, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Call> {
     let config = config::of_client(endpoints, settings)?;
     Ok(Call::new(kvraft::ReplicatedMap::connect(config), Map::from_core))
 }

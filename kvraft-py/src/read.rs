@@ -62,6 +62,7 @@ fn scan_options(
 /// Reads the value of a key, and waits for it: the short way of the most frequent call.
 #[pyfunction]
 #[pyo3(signature = (map, key, **options))]
+#[expect(clippy::needless_pass_by_value, reason = "arguments are extracted from Python by value")]
 fn value<'py>(
     py: Python<'py>,
     map: &Bound<'py, Map>,
@@ -75,11 +76,7 @@ fn value<'py>(
 
 #[pyfunction]
 #[pyo3(signature = (map, key, **options))]
-fn get(
-    map: &Bound<'_, Map>,
-    key: Octets,
-    options: Option<Keywords<'_, '_>>,
-) -> PyResult<Call> {
+fn get(map: &Bound<'_, Map>, key: Octets, options: Option<Keywords<'_, '_>>) -> PyResult<Call> {
     let core = map.get().handle(map.py())?;
     let options = read_options("get", options)?;
     let read = async move { core.get_with(key, options).await };
@@ -98,6 +95,7 @@ fn count(map: &Bound<'_, Map>, range: Range, options: Option<Keywords<'_, '_>>) 
 /// Answers `(entries, more, revision)`.
 #[pyfunction]
 #[pyo3(signature = (map, range, shape, **options))]
+#[expect(clippy::needless_pass_by_value, reason = "arguments are extracted from Python by value")]
 fn page(
     map: &Bound<'_, Map>,
     range: Range,
@@ -114,6 +112,7 @@ fn page(
 
 #[pyfunction]
 #[pyo3(signature = (map, range, shape, **options))]
+#[expect(clippy::needless_pass_by_value, reason = "arguments are extracted from Python by value")]
 fn scan(
     map: &Bound<'_, Map>,
     range: Range,
@@ -123,7 +122,7 @@ fn scan(
     let core = map.get().handle(map.py())?;
     let options = scan_options("scan", &shape, options)?;
     let scan = async move { core.scan(range.0, options).await };
-    Ok(Call::new(scan, |py, scan| Flow::of(py, scan, ENTRIES)))
+    Ok(Call::new(scan, |py, scan| Flow::of(py, scan, &ENTRIES)))
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

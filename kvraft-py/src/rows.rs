@@ -83,9 +83,7 @@ pub(crate) fn event(py: Python<'_>, event: &WatchEvent) -> PyResult<Py<PyAny>> {
             })?;
             object(("changes", *revision, changes).into_pyobject(py))
         }
-        WatchEvent::SnapshotBegin { revision } => {
-            object(("begin", *revision).into_pyobject(py))
-        }
+        WatchEvent::SnapshotBegin { revision } => object(("begin", *revision).into_pyobject(py)),
         WatchEvent::SnapshotEntries(found) => {
             object(("entries", entries(py, found)?).into_pyobject(py))
         }

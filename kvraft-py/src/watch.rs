@@ -33,7 +33,7 @@ fn watch(
         options = options.resync();
     }
     let watch = async move { core.watch(range.0, options).await };
-    Ok(Call::new(watch, |py, watch| Flow::of(py, watch, EVENTS)))
+    Ok(Call::new(watch, |py, watch| Flow::of(py, watch, &EVENTS)))
 }
 
 fn bytes_of(event: &WatchEvent) -> usize {
@@ -45,8 +45,8 @@ fn bytes_of(event: &WatchEvent) -> usize {
             .map(entry)
             .sum(),
         WatchEvent::SnapshotEntries(entries) => entries.iter().map(entry).sum(),
-        // These have none, nor has one that this version of the face does not know.
-        _ => 0,
+        // The last is one that this version of the face does not know.
+        WatchEvent::SnapshotBegin { .. } | WatchEvent::SnapshotEnd { .. } | _ => 0,
     }
 }
 

@@ -138,6 +138,7 @@ def test_a_watch_is_awaited_a_block_or_a_loop(tmp_path: Path) -> None:
         async for again in m.watch(from_revision=revision):
             assert again == event
             break
+        assert await anext(m.watch(from_revision=revision)) == event
         async with m.watch(resync=True) as resync:
             kinds = [type(await anext(resync)) for _ in range(3)]
         assert kinds == [kvraft.SnapshotBegin, kvraft.SnapshotEntries, kvraft.SnapshotEnd]

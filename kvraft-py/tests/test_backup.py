@@ -98,7 +98,7 @@ def test_a_quorum_is_recovered_from_one_node(single: Map, tmp_path: Path) -> Non
         (lambda: kvraft.restore("x", "y", name="n", above=-1), kvraft.InvalidArgumentError),
         (lambda: kvraft.restore("x", "y", name="a b"), kvraft.InvalidArgumentError),
         (lambda: kvraft.verify_backup("/nonexistent"), kvraft.StorageError),
-        (lambda: kvraft.verify_data_dir("/nonexistent"), kvraft.RefusedError),
+        (lambda: kvraft.verify_data_dir("/nonexistent"), kvraft.StorageError),
         (lambda: kvraft.recover_quorum("/nonexistent", "x"), kvraft.RefusedError),
     ],
 )

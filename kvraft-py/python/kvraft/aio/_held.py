@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from kvraft import _held
 from kvraft._errors import KvraftError
@@ -10,7 +10,7 @@ from kvraft._errors import KvraftError
 from ._awaited import Begins, document
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
     from types import TracebackType
 
     from kvraft import _kvraft
@@ -170,8 +170,11 @@ class BeginsWatch(Begins[Watch[K, V]]):
 
     __slots__ = ("_watch",)
 
-    def __aiter__(self) -> Self:
+    def __init__(self, begin: Callable[[], Coroutine[Any, Any, Watch[K, V]]]) -> None:
+        super().__init__(begin)
         self._watch: Watch[K, V] | None = None
+
+    def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> WatchEvent[K, V]:
