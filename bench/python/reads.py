@@ -45,7 +45,9 @@ def best(name: str, figures: Figures, read: Callable[[bytes], object], keys: lis
     figures[name] = max(rates)
 
 
-def of_threads(figures: Figures, folder: Path, items: dict[bytes, bytes], keys: list[bytes]) -> None:
+def of_threads(
+    figures: Figures, folder: Path, items: dict[bytes, bytes], keys: list[bytes]
+) -> None:
     """Measure what blocks: a dict, LMDB, the map with and without a codec."""
     best("`dict.get`", figures, items.get, keys)
     if find_spec("lmdb"):
@@ -63,14 +65,19 @@ def of_threads(figures: Figures, folder: Path, items: dict[bytes, bytes], keys: 
             best("`lmdb`, a transaction each", figures, fresh, keys)
     with kvraft.open(folder / "bytes") as opened:
         opened.update(items)
-        get, local = opened.get, {"consistency": "local"}
-        best('`m.get(k, consistency="local")`', figures, lambda key: get(key, **local), keys)
+        get = opened.get
+
+        def local(key: bytes) -> object:
+            return get(key, consistency="local")
+
+        best('`m.get(k, consistency="local")`', figures, local, keys)
         best("linearizable, of a cluster of one", figures, get, keys[: READS // 10])
     with kvraft.open(folder / "str", codec="str", consistency="local") as opened_as_str:
         words = {key.decode(): value.decode("latin-1") for key, value in items.items()}
         opened_as_str.update(words)
         texts: Any = [key.decode() for key in keys]
-        best('`codec="str"`, local by default', figures, opened_as_str.get, texts)
+        read: Any = opened_as_str.get
+        best('`codec="str"`, local by default', figures, read, texts)
 
 
 async def of_tasks(figures: Figures, folder: Path, keys: list[bytes]) -> None:
@@ -94,9 +101,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         of_threads(figures, Path(folder), items, keys)
         asyncio.run(of_tasks(figures, Path(folder), keys[: READS // 5]))
+    setting = f"{KEYS:,} keys of 16 bytes, values of {VALUE_BYTES}, keys at random"
     lines = [
-        f"kvraft {kvraft.__version__}, CPython {platform.python_version()}, {KEYS:,} keys of 16 "
-        f"bytes, values of {VALUE_BYTES}, keys at random",
+        f"kvraft {kvraft.__version__}, CPython {platform.python_version()}, {setting}",
         "",
         "| read | a second of the thread's time | ns each |",
         "|---|--:|--:|",

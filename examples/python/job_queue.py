@@ -59,7 +59,7 @@ def work(jobs: Jobs, *, seconds: float = 0.0) -> int:
             job, claimed_at = claimed
             time.sleep(seconds)  # What the job is.
             if finish(jobs, job, claimed_at, job.value["text"].upper()):
-                print(f"{job.key}: {job.value['text']}", flush=True)  # noqa: T201
+                print(f"{job.key}: {job.value['text']}", flush=True)
                 done += 1
     return done
 
@@ -90,11 +90,11 @@ def main() -> None:
     ) as jobs:
         if options.command == "add":
             for text in options.texts:
-                print(add(jobs, text))  # noqa: T201
+                print(add(jobs, text))
         elif options.command == "work":
-            print(f"{work(jobs, seconds=options.seconds)} done")  # noqa: T201
+            print(f"{work(jobs, seconds=options.seconds)} done")
         else:
-            print(report(jobs))  # noqa: T201
+            print(report(jobs))
 
 
 if __name__ == "__main__":

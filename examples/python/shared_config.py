@@ -1,10 +1,10 @@
-"""A configuration that several processes share: each has it in memory, and hears of every change.
+r"""A configuration that several processes share: each has it in memory, and hears of every change.
 
     python shared_config.py ./data/a                      one process alone
     python shared_config.py ./data/a --name a --listen 127.0.0.1:7001 \\
         --members a=127.0.0.1:7001,b=127.0.0.1:7002,c=127.0.0.1:7003 --cluster-secret-file secret
 
-Each line of its input, such as `colour "green"`, sets a value for all; the end of its input ends it.
+Each line of its input, such as `colour "green"`, sets a value for all; its end ends the program.
 """
 
 import argparse
@@ -51,13 +51,13 @@ class SharedConfig(Mapping[str, Any]):
             name = change.key.removeprefix(PREFIX)
             if change.entry is None:
                 values.pop(name, None)
-                print(f"{name} is gone at revision {revision}", flush=True)  # noqa: T201
+                print(f"{name} is gone at revision {revision}", flush=True)
             else:
                 values[name] = change.entry.value
-                print(f"{name} = {change.entry.value!r} at revision {revision}", flush=True)  # noqa: T201
+                print(f"{name} = {change.entry.value!r} at revision {revision}", flush=True)
         self._values = values
 
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401
+    def __getitem__(self, name: str) -> Any:
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -84,12 +84,12 @@ def main() -> None:
     with kvraft.open(settings.pop("data_dir"), codec="json", **settings) as shared:
         shared.wait_ready(60)
         config = SharedConfig(shared)
-        print(f"ready: {dict(config)}", flush=True)  # noqa: T201
+        print(f"ready: {dict(config)}", flush=True)
         for line in sys.stdin:
             name, value = line.split(maxsplit=1)
             shared[PREFIX + name] = json.loads(value)
         config.close()
-        print(f"at the end: {dict(sorted(shared.items(PREFIX)))}")  # noqa: T201
+        print(f"at the end: {dict(sorted(shared.items(PREFIX)))}")
 
 
 if __name__ == "__main__":

@@ -17,12 +17,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import kvraft
-import kvraft.aio
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+
+import kvraft
+import kvraft.aio
 
 Notes = kvraft.aio.ReplicatedMap[str, Any]
 
@@ -99,7 +100,7 @@ def member(listen: str, secret: str) -> None:
     """Be the member of this host until asked to stop."""
     with kvraft.open("./data", listen=listen, cluster_secret_file=secret) as opened:
         opened.wait_ready(60)
-        print(f"ready: {opened}", flush=True)  # noqa: T201
+        print(f"ready: {opened}", flush=True)
         signal.sigwait({signal.SIGTERM, signal.SIGINT})
 
 

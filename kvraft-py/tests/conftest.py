@@ -10,7 +10,6 @@ import pytest
 import kvraft
 from loopback import READY_SECONDS, SECRET, free_addresses
 
-
 Map = kvraft.ReplicatedMap[bytes, bytes]
 
 

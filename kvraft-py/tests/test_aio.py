@@ -119,8 +119,11 @@ def test_leases_and_locks_are_blocks(tmp_path: Path) -> None:
         await m.release("report", one)
         await m.revoke_lease(one)
         with pytest.raises(kvraft.ExpiredError):
-            async with m.lock("report") as lock:
-                await m.revoke_lease(lock.lease)
+            await lose(m)
+
+    async def lose(m: Words) -> None:
+        async with m.lock("report") as lock:
+            await m.revoke_lease(lock.lease)
 
     async def take(m: Words) -> kvraft.aio.Lock:
         return await m.lock("report", timeout=SECONDS)
@@ -230,10 +233,13 @@ def test_a_thousand_calls_at_once_share_the_wakes(tmp_path: Path) -> None:
 def test_a_task_of_a_task_group_fails_with_the_cores_error(tmp_path: Path) -> None:
     async def main(m: Words) -> None:
         with pytest.raises(ExceptionGroup) as caught:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(m.get("k", min_revision=FAR_AHEAD, timeout=0.05))
-                group.create_task(m.get("k", min_revision=FAR_AHEAD, timeout=SECONDS))
+            await both(m)
         assert [type(error) for error in caught.value.exceptions] == [kvraft.UnavailableError]
+
+    async def both(m: Words) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(m.get("k", min_revision=FAR_AHEAD, timeout=0.05))
+            group.create_task(m.get("k", min_revision=FAR_AHEAD, timeout=SECONDS))
 
     run(main, tmp_path)
 

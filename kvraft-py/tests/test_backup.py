@@ -53,7 +53,7 @@ def test_a_backup_goes_into_an_open_file_too(single: Map) -> None:
 def test_a_backup_that_fails_leaves_no_file(single: Map, tmp_path: Path) -> None:
     class Full(Bar):
         def update(self, n: int) -> None:
-            raise OSError(28, "full")
+            raise OSError(28, f"full after {n}")
 
     with pytest.raises(OSError, match="full"):
         single.backup(tmp_path / "kept", progress=Full())

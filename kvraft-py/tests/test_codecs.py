@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import kvraft
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Number:
@@ -89,7 +92,7 @@ def test_what_is_no_codec_is_refused(
 def test_a_str_without_a_codec_is_told_of_the_codec(tmp_path: Path) -> None:
     text: Any = "k"
     with kvraft.open(tmp_path) as opened:
-        for call in [
+        calls: list[Callable[[], object]] = [
             lambda: opened.get(text),
             lambda: opened[text],
             lambda: text in opened,
@@ -101,7 +104,8 @@ def test_a_str_without_a_codec_is_told_of_the_codec(tmp_path: Path) -> None:
             lambda: opened.scan(text),
             lambda: opened.txn(then=[kvraft.Op.put(b"k", text)]),
             lambda: opened.update({text: b"v"}),
-        ]:
+        ]
+        for call in calls:
             with pytest.raises(TypeError, match='codec="str"'):
                 call()
 
@@ -109,9 +113,9 @@ def test_a_str_without_a_codec_is_told_of_the_codec(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", [7, b"bytes", None])
 def test_what_is_no_str_is_told_so_with_its_parameter(tmp_path: Path, wrong: Any) -> None:
     with kvraft.open(tmp_path, codec="str") as opened:
-        with pytest.raises(TypeError, match="argument 'key'.*takes str, not"):
+        with pytest.raises(TypeError, match=r"argument 'key'.*takes str, not"):
             opened.put(wrong, "v")
-        with pytest.raises(TypeError, match="argument 'value'.*takes str, not"):
+        with pytest.raises(TypeError, match=r"argument 'value'.*takes str, not"):
             opened.put("k", wrong)
         with pytest.raises(TypeError, match="argument 'key'"):
             opened.get(wrong)

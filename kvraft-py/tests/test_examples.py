@@ -23,7 +23,7 @@ SECONDS = 60.0
 
 @pytest.fixture
 def secret(tmp_path: Path) -> Path:
-    """A file with the secret of the cluster."""
+    """Write the secret of the cluster into a file."""
     file = tmp_path / "secret"
     file.write_text(SECRET)
     return file

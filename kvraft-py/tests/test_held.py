@@ -3,11 +3,14 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import kvraft
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Map = kvraft.ReplicatedMap[bytes, bytes]
 Words = kvraft.ReplicatedMap[str, Any]
@@ -43,7 +46,9 @@ def test_a_lease_that_nobody_keeps_alive_ends(single: Map) -> None:
     gone = events[1]
     assert isinstance(gone, kvraft.Changes)
     assert [(change.key, change.entry) for change in gone.changes] == [(b"k", None)]
-    for call in [single.keep_alive, single.revoke_lease, single.lease_info]:
+    calls: list[Callable[[str], object]]
+    calls = [single.keep_alive, single.revoke_lease, single.lease_info]
+    for call in calls:
         with pytest.raises(kvraft.ExpiredError):
             call(lease)
 
@@ -101,15 +106,23 @@ def test_a_dropped_lock_is_given_back(single: Map) -> None:
 
 
 def test_a_block_whose_lock_was_lost_says_so(single: Map) -> None:
-    with pytest.raises(kvraft.ExpiredError), single.lock("report") as lock:
-        single.revoke_lease(lock.lease)
-        assert lock.wait_lost(SECONDS)
+    def lose_it() -> None:
+        with single.lock("report") as lock:
+            single.revoke_lease(lock.lease)
+            assert lock.wait_lost(SECONDS)
+
+    with pytest.raises(kvraft.ExpiredError):
+        lose_it()
 
 
 def test_a_block_that_fails_keeps_its_error_and_notes_the_loss(single: Map) -> None:
-    with pytest.raises(ZeroDivisionError) as caught, single.lock("report") as lock:
-        single.revoke_lease(lock.lease)
-        raise ZeroDivisionError
+    def fail() -> None:
+        with single.lock("report") as lock:
+            single.revoke_lease(lock.lease)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        fail()
     assert "lease" in caught.value.__notes__[0]
 
 

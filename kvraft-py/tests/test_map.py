@@ -269,7 +269,7 @@ def test_the_metrics_have_the_documented_shape(single: Map) -> None:
     assert set(after) == set(kvraft.Metrics.__annotations__)
     for part in ("held", "watches", "proposals", "reads"):
         names = get_type_hints(kvraft.Metrics)[part].__annotations__
-        assert set(after[part]) == set(names)  # type: ignore[literal-required]
+        assert set(after[part]) == set(names)
     assert after["log_entries"] > before["log_entries"]
     assert (after["held"]["keys"], after["held"]["key_bytes"]) == (1, 2)
 

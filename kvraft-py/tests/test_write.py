@@ -39,7 +39,7 @@ def test_a_write_has_one_condition(single: Map) -> None:
 
 def test_the_long_forms_tell_what_was_there_before(single: Map) -> None:
     first = single.put_with(b"k", b"1")
-    assert first == (first.revision, False, None)
+    assert (first.replaced, first.previous) == (False, None)
     second = single.put_with(b"k", b"2", previous=True)
     assert second.replaced
     assert second.previous is not None
@@ -65,11 +65,12 @@ def test_a_counter_counts(single: Map) -> None:
     assert (counted.value, counted.revision) == (40, single.status()["revision"])
     assert single[b"n"] == b"40"
     single.put(b"text", b"x")
-    for call in [
+    calls: list[Callable[[], object]] = [
         lambda: single.increment(b"text"),
         lambda: single.increment(b"n", (1 << 63) - 1),
         lambda: single.increment(b"n", 1 << 63),
-    ]:
+    ]
+    for call in calls:
         with pytest.raises(kvraft.InvalidArgumentError):
             call()
 

@@ -326,7 +326,17 @@ class ReplicatedMap(MutableMapping[K, V], Generic[K, V]):
 
     # --- Writes ---
 
-    def put(self, key: K, value: V, /, **options: Unpack[PutOptions]) -> int:
+    @overload
+    def put(
+        self: ReplicatedMap[bytes, bytes],
+        key: Buffer,
+        value: Buffer,
+        /,
+        **options: Unpack[PutOptions],
+    ) -> int: ...
+    @overload
+    def put(self, key: K, value: V, /, **options: Unpack[PutOptions]) -> int: ...
+    def put(self, key: Any, value: Any, /, **options: Unpack[PutOptions]) -> int:
         """Give `key` the value `value` and return the revision of the change.
 
         It returns when the write is on the disks of a majority and applied. It is applied once

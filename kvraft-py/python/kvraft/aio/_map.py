@@ -170,7 +170,17 @@ class ReplicatedMap(Generic[K, V]):
 
     # --- Writes ---
 
-    async def put(self, key: K, value: V, /, **options: Unpack[PutOptions]) -> int:
+    @overload
+    async def put(
+        self: ReplicatedMap[bytes, bytes],
+        key: Buffer,
+        value: Buffer,
+        /,
+        **options: Unpack[PutOptions],
+    ) -> int: ...
+    @overload
+    async def put(self, key: K, value: V, /, **options: Unpack[PutOptions]) -> int: ...
+    async def put(self, key: Any, value: Any, /, **options: Unpack[PutOptions]) -> int:
         """Await what `kvraft.ReplicatedMap.put` does."""
         return (await self._calls.put(key, value, options)).revision
 
