@@ -219,7 +219,7 @@ class Calls(Generic[K, V]):
             return options
         options = dict(options)
         if options.get("if_value") is not None:
-            options["if_value"] = self.codecs.value(options["if_value"])
+            options["if_value"] = self.codecs.value(options["if_value"], "if_value")
         if options.get("lease") is not None:
             options["lease"] = lease_id(options["lease"])
         return options

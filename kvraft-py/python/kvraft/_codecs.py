@@ -173,9 +173,9 @@ class Codecs(Generic[K, V]):
         encode = getattr(self.keys, "encode_prefix", self.keys.encode)
         return _encoded("prefix", encode, prefix)
 
-    def value(self, value: V) -> Buffer:
-        """Return the bytes of a value."""
-        return _encoded("value", self.values.encode, value)
+    def value(self, value: V, name: str = "value") -> Buffer:
+        """Return the bytes of a value, which is an argument of that name."""
+        return _encoded(name, self.values.encode, value)
 
     def key_of(self, data: bytes) -> K:
         """Return the key that has these bytes."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from . import _backup, _kvraft
-from ._calls import ALL, Calls, lease_id, pairs
+from ._calls import ALL, lease_id, pairs
+from ._facts import Block, MapFacts
 from ._held import Lease, Lock, Watch
 from ._steps import run
 from ._views import MapItemsView, MapKeysView, MapValuesView
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Unpack
 
     from ._buffer import Buffer
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from ._progress import Progress
     from ._rows import EntryRow
-    from ._status import BackupInfo, MemberStatus, Metrics, Status
+    from ._status import BackupInfo
     from ._txn import Compare, Op
     from ._types import (
         Deleted,
@@ -47,7 +47,7 @@ _ABSENT: Any = object()
 _LOCK_SECONDS = 10.0
 
 
-class ReplicatedMap(MutableMapping[K, V], Generic[K, V]):
+class ReplicatedMap(MapFacts[K, V], Block, MutableMapping[K, V]):
     """An ordered map that lives in this process and on the other members of its cluster.
 
     `kvraft.open` and `kvraft.connect` make one. It does what a `dict` does, in the order of the
@@ -76,12 +76,11 @@ class ReplicatedMap(MutableMapping[K, V], Generic[K, V]):
     (['ada', 'alan'], 2, {'born': 1815}, False)
     """
 
-    __slots__ = ("__weakref__", "_calls", "_key", "_native", "_value_of")
+    __slots__ = ("_key", "_value_of")
 
     def __init__(self, native: _kvraft.Map, codecs: Codecs[K, V]) -> None:
         """Make the map of a handle: `kvraft.open` and `kvraft.connect` do."""
-        self._native = native
-        self._calls = Calls(native, codecs)
+        super().__init__(native, codecs)
         # What is no bytes is refused by the core's side, so that nothing has to be done for them.
         self._key = None if codecs.plain else codecs.key
         self._value_of = None if codecs.plain else codecs.value_of
@@ -632,28 +631,6 @@ class ReplicatedMap(MutableMapping[K, V], Generic[K, V]):
 
     # --- The cluster ---
 
-    def status(self) -> Status:
-        """Say what this node knows of itself and its cluster, without asking anyone."""
-        return self._native.status()
-
-    def members(self) -> list[MemberStatus]:
-        """Return the members, sorted by name, as this node knows them."""
-        return self._native.status()["members"]
-
-    def metrics(self) -> Metrics:
-        """Say how much this node has done since it was opened, and how much it holds."""
-        return self._native.metrics()
-
-    @property
-    def max_value_bytes(self) -> int:
-        """The largest value in bytes that the cluster takes now."""
-        return self._native.max_value_bytes()
-
-    @property
-    def max_command_bytes(self) -> int:
-        """The largest transaction in bytes that the cluster takes now."""
-        return self._native.max_command_bytes()
-
     def promote(self, name: str) -> None:
         """Give a learner its vote, once it has caught up. Nothing changes if it has one.
 
@@ -728,30 +705,5 @@ class ReplicatedMap(MutableMapping[K, V], Generic[K, V]):
         """
         self._native.close().wait()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def _leave(self) -> None:
         self.close()
-
-    def __repr__(self) -> str:
-        return f"<kvraft.ReplicatedMap {described(self._native)}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "a ReplicatedMap is not pickled: it is threads, files and a socket of this process; "
-            "give the other process the addresses of members, and have it connect"
-        )
-
-
-def described(native: _kvraft.Map) -> str:
-    """Return what a representation says of a map, without asking anyone."""
-    if native.is_forked():
-        return "of another process"
-    status = native.status()
-    return f"{status['name']!r}, {status['role']}, {status['keys']} keys"

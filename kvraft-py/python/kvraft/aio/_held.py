@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from kvraft import _held
-from kvraft._errors import KvraftError
+from kvraft._facts import AsyncBlock, LeaseFacts, LockFacts
 
 from ._awaited import Begins, document
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
-    from types import TracebackType
+    from collections.abc import Callable, Coroutine
 
     from kvraft import _kvraft
     from kvraft._calls import Calls
@@ -22,28 +21,10 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Lease:
+class Lease(LeaseFacts, AsyncBlock):
     """A lease that is kept alive for as long as this object lives: a `kvraft.Lease` for tasks."""
 
-    __slots__ = ("__weakref__", "_native", "_revoked")
-
-    def __init__(self, native: _kvraft.Lease) -> None:
-        self._native = native
-        self._revoked = False
-
-    @property
-    def id(self) -> str:
-        """16 hexadecimal digits that no other lease ever has, for `lease=` of any process."""
-        return self._native.id
-
-    @property
-    def ttl(self) -> float:
-        """The seconds that it lives without being kept alive."""
-        return self._native.ttl
-
-    def is_alive(self) -> bool:
-        """Not awaited: it asks nobody."""
-        return self._native.is_alive()
+    __slots__ = ()
 
     async def ended(self) -> None:
         """Return once it may have ended, or was revoked here."""
@@ -51,53 +32,18 @@ class Lease:
 
     async def revoke(self) -> None:
         """Await what `kvraft.Lease.revoke` does."""
-        self._revoked = True
+        self._given_back = True
         await self._native.revoke()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if not self._revoked:
-            await leave(error, self.revoke)
-
-    def __repr__(self) -> str:
-        state = "alive" if self.is_alive() else "ended"
-        return f"<kvraft.aio.Lease {self.id}, {self.ttl:g} s, {state}>"
+    async def _leave(self) -> None:
+        if not self._given_back:
+            await self.revoke()
 
 
-class Lock:
+class Lock(LockFacts, AsyncBlock):
     """A lock that is held for as long as this object lives: a `kvraft.Lock` for tasks."""
 
-    __slots__ = ("__weakref__", "_native", "_unlocked")
-
-    def __init__(self, native: _kvraft.Lock) -> None:
-        self._native = native
-        self._unlocked = False
-
-    @property
-    def name(self) -> bytes:
-        """The name; one that was given as a str is here in UTF-8."""
-        return self._native.name
-
-    @property
-    def token(self) -> int:
-        """The fencing token, larger than that of every earlier holder: see `kvraft.Lock.token`."""
-        return self._native.token
-
-    @property
-    def lease(self) -> str:
-        """The id of the lease that the lock ends with: put keys with it that end with the lock."""
-        return self._native.lease
-
-    def is_held(self) -> bool:
-        """Not awaited: it asks nobody."""
-        return self._native.is_held()
+    __slots__ = ()
 
     async def lost(self) -> None:
         """Return once it may be another's, or was given back here."""
@@ -105,27 +51,15 @@ class Lock:
 
     async def unlock(self) -> None:
         """Await what `kvraft.Lock.unlock` does."""
-        self._unlocked = True
+        self._given_back = True
         await self._native.unlock()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if not self._unlocked:
-            await leave(error, self.unlock)
-
-    def __repr__(self) -> str:
-        state = "held" if self.is_held() else "given back or lost"
-        return f"<kvraft.aio.Lock {self.name!r}, token {self.token}, {state}>"
+    async def _leave(self) -> None:
+        if not self._given_back:
+            await self.unlock()
 
 
-class Watch(Generic[K, V]):
+class Watch(AsyncBlock, Generic[K, V]):
     """What happens to the keys of a range, event by event: a `kvraft.Watch` for `async for`.
 
     A task that is cancelled while it waits loses no event: another `anext` gets it.
@@ -153,15 +87,7 @@ class Watch(Generic[K, V]):
         self._rows = []
         self._flow.close()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def _leave(self) -> None:
         self.close()
 
 
@@ -181,16 +107,6 @@ class BeginsWatch(Begins[Watch[K, V]]):
         if self._watch is None:
             self._watch = await self
         return await anext(self._watch)
-
-
-async def leave(error: BaseException | None, give_back: Callable[[], Awaitable[None]]) -> None:
-    """Give something back at the end of a block; an error of the block is the one that counts."""
-    try:
-        await give_back()
-    except KvraftError as failure:
-        if error is None:
-            raise
-        error.add_note(f"besides: {failure}")
 
 
 document(vars(Lease), vars(_held.Lease))

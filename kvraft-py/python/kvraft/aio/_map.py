@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from kvraft import _backup, _kvraft, _map
-from kvraft._calls import ALL, Calls, lease_id, pairs
+from kvraft._calls import ALL, lease_id, pairs
+from kvraft._facts import AsyncBlock, MapFacts
 
 from ._awaited import Begins, document, run
 from ._held import BeginsWatch, Lease, Lock, Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
-    from types import TracebackType
     from typing import Unpack
 
     from kvraft._buffer import Buffer
-    from kvraft._codecs import Codecs
     from kvraft._options import (
         AnyLease,
         DeleteOptions,
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
         RequestOptions,
     )
     from kvraft._progress import Progress
-    from kvraft._status import BackupInfo, MemberStatus, Metrics, Status
+    from kvraft._status import BackupInfo
     from kvraft._txn import Compare, Op
     from kvraft._types import (
         Deleted,
@@ -46,7 +45,7 @@ _ABSENT: Any = object()
 _LOCK_SECONDS = 10.0
 
 
-class ReplicatedMap(Generic[K, V]):
+class ReplicatedMap(MapFacts[K, V], AsyncBlock):
     """A `kvraft.ReplicatedMap` for asyncio: the same verbs, awaited on the caller's own loop.
 
     `kvraft.aio.open` and `kvraft.aio.connect` make one. Several event loops may use it, each from
@@ -68,12 +67,7 @@ class ReplicatedMap(Generic[K, V]):
     [('greeting', 'hello')]
     """
 
-    __slots__ = ("__weakref__", "_calls", "_native")
-
-    def __init__(self, native: _kvraft.Map, codecs: Codecs[K, V]) -> None:
-        """Make the map of a handle: `kvraft.aio.open` and `kvraft.aio.connect` do."""
-        self._native = native
-        self._calls = Calls(native, codecs)
+    __slots__ = ()
 
     # --- Reads ---
 
@@ -349,28 +343,6 @@ class ReplicatedMap(Generic[K, V]):
 
     # --- The cluster ---
 
-    def status(self) -> Status:
-        """Not awaited: it asks nobody."""
-        return self._native.status()
-
-    def members(self) -> list[MemberStatus]:
-        """Not awaited: it asks nobody."""
-        return self._native.status()["members"]
-
-    def metrics(self) -> Metrics:
-        """Not awaited: it asks nobody."""
-        return self._native.metrics()
-
-    @property
-    def max_value_bytes(self) -> int:
-        """The largest value in bytes that the cluster takes now."""
-        return self._native.max_value_bytes()
-
-    @property
-    def max_command_bytes(self) -> int:
-        """The largest transaction in bytes that the cluster takes now."""
-        return self._native.max_command_bytes()
-
     async def promote(self, name: str) -> None:
         """Await what `kvraft.ReplicatedMap.promote` does."""
         await _kvraft.promote(self._native, name)
@@ -409,25 +381,8 @@ class ReplicatedMap(Generic[K, V]):
         """Await what `kvraft.ReplicatedMap.close` does."""
         await self._native.close()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def _leave(self) -> None:
         await self.close()
-
-    def __repr__(self) -> str:
-        return f"<kvraft.aio.ReplicatedMap {_map.described(self._native)}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "a ReplicatedMap is not pickled: it is threads, files and a socket of this process; "
-            "give the other process the addresses of members, and have it connect"
-        )
 
 
 document(vars(ReplicatedMap), vars(_map.ReplicatedMap))
