@@ -269,10 +269,11 @@ def test_ctrl_c_ends_an_event_loop_that_awaits_for_ever(tmp_path: Path) -> None:
 
 def test_the_interpreter_ends_clean_whatever_is_under_way(tmp_path: Path) -> None:
     script = """
-        import asyncio, kvraft, kvraft.aio, os, sys, threading
+        import asyncio, kvraft, kvraft.aio, logging, os, sys, threading
         blocking = kvraft.open(sys.argv[1])
         blocking.put(b"k", b"v")
-        kvraft.log_to_logging()
+        logging.getLogger("kvraft").addHandler(logging.NullHandler())
+        kvraft.log_to_logging(logging.DEBUG)
         watch, lock, lease = blocking.watch(), blocking.lock("l"), blocking.lease(10)
         started = threading.Barrier(3)
         def follow():
