@@ -97,11 +97,12 @@ app = Starlette(
 
 
 def member(listen: str, secret: str) -> None:
-    """Be the member of this host until asked to stop."""
+    """Be the member of this host until asked to stop; the end of the block hands over first."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with kvraft.open("./data", listen=listen, cluster_secret_file=secret) as opened:
         opened.wait_ready(60)
         print(f"ready: {opened}", flush=True)
-        signal.sigwait({signal.SIGTERM, signal.SIGINT})
+        signal.pause()
 
 
 if __name__ == "__main__":

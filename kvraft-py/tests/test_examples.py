@@ -55,6 +55,8 @@ def host(tmp_path: Path, secret: Path) -> Iterator[str]:
     with running(tmp_path / "host", EXAMPLES / "web_app.py", address, secret) as process:
         assert process.stdout.readline().startswith("ready: ")
         yield address
+        process.terminate()
+        assert process.wait(SECONDS) == 0
 
 
 def test_a_configuration_is_shared_by_three_processes(

@@ -15,7 +15,8 @@ _threads: list[threading.Thread] = []
 def log_to_logging(level: int = logging.INFO) -> None:
     """Hand what the core says of its work to the logger `kvraft` and its children, from now on.
 
-    The children are named for the rooms of the core, as in `kvraft.node.lead`. A daemon thread
+    The children are named for the rooms of the core, as in `kvraft.node.lead`, and for the
+    libraries below it, as in `kvraft.openraft`. A daemon thread
     does it, so that no thread of the core waits for Python; if it falls 4096 records behind, it
     loses some and says how many. Calling it again changes the level.
 
