@@ -27,6 +27,9 @@ test:
 trust-long:
 	cargo build --locked -p kvraft --example member
 	cargo test --locked -p kvraft --tests -- --ignored
+	@python3 tests/gate tools build
+	.venv/bin/python -m pip -q install .
+	KVRAFT_TRUST_LONG=1 .venv/bin/python -m pytest kvraft-py/tests/test_process.py
 
 bench:
 	cargo run --locked --release -p kvraft-bench -- $(ARGS)

@@ -1,31 +1,23 @@
-//! The way from keyword arguments to the core's `Config`.
+//! The way from keyword arguments to the core's `Config` and `ClientConfig`.
 
 use std::path::PathBuf;
 
-use kvraft::{Config, Insecure};
+use kvraft::{ClientConfig, Config};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyMapping, PyString};
+use pyo3::types::{PyBool, PyInt, PyList, PyMapping, PyString};
 
 use crate::errors;
+use crate::keywords::{Keywords, wrong};
 use crate::octets::Octets;
 use crate::seconds::span;
 
 /// Makes the configuration that the arguments of `open` describe; `None` is a setting not given.
-pub(crate) fn from_keywords(
-    data_dir: PathBuf,
-    settings: Option<&Bound<'_, PyDict>>,
-) -> PyResult<Config> {
+pub(crate) fn of_member(data_dir: PathBuf, settings: Option<Keywords<'_, '_>>) -> PyResult<Config> {
     let mut config = Config::new(data_dir);
     for (name, value) in settings.into_iter().flatten() {
-        let name: PyBackedStr = name.extract()?;
-        if !Config::NAMES.contains(&&*name) {
-            return Err(PyTypeError::new_err(format!(
-                "open() got an unexpected keyword argument '{name}'; the settings are {}",
-                Config::NAMES.join(", ")
-            )));
-        }
+        let name = known("open", &Config::NAMES, &name)?;
         if !value.is_none() {
             config = with_setting(config, &name, &value)?;
         }
@@ -33,86 +25,150 @@ pub(crate) fn from_keywords(
     Ok(config)
 }
 
-/// Every setting takes the text that flags and variables take; some take a Python form besides.
+/// Makes the configuration that the arguments of `connect` describe.
+pub(crate) fn of_client(
+    endpoints: &Bound<'_, PyAny>,
+    settings: Option<Keywords<'_, '_>>,
+) -> PyResult<ClientConfig> {
+    let addresses: Vec<String> = match endpoints.extract::<String>() {
+        Ok(text) => text.split(',').map(str::trim).map(str::to_owned).collect(),
+        Err(_) => endpoints
+            .extract()
+            .map_err(|_| wrong("endpoints", "a str or a list of str", endpoints))?,
+    };
+    let mut config = ClientConfig::new(addresses);
+    for (name, value) in settings.into_iter().flatten() {
+        let name = known("connect", &ClientConfig::NAMES, &name)?;
+        if !value.is_none() {
+            set(&mut config, &name, &value)?;
+        }
+    }
+    Ok(config)
+}
+
+/// Returns the name of a setting, if there is one of that name.
+fn known(verb: &str, names: &[&str], name: &Bound<'_, PyAny>) -> PyResult<PyBackedStr> {
+    let name: PyBackedStr = name.extract()?;
+    if names.contains(&&*name) {
+        return Ok(name);
+    }
+    Err(PyTypeError::new_err(format!(
+        "{verb}() got an unexpected keyword argument '{name}'; the settings are {}",
+        names.join(", ")
+    )))
+}
+
+/// The settings of members only that take a form of Python besides the text of flags.
 fn with_setting(mut config: Config, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Config> {
+    if !value.is_instance_of::<PyString>() {
+        match name {
+            "members" => return Ok(config.members(pairs(name, value)?)),
+            "labels" => {
+                for (key, label) in pairs(name, value)? {
+                    config = config.label(key, label);
+                }
+                return Ok(config);
+            }
+            "join" => {
+                let addresses = value.extract::<Vec<String>>();
+                let wrong = |_| wrong(name, "str or a list of str", value);
+                return Ok(config.join(addresses.map_err(wrong)?));
+            }
+            _ => {}
+        }
+    }
+    set(&mut config, name, value)?;
+    Ok(config)
+}
+
+/// What members and clients are configured by.
+trait Settings {
+    /// Takes a setting as the text of flags and variables.
+    fn text(&mut self, name: &str, value: &str) -> kvraft::Result<()>;
+
+    /// Takes a secret of any bytes.
+    fn secret(&mut self, secret: Octets);
+}
+
+impl Settings for Config {
+    fn text(&mut self, name: &str, value: &str) -> kvraft::Result<()> {
+        self.set(name, value)
+    }
+
+    fn secret(&mut self, secret: Octets) {
+        *self = self.clone().cluster_secret(secret);
+    }
+}
+
+impl Settings for ClientConfig {
+    fn text(&mut self, name: &str, value: &str) -> kvraft::Result<()> {
+        self.set(name, value)
+    }
+
+    fn secret(&mut self, secret: Octets) {
+        *self = self.clone().cluster_secret(secret);
+    }
+}
+
+/// Takes a setting in a form of Python, or as the text that flags and variables take.
+fn set(config: &mut impl Settings, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
     if value.is_instance_of::<PyString>() {
-        return with_text(config, name, value);
+        return set_text(config, name, value);
     }
     match name {
-        "members" => Ok(config.members(pairs(name, value)?)),
-        "labels" => {
-            for (key, label) in pairs(name, value)? {
-                config = config.label(key, label);
-            }
-            Ok(config)
+        "cluster_secret" => set_secrets(config, value),
+        "auto_promote" | "insecure" if value.is_instance_of::<PyBool>() => {
+            let word = if value.is_truthy()? { "true" } else { "false" };
+            config.text(name, word).map_err(|error| errors::raised(value.py(), &error))
         }
-        "join" => {
-            let addresses = value.extract::<Vec<String>>();
-            Ok(config.join(addresses.map_err(|_| wrong(name, "str or a list of str", value))?))
+        "heartbeat_interval" | "election_timeout" | "request_timeout" | "checkpoint_interval" => {
+            let text = format!("{}ns", span(name, value)?.as_nanos());
+            config.text(name, &text).map_err(|error| errors::raised(value.py(), &error))
         }
-        "auto_promote" if value.is_instance_of::<PyBool>() => {
-            Ok(config.auto_promote(value.extract()?))
-        }
-        "cluster_secret" => with_secrets(config, value),
-        "insecure" if value.is_instance_of::<PyBool>() => {
-            let insecure = if value.extract()? { Insecure::Loopback } else { Insecure::No };
-            Ok(config.insecure(insecure))
-        }
-        "heartbeat_interval" => Ok(config.heartbeat_interval(span(name, value)?)),
-        "election_timeout" => Ok(config.election_timeout(span(name, value)?)),
-        "request_timeout" => Ok(config.request_timeout(span(name, value)?)),
-        "checkpoint_interval" => Ok(config.checkpoint_interval(span(name, value)?)),
         "max_value_bytes"
         | "storage_limit_bytes"
         | "snapshot_bytes_per_second"
         | "bootstrap_expect"
             if value.is_exact_instance_of::<PyInt>() =>
         {
-            with_text(config, name, value.str()?.as_any())
+            set_text(config, name, value.str()?.as_any())
         }
         "tls_ca" | "tls_cert" | "tls_key" | "cluster_secret_file" => {
             let path = value.py().import("os")?.call_method1("fsdecode", (value,));
-            with_text(config, name, &path.map_err(|_| wrong(name, "a path", value))?)
+            set_text(config, name, &path.map_err(|_| wrong(name, "a path", value))?)
         }
         _ => Err(wrong(name, "str", value)),
     }
 }
 
-fn with_text(mut config: Config, name: &str, text: &Bound<'_, PyAny>) -> PyResult<Config> {
-    let set = config.set(name, &text.extract::<PyBackedStr>()?);
-    set.map_err(|error| errors::raised(text.py(), &error))?;
-    Ok(config)
+fn set_text(config: &mut impl Settings, name: &str, text: &Bound<'_, PyAny>) -> PyResult<()> {
+    let set = config.text(name, &text.extract::<PyBackedStr>()?);
+    set.map_err(|error| errors::raised(text.py(), &error))
 }
 
 /// Takes one secret, or a list of them, the signing one first.
-fn with_secrets(mut config: Config, value: &Bound<'_, PyAny>) -> PyResult<Config> {
-    if let Ok(secrets) = value.cast::<PyList>() {
-        for secret in secrets {
-            config = if secret.is_instance_of::<PyString>() {
-                with_text(config, "cluster_secret", &secret)?
-            } else {
-                with_secret(config, &secret)?
-            };
+fn set_secrets(config: &mut impl Settings, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    let Ok(secrets) = value.cast::<PyList>() else { return set_secret(config, value) };
+    for secret in secrets {
+        if secret.is_instance_of::<PyString>() {
+            set_text(config, "cluster_secret", &secret)?;
+        } else {
+            set_secret(config, &secret)?;
         }
-        return Ok(config);
     }
-    with_secret(config, value)
+    Ok(())
 }
 
-fn with_secret(config: Config, secret: &Bound<'_, PyAny>) -> PyResult<Config> {
+fn set_secret(config: &mut impl Settings, secret: &Bound<'_, PyAny>) -> PyResult<()> {
     let octets = secret
         .extract::<Octets>()
         .map_err(|_| wrong("cluster_secret", "str, bytes or a list of them", secret))?;
-    Ok(config.cluster_secret(octets))
+    config.secret(octets);
+    Ok(())
 }
 
 fn pairs(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
     let wrong = |_| wrong(name, "str or a mapping of str to str", value);
     let items = value.cast::<PyMapping>().map_err(|error| wrong(error.into()))?.items()?;
     items.extract().map_err(wrong)
-}
-
-fn wrong(name: &str, wanted: &str, value: &Bound<'_, PyAny>) -> PyErr {
-    let found = value.get_type().name().map_or_else(|_| String::new(), |found| found.to_string());
-    PyTypeError::new_err(format!("{name} takes {wanted}, not {found}"))
 }

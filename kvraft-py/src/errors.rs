@@ -14,6 +14,11 @@ pub(crate) fn invalid(py: Python<'_>, message: &str) -> PyErr {
     of_kind(py, kvraft::ErrorKind::InvalidArgument, message, None)
 }
 
+/// Makes the exception of a lease or a lock that was given back.
+pub(crate) fn expired(py: Python<'_>, message: &str) -> PyErr {
+    of_kind(py, kvraft::ErrorKind::Expired, message, None)
+}
+
 /// Makes the exception of a map that was opened by another process.
 pub(crate) fn forked(py: Python<'_>) -> PyErr {
     let message = "this map was opened before a fork, and its threads stayed in the parent; \

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-use crate::map::ReplicatedMap;
+use crate::map::Map;
 
 /// Weak references to the open maps: a Python set, since a lock of ours could be held at a fork.
 static OPEN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -16,7 +16,7 @@ pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
 }
 
 /// Remembers an open map for as long as it lives.
-pub(crate) fn remember(map: &Bound<'_, ReplicatedMap>) -> PyResult<()> {
+pub(crate) fn remember(map: &Bound<'_, Map>) -> PyResult<()> {
     open_maps(map.py())?.call_method1("add", (map,))?;
     Ok(())
 }
@@ -29,10 +29,10 @@ fn open_maps(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 
 #[pyfunction]
 fn close_all(py: Python<'_>) -> PyResult<()> {
-    let maps: Vec<Bound<'_, ReplicatedMap>> =
+    let maps: Vec<Bound<'_, Map>> =
         open_maps(py)?.try_iter()?.map(|map| Ok(map?.cast_into()?)).collect::<PyResult<_>>()?;
     for map in maps {
-        if let Err(error) = map.get().close(py) {
+        if let Err(error) = map.get().close(py).and_then(|mut closing| closing.wait(py)) {
             error.write_unraisable(py, Some(map.as_any()));
         }
     }

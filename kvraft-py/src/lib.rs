@@ -1,25 +1,47 @@
 //! The native half of `import kvraft`: it converts between Python and the core, and decides nothing.
 
+mod backup;
+mod bell;
+mod bridge;
+mod call;
 mod config;
-mod entry;
 mod errors;
 mod exit;
+mod flow;
+mod held;
+mod keywords;
+mod lease;
+mod lock;
+mod logs;
 mod map;
+mod members;
+mod metrics;
 mod octets;
 mod owned;
-mod scan;
+mod read;
+mod rows;
 mod seconds;
 mod status;
 mod wait;
+mod watch;
+mod write;
 
 use pyo3::prelude::*;
 
 #[pymodule(name = "_kvraft", gil_used = false)]
-fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+fn enter(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    module.add_class::<map::ReplicatedMap>()?;
-    module.add_class::<entry::Entry>()?;
-    module.add_class::<scan::Scan>()?;
-    module.add_function(wrap_pyfunction!(map::open, module)?)?;
+    module.add_class::<bridge::Bridge>()?;
+    module.add_class::<call::Call>()?;
+    module.add_class::<flow::Flow>()?;
+    map::register(module)?;
+    read::register(module)?;
+    write::register(module)?;
+    lease::register(module)?;
+    lock::register(module)?;
+    watch::register(module)?;
+    members::register(module)?;
+    backup::register(module)?;
+    logs::register(module)?;
     exit::register(module.py())
 }

@@ -10,6 +10,7 @@ pub(crate) fn to_dict<'py>(py: Python<'py>, status: &Status) -> PyResult<Bound<'
     let dict = PyDict::new(py);
     dict.set_item("name", &status.name)?;
     dict.set_item("node_id", &status.node_id)?;
+    dict.set_item("address", &status.address)?;
     dict.set_item("cluster_id", &status.cluster_id)?;
     dict.set_item("leader", &status.leader)?;
     dict.set_item("leader_http", &status.leader_http)?;
@@ -23,6 +24,7 @@ pub(crate) fn to_dict<'py>(py: Python<'py>, status: &Status) -> PyResult<Bound<'
     dict.set_item("revision", status.revision)?;
     dict.set_item("keys", status.keys)?;
     dict.set_item("bytes", status.bytes)?;
+    dict.set_item("state_hash", &status.state_hash)?;
     let members = PyList::empty(py);
     for member in &status.members {
         members.append(member_to_dict(py, member)?)?;

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import kvraft
 from loopback import READY_SECONDS, SECRET, free_addresses
+
+Map = kvraft.ReplicatedMap[bytes, bytes]
 
 
 @pytest.fixture
@@ -17,13 +20,11 @@ def addresses() -> dict[str, str]:
 
 
 @pytest.fixture
-def member(
-    tmp_path: Path, addresses: dict[str, str]
-) -> Iterator[Callable[[str], kvraft.ReplicatedMap]]:
+def member(tmp_path: Path, addresses: dict[str, str]) -> Iterator[Callable[[str], Map]]:
     """Open the member of a name; all are closed at the end."""
     with ExitStack() as stack:
 
-        def opened(name: str) -> kvraft.ReplicatedMap:
+        def opened(name: str) -> Map:
             return stack.enter_context(
                 kvraft.open(
                     tmp_path / name,
@@ -38,8 +39,16 @@ def member(
 
 
 @pytest.fixture
-def single(tmp_path: Path) -> Iterator[kvraft.ReplicatedMap]:
+def single(tmp_path: Path) -> Iterator[Map]:
     """Open a single node without a network."""
     with kvraft.open(tmp_path / "single", name="single") as opened:
+        opened.wait_ready(READY_SECONDS)
+        yield opened
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> Iterator[kvraft.ReplicatedMap[str, Any]]:
+    """Open a single node whose keys are text and whose values are JSON."""
+    with kvraft.open(tmp_path / "words", codec="json") as opened:
         opened.wait_ready(READY_SECONDS)
         yield opened

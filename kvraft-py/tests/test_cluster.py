@@ -1,11 +1,14 @@
-"""Three members: all in this process, and one beside two servers."""
+"""Clusters: members in this process, in processes of their own, beside servers; clients."""
 
+import multiprocessing
 import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
@@ -13,10 +16,11 @@ import pytest
 import kvraft
 from loopback import READY_SECONDS, SECRET
 
-Member = Callable[[str], kvraft.ReplicatedMap]
+Map = kvraft.ReplicatedMap[bytes, bytes]
+Member = Callable[[str], Map]
 
 
-def leader_of(maps: dict[str, kvraft.ReplicatedMap]) -> str:
+def leader_of(maps: dict[str, Map]) -> str:
     """Wait until all of the maps name the same leader among them."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
@@ -111,3 +115,90 @@ def test_python_and_servers_are_members_of_one_cluster(
             b"from/1",
             b"from/python",
         ]
+
+
+def test_a_client_has_every_verb_without_a_disk(member: Member, addresses: dict[str, str]) -> None:
+    maps = {name: member(name) for name in "abc"}
+    for one in maps.values():
+        one.wait_ready(READY_SECONDS)
+    endpoints = ",".join(addresses.values())
+    with kvraft.connect(endpoints, name="worker", cluster_secret=SECRET) as client:
+        client.update({b"a/1": b"1", b"a/2": b"2"})
+        assert client.status()["role"] == "client"
+        assert [member["name"] for member in client.members()] == ["a", "b", "c"]
+        assert dict(client.items(b"a/")) == {b"a/1": b"1", b"a/2": b"2"}
+        with client.lock("l") as lock, client.watch(b"a/", resync=True) as watch:
+            assert maps["a"].try_lock("l") is None
+            kinds = [type(next(watch)) for _ in range(3)]
+            assert kinds == [kvraft.SnapshotBegin, kvraft.SnapshotEntries, kvraft.SnapshotEnd]
+            client.put(b"a/3", b"3", lease=lock.lease)
+            assert isinstance(next(watch), kvraft.Changes)
+        assert client.popitem(last=False) == (b"a/1", b"1")
+        client.transfer_leadership("b")
+        client.demote("c")
+        assert [member["voter"] for member in maps["a"].members()] == [True, True, False]
+        client.remove_member("c")
+        client.shrink(1)
+    with pytest.raises(kvraft.ClosedError):
+        client.get(b"a/1")
+
+
+def test_a_client_with_another_secret_is_unauthorized(
+    member: Member, addresses: dict[str, str]
+) -> None:
+    for name in "ab":
+        member(name)
+    with pytest.raises(kvraft.UnauthorizedError) as caught:
+        kvraft.connect([addresses["a"]], cluster_secret="f" * 32)
+    assert isinstance(caught.value, PermissionError)
+
+
+def serve(data_dir: Path, name: str, addresses: dict[str, str], commands: Connection) -> None:
+    """Be a member in a process of its own, and do what is asked."""
+    with kvraft.open(
+        data_dir, name=name, listen=addresses[name], members=addresses, cluster_secret=SECRET
+    ) as opened:
+        opened.wait_ready(READY_SECONDS)
+        commands.send("ready")
+        while (command := commands.recv()) is not None:
+            verb, *arguments = command
+            commands.send(getattr(opened, verb)(*arguments))
+
+
+def test_two_of_three_processes_go_on_when_one_is_killed(
+    tmp_path: Path, addresses: dict[str, str]
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes, pipes = {}, {}
+    for name in "abc":
+        pipes[name], theirs = context.Pipe()
+        arguments = (tmp_path / name, name, addresses, theirs)
+        processes[name] = context.Process(target=serve, args=arguments, daemon=True)
+        processes[name].start()
+        theirs.close()
+
+    def ask(name: str, *command: object) -> Any:
+        if command:
+            pipes[name].send(command)
+        assert pipes[name].poll(READY_SECONDS), f"{name} does not answer"
+        return pipes[name].recv()
+
+    try:
+        for name in "abc":
+            assert ask(name) == "ready"
+            ask(name, "put", b"by/" + name.encode(), b"1")
+        leader = ask("a", "status")["leader"]
+        processes[leader].kill()
+        processes[leader].join(READY_SECONDS)
+        left = [name for name in "abc" if name != leader]
+        for number, name in enumerate(left, start=1):
+            assert ask(name, "increment", b"n") == number
+            assert ask(name, "get", b"by/" + leader.encode()) == b"1"
+            assert ask(name, "count", b"by/") == 3
+        for name in left:
+            pipes[name].send(None)
+            processes[name].join(READY_SECONDS)
+            assert processes[name].exitcode == 0
+    finally:
+        for process in processes.values():
+            process.kill()

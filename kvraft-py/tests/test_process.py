@@ -1,14 +1,17 @@
-"""What happens to a map when its process forks or ends."""
+"""What happens to a map when its process forks, spawns, is interrupted or ends."""
 
-import doctest
+import os
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 import kvraft
+from loopback import SECRET, free_addresses
 
 SECONDS = 60.0
+EXITS = 200 if os.environ.get("KVRAFT_TRUST_LONG") else 10
+"""`make trust-long` ends the interpreter as often as it takes to meet a rare race."""
 
 
 def run(script: str, *args: object) -> str:
@@ -157,6 +160,150 @@ def test_a_worker_process_is_told_instead_of_hanging(tmp_path: Path) -> None:
     assert printed == "['closed']\n"
 
 
-def test_the_example_of_the_package_runs() -> None:
-    results = doctest.testmod(kvraft)
-    assert (results.attempted > 0, results.failed) == (True, 0)
+WORKER = """
+import kvraft, sys
+
+def work(numbers):
+    address, number = numbers
+    with kvraft.connect(address, cluster_secret=SECRET, codec="json") as m:
+        return m.increment("n", number)
+
+def sees(m):
+    try:
+        return m.get("n")
+    except kvraft.ClosedError as error:
+        return error.kind
+"""
+
+
+def test_processes_that_are_spawned_connect(tmp_path: Path) -> None:
+    address = free_addresses("a")["a"]
+    (tmp_path / "worker.py").write_text(f"SECRET = {SECRET!r}\n{WORKER}")
+    printed = run(
+        """
+        import sys
+        sys.path.insert(0, sys.argv[2])
+        if __name__ == "__main__":
+            import kvraft, multiprocessing, worker
+            with kvraft.open(
+                sys.argv[1], listen=sys.argv[3], cluster_secret=worker.SECRET, codec="json"
+            ) as m:
+                m.wait_ready(30)
+                for way in ("spawn", "forkserver"):
+                    with multiprocessing.get_context(way).Pool(2) as pool:
+                        pool.map(worker.work, [(sys.argv[3], 1), (sys.argv[3], 2)])
+                        try:
+                            pool.apply(worker.sees, (m,))
+                        except TypeError as error:
+                            print(str(error).partition(":")[0])
+                print(m["n"])
+        """,
+        tmp_path / "data",
+        tmp_path,
+        address,
+    )
+    assert printed == "a ReplicatedMap is not pickled\n" * 2 + "6\n"
+
+
+def test_a_forked_child_awaits_nothing_of_its_parent(tmp_path: Path) -> None:
+    run(
+        """
+        import asyncio, kvraft, kvraft.aio, os, sys, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        opened = asyncio.run(kvraft.aio.open(sys.argv[1]).__aenter__())
+        watch = asyncio.run(opened.watch().__aenter__())
+        lease = asyncio.run(opened.lease(30).__aenter__())
+        child = os.fork()
+        if child == 0:
+            for call in (opened.get(b"k"), anext(watch), lease.revoke()):
+                try:
+                    asyncio.run(call)
+                except kvraft.ClosedError as error:
+                    assert "fork" in str(error), error
+                else:
+                    raise AssertionError
+            asyncio.run(opened.close())
+            sys.exit()
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert asyncio.run(opened.put(b"k", b"v"))
+        """,
+        tmp_path,
+    )
+
+
+def test_ctrl_c_ends_a_program_that_waits_for_ever(tmp_path: Path) -> None:
+    for ends in ("next(m.watch())", "m.get(b'k', min_revision=1 << 60, timeout=600)"):
+        script = f"""
+            import kvraft, os, signal, sys, threading
+            m = kvraft.open(sys.argv[1])
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+            try:
+                {ends}
+            except KeyboardInterrupt:
+                print("interrupted")
+            m.put(b"k", b"v")
+            """
+        assert run(script, tmp_path) == "interrupted\n"
+
+
+def test_ctrl_c_ends_an_event_loop_that_awaits_for_ever(tmp_path: Path) -> None:
+    printed = run(
+        """
+        import asyncio, kvraft.aio, os, signal, sys, threading
+        async def main():
+            async with kvraft.aio.open(sys.argv[1]) as m:
+                await m.put(b"k", b"v")
+                threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+                async for event in m.watch():
+                    print(event)
+        try:
+            asyncio.run(main())
+        except KeyboardInterrupt:
+            print("interrupted")
+        """,
+        tmp_path,
+    )
+    assert printed == "interrupted\n"
+    assert read_back(tmp_path) == {b"k": b"v"}
+
+
+def test_the_interpreter_ends_clean_whatever_is_under_way(tmp_path: Path) -> None:
+    script = """
+        import asyncio, kvraft, kvraft.aio, logging, os, sys, threading
+        blocking = kvraft.open(sys.argv[1])
+        blocking.put(b"k", b"v")
+        logging.getLogger("kvraft").addHandler(logging.NullHandler())
+        kvraft.log_to_logging(logging.DEBUG)
+        watch, lock, lease = blocking.watch(), blocking.lock("l"), blocking.lease(10)
+        started = threading.Barrier(3)
+        def follow():
+            started.wait()
+            try:
+                for _ in watch:
+                    pass
+            except kvraft.ClosedError:
+                pass
+        def count():
+            started.wait()
+            try:
+                while True:
+                    blocking.increment(b"n")
+                    blocking.get(b"k", consistency="local")
+            except kvraft.KvraftError:
+                pass
+        for work in (follow, count):
+            threading.Thread(target=work, daemon=True).start()
+        started.wait()
+        async def main():
+            opened = await kvraft.aio.open(sys.argv[2])
+            await opened.put(b"k", b"v")
+            asyncio.create_task(anext(opened.watch()))
+            asyncio.create_task(opened.get(b"k", min_revision=1 << 60, timeout=600))
+            for number in range(10):
+                asyncio.create_task(opened.put(b"%d" % number, b"v"))
+            await asyncio.sleep(0)
+        asyncio.run(main())
+        """
+    for number in range(EXITS):
+        run(script, tmp_path / f"{number}a", tmp_path / f"{number}b")
+    assert read_back(tmp_path / "0a")[b"k"] == b"v"

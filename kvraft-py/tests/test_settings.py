@@ -1,12 +1,12 @@
 """The keywords of `open`."""
 
-import inspect
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import kvraft
+from kvraft import _kvraft
 from loopback import SECRET
 
 KEYWORDS: dict[str, Any] = {
@@ -27,11 +27,21 @@ KEYWORDS: dict[str, Any] = {
 }
 
 
-def test_open_names_every_setting_of_the_core(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'") as caught:
-        kvraft.open(tmp_path, colour="red")  # type: ignore[call-arg]
-    known = str(caught.value).rpartition("are ")[2].split(", ")
-    assert list(inspect.signature(kvraft.open).parameters) == known
+def test_open_and_connect_have_every_setting_of_the_core() -> None:
+    assert {"data_dir", *kvraft.Settings.__annotations__} == set(_kvraft.SETTINGS)
+    assert {"endpoints", *kvraft.ClientSettings.__annotations__} == set(_kvraft.CLIENT_SETTINGS)
+    for setting in _kvraft.SETTINGS:
+        assert f"{setting}: " in str(kvraft.open.__doc__)
+    for setting in _kvraft.CLIENT_SETTINGS:
+        assert setting in str(kvraft.connect.__doc__)
+
+
+def test_an_unknown_setting_is_told_the_known_ones(tmp_path: Path) -> None:
+    unknown: Any = {"colour": "red"}
+    with pytest.raises(TypeError, match=r"open\(\) .*'colour'.*name, listen"):
+        kvraft.open(tmp_path, **unknown)
+    with pytest.raises(TypeError, match=r"connect\(\) .*'colour'.*name, endpoints"):
+        kvraft.connect("a:1", **unknown)
 
 
 def test_settings_take_the_forms_of_python(tmp_path: Path) -> None:
@@ -120,3 +130,27 @@ def test_insecure_is_for_loopback_unless_anywhere(tmp_path: Path) -> None:
         pass
     with pytest.raises(kvraft.InvalidArgumentError, match="loopback"):
         kvraft.open(tmp_path, listen="0.0.0.0:0", insecure=True)
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "settings", "error", "said"),
+    [
+        (7, {}, TypeError, "endpoints"),
+        ([7], {}, TypeError, "endpoints"),
+        ([], {}, kvraft.InvalidArgumentError, "endpoints"),
+        ("nowhere", {}, kvraft.InvalidArgumentError, "host:port"),
+        ("127.0.0.1:1", {"insecure": True, "request_timeout": -1}, ValueError, "request_timeout"),
+        ("127.0.0.1:1", {}, kvraft.InvalidArgumentError, "cluster_secret"),
+        (
+            "127.0.0.1:1",
+            {"insecure": True, "request_timeout": 0.2},
+            kvraft.UnavailableError,
+            "127.0.0.1:1",
+        ),
+    ],
+)
+def test_a_client_is_told_what_is_wrong(
+    endpoints: Any, settings: dict[str, Any], error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        kvraft.connect(endpoints, **settings)

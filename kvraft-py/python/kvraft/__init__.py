@@ -1,12 +1,17 @@
-"""An ordered map from bytes to bytes that lives in your process and survives the loss of machines.
+"""A dictionary that lives in your process and on other machines, and survives the loss of some.
 
 >>> import kvraft, tempfile
 >>> with tempfile.TemporaryDirectory() as data_dir, kvraft.open(data_dir) as m:
-...     revision = m.put(b"greeting", b"hello")
-...     m.get(b"greeting")
+...     m[b"greeting"] = b"hello"
+...     m[b"greeting"]
 b'hello'
+
+`open` makes this process a member of a cluster, `connect` a client of one; both give a
+`ReplicatedMap`. `kvraft.aio` is the same for asyncio.
 """
 
+from ._backup import recover_quorum, restore, verify_backup, verify_data_dir
+from ._codecs import Codec
 from ._errors import (
     ClosedError,
     CompactedError,
@@ -24,34 +29,105 @@ from ._errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from ._kvraft import Entry, ReplicatedMap, Scan, __version__, open  # noqa: A004
-from ._status import MemberStatus, Status
+from ._held import Lease, Lock, Watch
+from ._kvraft import __version__
+from ._logs import log_to_logging
+from ._map import ReplicatedMap
+from ._open import connect, open  # noqa: A004
+from ._options import (
+    ClientSettings,
+    Consistency,
+    DeleteOptions,
+    PutOptions,
+    ReadOptions,
+    RequestOptions,
+    Settings,
+)
+from ._progress import Progress
+from ._status import BackupInfo, MemberStatus, Metrics, Recovered, Restored, Status, Verified
+from ._txn import Compare, Op
+from ._types import (
+    Change,
+    Changes,
+    Deleted,
+    Entry,
+    Incremented,
+    LeaseInfo,
+    OpResult,
+    Page,
+    Put,
+    RangeDeleted,
+    SnapshotBegin,
+    SnapshotEnd,
+    SnapshotEntries,
+    TxnResult,
+    WatchEvent,
+)
 
 __all__ = [
+    "BackupInfo",
+    "Change",
+    "Changes",
+    "ClientSettings",
     "ClosedError",
+    "Codec",
     "CompactedError",
+    "Compare",
     "ConflictError",
+    "Consistency",
     "CorruptError",
+    "DeleteOptions",
+    "Deleted",
     "Entry",
     "ExpiredError",
+    "Incremented",
     "IndeterminateError",
     "InternalError",
     "InvalidArgumentError",
     "KvraftError",
+    "Lease",
+    "LeaseInfo",
+    "Lock",
     "MemberStatus",
+    "Metrics",
+    "Op",
+    "OpResult",
     "OverloadedError",
+    "Page",
+    "Progress",
+    "Put",
+    "PutOptions",
+    "RangeDeleted",
+    "ReadOptions",
+    "Recovered",
     "RefusedError",
     "ReplicatedMap",
-    "Scan",
+    "RequestOptions",
+    "Restored",
+    "Settings",
+    "SnapshotBegin",
+    "SnapshotEnd",
+    "SnapshotEntries",
     "Status",
     "StorageError",
     "StorageFullError",
+    "TxnResult",
     "UnauthorizedError",
     "UnavailableError",
+    "Verified",
+    "Watch",
+    "WatchEvent",
     "__version__",
+    "connect",
+    "log_to_logging",
     "open",
+    "recover_quorum",
+    "restore",
+    "verify_backup",
+    "verify_data_dir",
 ]
 
-for _error in (KvraftError, *KvraftError.__subclasses__()):
-    _error.__module__ = __name__  # what tracebacks and pickles call it
-del _error
+# What tracebacks, pickles and `help` call them.
+for _name in __all__:
+    if getattr(globals()[_name], "__module__", "").startswith("kvraft."):
+        globals()[_name].__module__ = __name__

@@ -1,4 +1,4 @@
-"""The shape of what a node says of itself."""
+"""The shape of what a node says of itself, and of what is said of its files."""
 
 from typing import Literal, TypedDict
 
@@ -31,6 +31,8 @@ class Status(TypedDict):
     """The name of this node."""
     node_id: str
     """16 hexadecimal digits, born with the data directory."""
+    address: str
+    """The `host:port` at which peers reach it by QUIC; empty if it has no socket."""
     cluster_id: str | None
     """32 hexadecimal digits; `None` until the cluster is founded."""
     leader: str | None
@@ -39,7 +41,7 @@ class Status(TypedDict):
     """The leader's base URL; `None` while unknown or if it advertises none."""
     is_leader: bool
     """Whether this node leads."""
-    role: Literal["leader", "follower", "candidate", "learner", "stopped"]
+    role: Literal["leader", "follower", "candidate", "learner", "client", "stopped"]
     """What this node does now."""
     term: int
     """The term of the newest leader or candidate it has seen."""
@@ -57,6 +59,9 @@ class Status(TypedDict):
     """Keys in the map, as applied here."""
     bytes: int
     """Bytes of all keys and values, as applied here."""
+    state_hash: str
+    """One number over all that is replicated, in 16 hexadecimal digits: nodes that have applied
+    the same have the same."""
     members: list[MemberStatus]
     """The members, sorted by name."""
     ready: bool
@@ -69,3 +74,138 @@ class Status(TypedDict):
     """The format that the cluster writes; it rises once every member runs a release that knows a newer one."""
     version: str
     """The version of the library."""
+
+
+class HeldMetrics(TypedDict):
+    """What a node holds of the replicated state now."""
+
+    keys: int
+    """Keys with a value."""
+    key_bytes: int
+    """Bytes of these keys and their values."""
+    sessions: int
+    """Processes whose retries are recognised."""
+    leases: int
+    """Leases, one for each key with a time to live among them."""
+    locks_held: int
+    """Locks that a lease holds."""
+    locks_waiting: int
+    """Places in the queues of all locks."""
+    request_ids: int
+    """Request ids that are remembered, each for an hour of led time."""
+    request_bytes: int
+    """Bytes of these ids and their answers."""
+
+
+class WatchMetrics(TypedDict):
+    """The watches of a node, and the changes that it holds for them."""
+
+    watchers: int
+    """Watches now."""
+    history_revisions: int
+    """Revisions with changes that are held now."""
+    history_bytes: int
+    """Bytes of these changes."""
+    oldest_revision: int
+    """The oldest revision from which a watch can begin now."""
+    compacted: int
+    """Times that a watch was told that changes are gone."""
+
+
+class ProposalMetrics(TypedDict):
+    """What a node has proposed while it led, since it was opened."""
+
+    accepted: int
+    """Commands that were given to Raft."""
+    overloaded: int
+    """Attempts that were turned away. Most are tried again and succeed."""
+
+
+class ReadMetrics(TypedDict):
+    """What fresh reads have asked for since the node was opened."""
+
+    barriers: int
+    """Reads that waited for a proof of who leads."""
+    rounds: int
+    """Questions that were asked for that. Reads that wait together share one."""
+
+
+class Metrics(TypedDict):
+    """How much one node has done since it was opened, and how much it holds."""
+
+    log_entries: int
+    """Log entries written to this node's disk."""
+    log_batches: int
+    """Transactions that wrote to the log."""
+    log_flushes: int
+    """Times that the disk of the log was asked to flush."""
+    checkpoints: int
+    """Times that applied changes moved from memory into the state file."""
+    buffer_bytes: int
+    """Bytes of applied changes that are in memory now and not yet in the state file."""
+    state_bytes: int
+    """Bytes that the state file uses now."""
+    leases_expired: int
+    """Leases that ended by their time."""
+    held: HeldMetrics
+    """What is replicated, as this node has applied it."""
+    watches: WatchMetrics
+    """Those who watch on this node."""
+    proposals: ProposalMetrics
+    """What this node has proposed as the leader."""
+    reads: ReadMetrics
+    """How reads on this node were kept fresh."""
+
+
+class BackupInfo(TypedDict):
+    """What a backup holds."""
+
+    cluster: str
+    """The id of the cluster that it was taken of: 32 hexadecimal digits."""
+    revision: int
+    """The last revision that it has."""
+    entries: int
+    """How many keys it has."""
+    bytes: int
+    """How many bytes their keys and values have. The file is a little larger."""
+    changed: float
+    """The wall time of the last write in it, in seconds since 1970: for people."""
+
+
+class Restored(TypedDict):
+    """What came of a backup."""
+
+    cluster: str
+    """The id of the new cluster: 32 hexadecimal digits."""
+    node_id: str
+    """The id of its one node: 16 hexadecimal digits."""
+    next_revision: int
+    """No write of the new cluster has a revision below this one."""
+    backup: BackupInfo
+    """What the backup held."""
+
+
+class Recovered(Restored):
+    """What was saved of a cluster that has lost its majority."""
+
+    name: str
+    """The name of its one node, which is that of the old one."""
+    committed: int
+    """The log index up to which the node knew entries to be committed; later ones were kept."""
+    last: int
+    """The last entry in the log of the node: all up to it were kept, and nothing behind it."""
+
+
+class Verified(TypedDict):
+    """What was counted in the files of a node or in a backup, and what is wrong."""
+
+    is_sound: bool
+    """Whether nothing is damaged."""
+    counts: dict[str, int]
+    """What was counted, in the order in which it is told."""
+    facts: dict[str, str]
+    """Everything else that is told."""
+    damage: list[str]
+    """Every damaged thing with its place, up to a thousand of them."""
+    more_damage: int
+    """How many more there are than are named."""

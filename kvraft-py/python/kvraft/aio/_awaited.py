@@ -1,0 +1,86 @@
+"""What an `async` program awaits or opens a block with, and work of several calls in a task."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from kvraft._kvraft import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator, Mapping
+    from types import TracebackType
+
+    from kvraft._calls import Steps
+
+T = TypeVar("T")
+
+
+class Closes(Protocol):
+    """What has an end that is awaited."""
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Give it back."""
+        ...
+
+
+C_co = TypeVar("C_co", bound=Closes, covariant=True)
+
+
+class Begins(Generic[C_co]):
+    """Something that begins when it is awaited, or for the time of an `async with` block."""
+
+    __slots__ = ("_begin", "_begun")
+
+    def __init__(self, begin: Callable[[], Coroutine[Any, Any, C_co]]) -> None:
+        self._begin = begin
+        self._begun: list[C_co] = []
+
+    def __await__(self) -> Generator[Any, None, C_co]:
+        return self._begin().__await__()
+
+    async def __aenter__(self) -> C_co:
+        begun = await self._begin()
+        self._begun.append(begun)
+        return begun
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._begun.pop().__aexit__(kind, error, traceback)
+
+
+async def run(steps: Steps[T]) -> T:
+    """Take all steps, one after another; what blocks is taken in another thread."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                if isinstance(step, Call):
+                    answer = await step
+                else:
+                    answer = await asyncio.to_thread(step)
+            except BaseException as error:  # noqa: BLE001 - the work decides what it means
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as end:
+        done: T = end.value
+        return done
+
+
+def document(twins: Mapping[str, Any], of: Mapping[str, Any]) -> None:
+    """Add to what functions say of themselves what the twin says that blocks."""
+    for name, function in twins.items():
+        if name[0] != "_" and inspect.isfunction(function) and inspect.isfunction(of.get(name)):
+            function.__doc__ = f"{inspect.getdoc(function)}\n\n{inspect.getdoc(of[name])}"
