@@ -9,6 +9,7 @@ mod errors;
 mod exit;
 mod flow;
 mod held;
+mod integrity;
 mod keywords;
 mod lease;
 mod lock;
@@ -40,6 +41,7 @@ fn enter(module: &Bound<'_, PyModule>) -> PyResult<()> {
     lease::register(module)?;
     lock::register(module)?;
     watch::register(module)?;
+    integrity::register(module)?;
     members::register(module)?;
     backup::register(module)?;
     logs::register(module)?;

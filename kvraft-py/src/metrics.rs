@@ -16,6 +16,9 @@ pub(crate) fn to_dict<'py>(py: Python<'py>, metrics: &Metrics) -> PyResult<Bound
             ("buffer_bytes", metrics.buffer_bytes),
             ("state_bytes", metrics.state_bytes),
             ("leases_expired", metrics.leases_expired),
+            ("snapshot_bytes_sent", metrics.snapshot_bytes_sent),
+            ("snapshot_bytes_received", metrics.snapshot_bytes_received),
+            ("snapshots_broken_off", metrics.snapshots_broken_off),
         ],
     )?;
     dict.set_item(

@@ -33,6 +33,7 @@ pub(crate) fn to_dict<'py>(py: Python<'py>, status: &Status) -> PyResult<Bound<'
     dict.set_item("ready", status.ready)?;
     dict.set_item("disk_full", status.disk_full)?;
     dict.set_item("failure", status.failure.as_ref().map(|error| errors::raised(py, error)))?;
+    dict.set_item("divergence", status.divergence.as_deref())?;
     dict.set_item("format_level", status.format_level)?;
     dict.set_item("version", status.version)?;
     Ok(dict)

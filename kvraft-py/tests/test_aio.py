@@ -89,6 +89,12 @@ def test_the_cluster_is_asked(tmp_path: Path) -> None:
         assert m.metrics()["log_entries"] > 0
         assert m.max_value_bytes < m.max_command_bytes
         await m.shrink(1)
+        verification = await m.verify()
+        assert verification["verdict"] == "agreed"
+        assert set(verification) == set(kvraft.Verification.__annotations__)
+        assert set(verification["members"][0]) == set(kvraft.MemberState.__annotations__)
+        with pytest.raises(kvraft.RefusedError):
+            await m.refill()
         for change in (m.promote, m.demote, m.remove_member, m.transfer_leadership):
             with pytest.raises(kvraft.RefusedError):
                 await change("nobody")

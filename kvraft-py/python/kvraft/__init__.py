@@ -44,7 +44,17 @@ from ._options import (
     Settings,
 )
 from ._progress import Progress
-from ._status import BackupInfo, MemberStatus, Metrics, Recovered, Restored, Status, Verified
+from ._status import (
+    BackupInfo,
+    MemberState,
+    MemberStatus,
+    Metrics,
+    Recovered,
+    Restored,
+    Status,
+    Verification,
+    Verified,
+)
 from ._txn import Compare, Op
 from ._types import (
     Change,
@@ -88,6 +98,7 @@ __all__ = [
     "Lease",
     "LeaseInfo",
     "Lock",
+    "MemberState",
     "MemberStatus",
     "Metrics",
     "Op",
@@ -114,6 +125,7 @@ __all__ = [
     "TxnResult",
     "UnauthorizedError",
     "UnavailableError",
+    "Verification",
     "Verified",
     "Watch",
     "WatchEvent",

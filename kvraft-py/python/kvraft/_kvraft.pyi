@@ -6,7 +6,7 @@ from typing import Any, Final, Generic, Self, TypeAlias, TypeVar, final
 
 from ._buffer import Buffer
 from ._rows import CompareRow, EntryRow, EventRow, OpResultRow, OpRow, PutRow, Shape, Span
-from ._status import BackupInfo, Metrics, Recovered, Restored, Status, Verified
+from ._status import BackupInfo, Metrics, Recovered, Restored, Status, Verification, Verified
 
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
@@ -43,6 +43,7 @@ __all__ = [
     "promote",
     "put",
     "recover_quorum",
+    "refill",
     "release",
     "remove_member",
     "restore",
@@ -54,6 +55,7 @@ __all__ = [
     "try_lock",
     "txn",
     "value",
+    "verify",
     "verify_backup",
     "verify_data_dir",
     "watch",
@@ -154,6 +156,8 @@ def watch(
 def promote(map: Map, name: str) -> Call[None]: ...
 def demote(map: Map, name: str) -> Call[None]: ...
 def remove_member(map: Map, name: str) -> Call[None]: ...
+def verify(map: Map) -> Call[Verification]: ...
+def refill(map: Map) -> Call[None]: ...
 def transfer_leadership(map: Map, to: str | None) -> Call[None]: ...
 def shrink(map: Map, voters: int) -> Call[None]: ...
 def backup(map: Map, **options: Any) -> Call[tuple[BackupInfo, Flow[bytes]]]: ...

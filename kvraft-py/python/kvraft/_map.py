@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from ._progress import Progress
     from ._rows import EntryRow
-    from ._status import BackupInfo
+    from ._status import BackupInfo, Verification
     from ._txn import Compare, Op
     from ._types import (
         Deleted,
@@ -664,6 +664,26 @@ class ReplicatedMap(MapFacts[K, V], Block, MutableMapping[K, V]):
         Raises as `promote`.
         """
         _kvraft.shrink(self._native, voters).wait()
+
+    def verify(self) -> Verification:
+        """Have all members compare the hash of their whole state at one moment.
+
+        A member that has not the state of the majority takes itself out and fetches that one;
+        without a majority on one side nobody does. Costs one write, and reads nothing.
+        """
+        return _kvraft.verify(self._native).wait()
+
+    def refill(self) -> None:
+        """Have this member throw its state away and fetch that of another one.
+
+        After a `CorruptError`, or when this node is the wrong one of a `split`. Until it is done it
+        serves no reads; its log, votes and name stay.
+
+        Raises:
+            RefusedError: It is the only member, or a client.
+            UnavailableError: It was not done in ten minutes; it goes on.
+        """
+        _kvraft.refill(self._native).wait()
 
     def backup(
         self,

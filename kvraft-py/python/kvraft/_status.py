@@ -68,10 +68,13 @@ class Status(TypedDict):
     """Whether this node has recovered and knows a leader."""
     disk_full: bool
     """Whether the disk is full: only writes that free space are let in."""
+    divergence: str | None
+    """What the last comparison of the members' states found wrong here. A node that is not `ready`
+    for it serves no reads until it has fetched its state from another member."""
     failure: KvraftError | None
     """The error that stopped this node, if one did."""
     format_level: int
-    """The format that the cluster writes; it rises once every member runs a release that knows a newer one."""
+    """The format that the cluster writes; it rises once every member's release knows a newer one."""
     version: str
     """The version of the library."""
 
@@ -147,6 +150,12 @@ class Metrics(TypedDict):
     """Bytes that the state file uses now."""
     leases_expired: int
     """Leases that ended by their time."""
+    snapshot_bytes_sent: int
+    """Bytes of snapshots that this node has sent to members that were too far behind."""
+    snapshot_bytes_received: int
+    """Bytes of snapshots that this node has received."""
+    snapshots_broken_off: int
+    """Times that a snapshot of this node's did not get through; it goes on from there."""
     held: HeldMetrics
     """What is replicated, as this node has applied it."""
     watches: WatchMetrics
@@ -209,3 +218,32 @@ class Verified(TypedDict):
     """Every damaged thing with its place, up to a thousand of them."""
     more_damage: int
     """How many more there are than are named."""
+
+
+class MemberState(TypedDict):
+    """What one member's state was."""
+
+    name: str
+    """The user's word for it."""
+    node_id: str
+    """16 hexadecimal digits, born with its data directory."""
+    voter: bool
+    """Whether it votes: the majority is one of voters."""
+    state_hash: str | None
+    """The hash over all that it replicates; `None` if it did not answer."""
+    failure: str | None
+    """Why it did not answer."""
+
+
+class Verification(TypedDict):
+    """The states of all members as of one revision, by their hashes."""
+
+    verdict: Literal["agreed", "diverged", "split", "unknown"]
+    """`diverged`: a member has not the state of the majority. `split`: states differ, and none is
+    that of a majority. `unknown`: too few members answered."""
+    revision: int
+    """The revision at which every member sampled its state."""
+    diverged: list[str]
+    """The names of those that have not the state of the majority."""
+    members: list[MemberState]
+    """The members, sorted by name."""

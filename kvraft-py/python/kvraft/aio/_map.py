@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         RequestOptions,
     )
     from kvraft._progress import Progress
-    from kvraft._status import BackupInfo
+    from kvraft._status import BackupInfo, Verification
     from kvraft._txn import Compare, Op
     from kvraft._types import (
         Deleted,
@@ -362,6 +362,14 @@ class ReplicatedMap(MapFacts[K, V], AsyncBlock):
     async def shrink(self, voters: int) -> None:
         """Await what `kvraft.ReplicatedMap.shrink` does."""
         await _kvraft.shrink(self._native, voters)
+
+    async def verify(self) -> Verification:
+        """Await what `kvraft.ReplicatedMap.verify` does."""
+        return await _kvraft.verify(self._native)
+
+    async def refill(self) -> None:
+        """Await what `kvraft.ReplicatedMap.refill` does."""
+        await _kvraft.refill(self._native)
 
     async def backup(
         self,
