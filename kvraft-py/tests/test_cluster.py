@@ -138,7 +138,8 @@ def test_a_client_has_every_verb_without_a_disk(member: Member, addresses: dict[
         assert (verification["verdict"], verification["diverged"]) == ("agreed", [])
         assert [member["name"] for member in verification["members"]] == ["a", "b", "c"]
         maps["c"].refill()
-        assert maps["c"].get(b"a/2") == b"2" and maps["c"].status()["divergence"] is None
+        assert maps["c"].get(b"a/2") == b"2"
+        assert maps["c"].status()["divergence"] is None
         client.transfer_leadership("b")
         client.demote("c")
         assert [member["voter"] for member in maps["a"].members()] == [True, True, False]

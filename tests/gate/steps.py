@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -190,6 +192,11 @@ def package(shell: Shell, _built: Built) -> tally.Tally:
     A packaged crate has no workspace around it, and so not its profile: it is given here, since
     with another one every dependency would be compiled once more.
     """
+    # Cargo unpacks a packaged crate once for each path and version, and would build against what
+    # stood in this checkout before.
+    cargo_home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
+    for unpacked in cargo_home.glob("registry/src/-*/kvraft*"):
+        shutil.rmtree(unpacked)
     command = ["cargo", "package", "--locked", "--workspace", "--exclude", "kvraft-bench"]
     profile = tomllib.loads((ROOT / "Cargo.toml").read_text())["profile"]["dev"]
     settings = [word for line in flat("profile.dev", profile) for word in ("--config", line)]

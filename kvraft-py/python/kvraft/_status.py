@@ -74,7 +74,7 @@ class Status(TypedDict):
     failure: KvraftError | None
     """The error that stopped this node, if one did."""
     format_level: int
-    """The format that the cluster writes; it rises once every member's release knows a newer one."""
+    """The format that the cluster writes; it rises once all members know a newer one."""
     version: str
     """The version of the library."""
 

@@ -110,6 +110,10 @@ pub(crate) struct StorageOptions {
 /// full map stops all writes.
 const LOG_MAP_BYTES: usize = 64 << 30;
 
+/// How long a failed opening waits for its threads, so that whoever corrects a setting opens again at
+/// once.
+const FREE_PATIENCE: Duration = Duration::from_secs(2);
+
 /// The open disk of a node.
 pub(crate) struct Storage {
     pub(crate) log: LogStore,
@@ -130,8 +134,23 @@ impl Storage {
     /// its bytes cannot be trusted, `Storage` if the disk fails.
     pub(crate) fn open(options: &StorageOptions, environment: &Environment) -> Result<Self> {
         let dir = Arc::new(DataDir::open(&options.data_dir)?);
+        let gone = dir.gone();
+        let opened = Self::open_dir(&dir, options, environment);
+        drop(dir);
+        if opened.is_err() && !gone.wait(FREE_PATIENCE) {
+            // Threads that were started already hold it; they end by themselves.
+            tracing::info!("the data directory is free a moment after it failed to open");
+        }
+        opened
+    }
+
+    fn open_dir(
+        dir: &Arc<DataDir>,
+        options: &StorageOptions,
+        environment: &Environment,
+    ) -> Result<Self> {
         let pressure = DiskPressure::default();
-        let mut disk = LmdbLog::open(Arc::clone(&dir), LOG_MAP_BYTES)?;
+        let mut disk = LmdbLog::open(Arc::clone(dir), LOG_MAP_BYTES)?;
         let remembered = Remembered::read(&disk)?;
         let mut identity = remembered.next_identity(&options.name, dir.path(), environment)?;
         let generations = Generations::open(
@@ -139,10 +158,10 @@ impl Storage {
             StateOptions::DEFAULT_MAP_BYTES,
             identity.node_id,
         )?
-        .keeping(Arc::clone(&dir));
+        .keeping(Arc::clone(dir));
         remembered.settle_owner(&mut identity, &generations.origin()?, dir.path())?;
-        Remembered::write_identity(&mut disk, &identity, &*dir)?;
-        let ballast: Arc<dyn Ballast> = Arc::<DataDir>::clone(&dir);
+        Remembered::write_identity(&mut disk, &identity, &**dir)?;
+        let ballast: Arc<dyn Ballast> = Arc::<DataDir>::clone(dir);
         let log = LogStore::start(disk, pressure.clone(), Arc::clone(&ballast))?;
         let registry = Registry::new(remembered, identity, log.clone());
         let state_options = StateOptions {

@@ -106,6 +106,8 @@ async fn no_revision_of_an_expiry_takes_more_than_1024_keys() {
         map.batch(ops).await.unwrap();
         map.keep_alive(lease).await.unwrap();
     }
+    // From here on this member has applied all that was put.
+    assert!(map.get("2/999").await.unwrap().is_some());
     let mut watch = map.watch(KeyRange::all(), WatchOptions::new()).await.unwrap();
     let mut steps = Vec::new();
     let gone = async {
