@@ -1,5 +1,6 @@
 """What the tests share: maps that are closed at the end, whatever happened."""
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,10 @@ import kvraft
 from loopback import READY_SECONDS, SECRET, free_addresses
 
 Map = kvraft.ReplicatedMap[bytes, bytes]
+
+# Whoever starts the tests in the background has them, and the processes that they start, ignore
+# Ctrl-C; what it does is under test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
