@@ -37,7 +37,7 @@ const fn gauge(name: &'static str, value: fn(&Metrics) -> u64, about: &'static s
 }
 
 /// Every number of [`Metrics`].
-const COUNTED: [Counted; 24] = [
+const COUNTED: [Counted; 27] = [
     counter("kvraft_log_entries_total", |m| m.log_entries, "Log entries written to this disk."),
     counter("kvraft_log_batches_total", |m| m.log_batches, "Transactions that wrote to the log."),
     counter("kvraft_log_flushes_total", |m| m.log_flushes, "Flushes of the log's disk."),
@@ -45,6 +45,9 @@ const COUNTED: [Counted; 24] = [
     gauge("kvraft_buffer_bytes", |m| m.buffer_bytes, "Bytes applied and not in the state file."),
     gauge("kvraft_state_bytes", |m| m.state_bytes, "Bytes that the state file uses."),
     counter("kvraft_leases_expired_total", |m| m.leases_expired, "Leases that ended by time."),
+    counter("kvraft_snapshot_sent_bytes_total", |m| m.snapshot_bytes_sent, "Snapshots sent."),
+    counter("kvraft_snapshot_received_bytes_total", |m| m.snapshot_bytes_received, "Received."),
+    counter("kvraft_snapshots_broken_off_total", |m| m.snapshots_broken_off, "Not got through."),
     gauge("kvraft_keys", |m| m.held.keys, "Keys with a value."),
     gauge("kvraft_key_bytes", |m| m.held.key_bytes, "Bytes of keys and values."),
     gauge("kvraft_sessions", |m| m.held.sessions, "Processes whose retries are recognised."),
@@ -76,13 +79,14 @@ const fn said(name: &'static str, value: fn(&Status) -> u64, about: &'static str
 }
 
 /// The numbers of [`Status`].
-const SAID: [Said; 12] = [
+const SAID: [Said; 13] = [
     said("kvraft_term", |s| s.term, "The newest term that was seen."),
     said("kvraft_first_log_index", |s| s.first_log, "The first log entry that is held."),
     said("kvraft_last_log_index", |s| s.last_log, "The last log entry."),
     said("kvraft_commit_index", |s| s.committed, "The last entry known to be committed."),
     said("kvraft_applied_index", |s| s.applied, "The last entry applied here."),
     said("kvraft_revision", |s| s.revision, "The revision of the last entry applied here."),
+    said("kvraft_format_level", |s| u64::from(s.format_level), "What the cluster writes."),
     said("kvraft_has_leader", |s| u64::from(s.leader.is_some()), "1 if a leader is known."),
     said("kvraft_ready", |s| u64::from(s.ready), "1 if recovered, with a leader."),
     said("kvraft_disk_full", |s| u64::from(s.disk_full), "1 if only deletes are let in."),

@@ -171,8 +171,17 @@ fn cluster() -> Value {
         ("members", list(&reference("MemberState"))),
     ];
     let texts = ["leaderID", "leaderHTTP", "name", "nodeID", "clusterID", "role", "version"];
-    let numbers =
-        ["term", "firstLog", "lastLog", "committed", "applied", "revision", "keys", "bytes"];
+    let numbers = [
+        "term",
+        "firstLog",
+        "lastLog",
+        "committed",
+        "applied",
+        "revision",
+        "keys",
+        "bytes",
+        "formatLevel",
+    ];
     let switches = ["isLead", "ready", "diskFull"];
     let mut status: Vec<_> = texts.map(|name| (name, text())).to_vec();
     status.extend(numbers.map(|name| (name, number())));
