@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::failure::{Failure, Kind};
@@ -26,6 +27,11 @@ where
         .build()
         .context("cannot start a runtime")?;
     let handle = runtime.handle().clone();
+    // Before anything is begun that would have to be put away.
+    let mut interrupt = {
+        let _inside = runtime.enter();
+        signal(SignalKind::interrupt()).context("cannot take over the signals")?
+    };
     let (cancel, cancelled) = oneshot::channel::<()>();
     let (done, mut finished) = oneshot::channel();
     let work = move || {
@@ -45,7 +51,7 @@ where
     let result = runtime.block_on(async {
         tokio::select! {
             result = &mut finished => result.ok().flatten(),
-            _ = tokio::signal::ctrl_c() => {
+            _ = interrupt.recv() => {
                 // It drops what it holds, and with that the files that are not whole.
                 cancel.send(()).unwrap_or_default();
                 drop(tokio::time::timeout(GRACE, finished).await);
