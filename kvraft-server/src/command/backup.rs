@@ -83,5 +83,5 @@ fn check(part: &Path) -> Result<Vec<(String, u64)>, Broke> {
     if let Some(first) = verified.damage.first() {
         return Err(Broke::Off(format!("what came is damaged: {first}")));
     }
-    Ok(verified.counts.iter().map(|(name, count)| ((*name).to_string(), *count)).collect())
+    Ok(verified.counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect())
 }

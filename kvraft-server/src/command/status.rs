@@ -41,7 +41,7 @@ pub(super) async fn run(client: &Client, matches: &ArgMatches, out: &mut Out) ->
         });
         match status {
             Ok(status) if out.json => {
-                out.document(&json!({ "url": base.as_str(), "status": status }))?
+                out.document(&json!({ "url": base.as_str(), "status": status }))?;
             }
             Ok(status) => out.line(&row(&base, &status))?,
             Err(why) => {
