@@ -16,6 +16,8 @@ mod layers;
 mod log;
 mod offline;
 mod own_url;
+#[cfg(test)]
+mod reference;
 mod reloaded;
 mod secret;
 mod serve;

@@ -34,6 +34,7 @@ pub(super) fn commands() -> [Command; 3] {
             ),
         Command::new("put")
             .about("Give a key a value")
+            .override_usage("kvraft-server put [OPTIONS] <KEY> <VALUE|-|--file <FILE>>")
             .after_help(
                 "A write carries an idempotency key and is applied once, however often it has to be \
                  sent. What is read from a pipe is kept until the node has answered: up to 1 MiB in \
@@ -72,6 +73,7 @@ pub(super) fn commands() -> [Command; 3] {
             .arg(range::base64_arg()),
         Command::new("delete")
             .about("Take a key away, or all keys of a range at once")
+            .override_usage("kvraft-server delete [OPTIONS] <KEY|--prefix <PREFIX>|--start <KEY>|--end <KEY>|--all>")
             .arg(range::key_arg())
             .args(Range::args())
             .arg(
