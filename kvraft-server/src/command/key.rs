@@ -19,20 +19,26 @@ use super::{consistency_args, read_options};
 use crate::client::{Answer, Broke, Client, Failure, Payload, Request, Spool, segment};
 
 pub(super) fn commands() -> [Command; 3] {
-    [
-        Command::new("get")
-            .about("Write the value of a key to the standard output, byte by byte")
-            .arg(range::key_arg().required(true))
-            .arg(range::base64_arg())
-            .args(consistency_args())
-            .arg(
-                Arg::new("output")
-                    .long("output")
-                    .value_name("FILE")
-                    .value_parser(value_parser!(PathBuf))
-                    .help("Write it to this file, which appears once it is whole"),
-            ),
-        Command::new("put")
+    [get_command(), put_command(), delete_command()]
+}
+
+fn get_command() -> Command {
+    Command::new("get")
+        .about("Write the value of a key to the standard output, byte by byte")
+        .arg(range::key_arg().required(true))
+        .arg(range::base64_arg())
+        .args(consistency_args())
+        .arg(
+            Arg::new("output")
+                .long("output")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Write it to this file, which appears once it is whole"),
+        )
+}
+
+fn put_command() -> Command {
+    Command::new("put")
             .about("Give a key a value")
             .override_usage("kvraft-server put [OPTIONS] <KEY> <VALUE|-|--file <FILE>>")
             .after_help(
@@ -70,8 +76,11 @@ pub(super) fn commands() -> [Command; 3] {
                     .help("The key goes away with this lease"),
             )
             .args(condition_args())
-            .arg(range::base64_arg()),
-        Command::new("delete")
+            .arg(range::base64_arg())
+}
+
+fn delete_command() -> Command {
+    Command::new("delete")
             .about("Take a key away, or all keys of a range at once")
             .override_usage("kvraft-server delete [OPTIONS] <KEY|--prefix <PREFIX>|--start <KEY>|--end <KEY>|--all>")
             .arg(range::key_arg())
@@ -88,8 +97,7 @@ pub(super) fn commands() -> [Command; 3] {
                     .args(["key", "prefix", "start", "end", "all"])
                     .multiple(true)
                     .required(true),
-            ),
-    ]
+            )
 }
 
 fn condition_args() -> [Arg; 4] {

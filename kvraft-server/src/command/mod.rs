@@ -28,7 +28,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use crate::client::{self, Base, Client, Failure, Options, Request};
+use crate::client::{self, Base, Client, Failure, Options, Request, URLS};
 use crate::own_url::own_url;
 use out::Out;
 
@@ -59,12 +59,20 @@ pub(crate) fn commands() -> Vec<Command> {
 
 /// Adds what all commands have that ask nodes.
 pub(crate) fn with_nodes(command: Command) -> Command {
-    command.args(client::args()).arg(
-        Arg::new("json")
-            .long("json")
-            .action(ArgAction::SetTrue)
-            .help("Answer for programs: one JSON document on a line"),
-    )
+    command.args(client::args()).arg(json_arg())
+}
+
+/// Adds that to a command which asks nodes only if --url names some.
+pub(crate) fn with_nodes_if_named(command: Command) -> Command {
+    let needs_url = |arg: Arg| if arg.get_id() == URLS { arg } else { arg.requires(URLS) };
+    command.args(client::args().map(needs_url)).arg(json_arg())
+}
+
+pub(crate) fn json_arg() -> Arg {
+    Arg::new("json")
+        .long("json")
+        .action(ArgAction::SetTrue)
+        .help("Answer for programs: one JSON document on a line")
 }
 
 /// The flags of reads.

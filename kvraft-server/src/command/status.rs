@@ -5,7 +5,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::out::Out;
+use super::out::{Out, shown};
 use crate::client::{Base, Client, Failure, Kind, Request};
 
 pub(super) fn command() -> Command {
@@ -60,7 +60,7 @@ pub(super) async fn run(client: &Client, matches: &ArgMatches, out: &mut Out) ->
 }
 
 fn row(base: &Base, status: &Value) -> String {
-    let text = |name| status.get(name).and_then(Value::as_str).unwrap_or("-");
+    let text = |name| shown(status.get(name).and_then(Value::as_str).unwrap_or("-").as_bytes());
     let number = |name| status.get(name).and_then(Value::as_u64).unwrap_or_default();
     let ready = status.get("ready").and_then(Value::as_bool).unwrap_or_default();
     format!(
