@@ -9,7 +9,7 @@ use kvraft::{Recovered, RestoreOptions, Restored, SetAside, Verified};
 use serde_json::{Map, Value, json};
 
 use crate::client::{Failure, URLS};
-use crate::command::{json_arg, with_nodes_if_named};
+use crate::command::{json_arg, with_nodes_unless};
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub(crate) fn commands() -> [Command; 4] {
                     ),
             )
             .arg(json_arg()),
-        with_nodes_if_named(Command::new("verify"))
+        with_nodes_unless(&["backup", "data-dir"], Command::new("verify"))
             .about("Read every byte of a backup, or of a stopped node; or compare running members")
             .after_help(
                 "With --url all members note the hash of their state at one moment, and the hashes \
@@ -68,7 +68,7 @@ pub(crate) fn commands() -> [Command; 4] {
             .arg(path("backup", "FILE").help("The backup"))
             .arg(path("data-dir", "DIR").help("The directory of a node that does not run"))
             .group(ArgGroup::new("what").args(["backup", "data-dir", URLS]).required(true)),
-        with_nodes_if_named(Command::new("refill"))
+        with_nodes_unless(&["data-dir"], Command::new("refill"))
             .about("Give a node whose state is damaged or wrong that of the other members")
             .after_help(
                 "A node that runs (--url) keeps its log and its id: it serves no reads until it has \

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgGroup, ArgMatches, Command, value_parser};
 use hyper::Method;
 use hyper::header::{ACCEPT, IF_MATCH, IF_NONE_MATCH};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::out::{Out, shown};
 use super::part::Part;
 use super::range::{self, Range};
-use super::{consistency_args, read_options};
+use super::{consistency_args, read_options, switch};
 use crate::client::{Answer, Broke, Client, Failure, Payload, Request, Spool, segment};
 
 pub(super) fn commands() -> [Command; 3] {
@@ -86,10 +86,7 @@ fn delete_command() -> Command {
             .arg(range::key_arg())
             .args(Range::args())
             .arg(
-                Arg::new("all")
-                    .long("all")
-                    .action(ArgAction::SetTrue)
-                    .help("Take the whole map away"),
+                switch("all", "Take the whole map away"),
             )
             .args(condition_args())
             .group(
@@ -101,9 +98,7 @@ fn delete_command() -> Command {
 }
 
 fn condition_args() -> [Arg; 4] {
-    let one = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help).group("condition")
-    };
+    let one = |name, help| switch(name, help).group("condition");
     [
         Arg::new("if-revision")
             .long("if-revision")

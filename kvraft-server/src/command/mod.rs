@@ -28,7 +28,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use crate::client::{self, Base, Client, Failure, Options, Request, URLS};
+use crate::client::{self, Base, Client, Failure, Options, Request};
 use crate::own_url::own_url;
 use out::Out;
 
@@ -52,8 +52,7 @@ pub(crate) fn commands() -> Vec<Command> {
     commands.extend(cluster::commands());
     commands.push(backup::command());
     commands.push(selftest::command());
-    commands
-        .push(Command::new("healthcheck").about("Ask nodes whether they live; exit with 0 or 1"));
+    commands.push(status::healthcheck_command());
     commands.into_iter().map(with_nodes).collect()
 }
 
@@ -62,17 +61,19 @@ pub(crate) fn with_nodes(command: Command) -> Command {
     command.args(client::args()).arg(json_arg())
 }
 
-/// Adds that to a command which asks nodes only if --url names some.
-pub(crate) fn with_nodes_if_named(command: Command) -> Command {
-    let needs_url = |arg: Arg| if arg.get_id() == URLS { arg } else { arg.requires(URLS) };
-    command.args(client::args().map(needs_url)).arg(json_arg())
+/// Adds that to a command which asks no nodes if it is given one of these.
+pub(crate) fn with_nodes_unless(others: &'static [&'static str], command: Command) -> Command {
+    let args = client::args().map(|arg| arg.conflicts_with_all(others));
+    command.args(args).arg(json_arg())
 }
 
 pub(crate) fn json_arg() -> Arg {
-    Arg::new("json")
-        .long("json")
-        .action(ArgAction::SetTrue)
-        .help("Answer for programs: one JSON document on a line")
+    switch("json", "Answer for programs: one JSON document on a line")
+}
+
+/// A flag without a value.
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
 /// The flags of reads.
@@ -122,9 +123,10 @@ pub(crate) fn run(name: String, matches: ArgMatches) -> Result<()> {
 /// A node is asked for its health where it listens for that, without a token.
 fn healthcheck_options(matches: &ArgMatches) -> Result<Options> {
     let mut options = client::options(matches)?;
-    if !client::names_urls(matches) && std::env::var_os("KVRAFT_URL").is_none() {
-        let own = own_url(&["KVRAFT_LISTEN_HEALTH", "KVRAFT_LISTEN_HTTP"])?;
-        options.bases = vec![Base::parse(&own)?];
+    let listens = ["KVRAFT_LISTEN_HEALTH", "KVRAFT_LISTEN_HTTP"];
+    let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if !client::names_urls(matches) && listens.iter().any(set) {
+        options.bases = vec![Base::parse(&own_url(&listens)?)?];
     }
     options.token = None;
     options.attempt = options.attempt.min(HEALTHCHECK);

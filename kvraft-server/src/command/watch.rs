@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgMatches, Command, value_parser};
 use hyper::header::HeaderName;
 use serde_json::Value;
 
@@ -12,6 +12,7 @@ use super::events::{Event, Events};
 use super::out::{self, Out, shown};
 use super::range::{self, Range};
 use super::snapshot::{QUIET, revision_now};
+use super::switch;
 use crate::client::{Answer, Base, Broke, Client, Failure, Kind, Request};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -20,9 +21,6 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const LASTING: Duration = Duration::from_secs(10);
 
 pub(super) fn command() -> Command {
-    let switch = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
-    };
     Command::new("watch")
         .about("Tell changes as they happen, until Ctrl-C")
         .after_help(
