@@ -95,6 +95,20 @@ fn nothing_is_sent_to_a_stranger_whoever_sends_us_there() {
 }
 
 #[test]
+fn a_node_that_sends_us_where_nobody_will_do_is_not_asked_for_ever() {
+    // It speaks no TLS, so that it cannot be who it should be.
+    let plain = Faulty::start(|_, _| Reply::Close);
+    let url = plain.url.replace("http:", "https:");
+    let node = Faulty::start(move |_, seen| match seen.line.as_str() {
+        "GET /status" => status(&url),
+        _ => Reply::redirect(&url, seen),
+    });
+    let said = ask(&[&node.url], &["get", "k", "--retries=9"]);
+    assert!(matches!(said.code, Some(3 | 5)), "{said:?}");
+    assert!(node.seen().len() <= 10, "{}", node.seen().len());
+}
+
+#[test]
 fn only_307_is_a_redirect_and_only_to_the_same_path() {
     for (status, path) in [(301, "/key/k"), (302, "/key/k"), (308, "/key/k"), (307, "/other")] {
         let told = Faulty::start(move |_, seen| {
