@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::bridge::{Bridge, Seat};
 use crate::errors;
@@ -143,6 +144,16 @@ impl Call {
     /// Gives the call up.
     fn close(&mut self, py: Python<'_>) {
         self.give_up(py);
+    }
+
+    /// A task that is dropped while it waits holds this, which leads to the task.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.then.iter().try_for_each(|then| visit.call(then))?;
+        self.seat.iter().try_for_each(|(bridge, _seat)| visit.call(bridge))
+    }
+
+    fn __clear__(&mut self) {
+        self.then.clear();
     }
 }
 
