@@ -11,7 +11,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use crate::bridge::{Bridge, Seat};
 use crate::errors;
 use crate::owned::Owned;
-use crate::seconds::Seconds;
+use crate::seconds::span;
 use crate::wait::{poll_detached, wait, wait_within};
 
 /// What the core has answered, before Python sees it.
@@ -84,8 +84,13 @@ impl Call {
     }
 
     /// Waits for the answer, but no longer than that many seconds: then it is given up.
-    fn wait_within(&mut self, py: Python<'_>, seconds: Seconds) -> PyResult<Option<Py<PyAny>>> {
-        let answer = wait_within(py, self.work(py)?, seconds.0);
+    fn wait_within(
+        &mut self,
+        py: Python<'_>,
+        timeout: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        let timeout = span("timeout", timeout)?;
+        let answer = wait_within(py, self.work(py)?, timeout);
         self.work = None;
         answer?.map(|answer| self.answered(py, answer)).transpose()
     }

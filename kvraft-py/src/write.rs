@@ -18,11 +18,12 @@ use crate::seconds::span;
 #[pyo3(signature = (map, key, value, **options))]
 fn put(
     map: &Bound<'_, Map>,
-    key: Octets,
-    value: Octets,
+    key: &Bound<'_, PyAny>,
+    value: &Bound<'_, PyAny>,
     options: Option<Keywords<'_, '_>>,
 ) -> PyResult<Call> {
     let core = map.get().handle(map.py())?;
+    let (key, value) = (octets("key", key)?, octets("value", value)?);
     let options = write_options("put", options)?;
     let put = async move { core.put_with(key, value, options).await };
     Ok(Call::new(put, |py, put| rows::put(py, &put)))
@@ -31,8 +32,13 @@ fn put(
 /// Answers `(revision, existed, previous)`.
 #[pyfunction]
 #[pyo3(signature = (map, key, **options))]
-fn delete(map: &Bound<'_, Map>, key: Octets, options: Option<Keywords<'_, '_>>) -> PyResult<Call> {
+fn delete(
+    map: &Bound<'_, Map>,
+    key: &Bound<'_, PyAny>,
+    options: Option<Keywords<'_, '_>>,
+) -> PyResult<Call> {
     let core = map.get().handle(map.py())?;
+    let key = octets("key", key)?;
     let options = write_options("delete", options)?;
     let delete = async move { core.delete_with(key, options).await };
     Ok(Call::new(delete, |py, deleted| rows::deleted(py, &deleted)))
@@ -43,11 +49,12 @@ fn delete(map: &Bound<'_, Map>, key: Octets, options: Option<Keywords<'_, '_>>) 
 #[pyo3(signature = (map, key, delta, **options))]
 fn increment(
     map: &Bound<'_, Map>,
-    key: Octets,
+    key: &Bound<'_, PyAny>,
     delta: &Bound<'_, PyAny>,
     options: Option<Keywords<'_, '_>>,
 ) -> PyResult<Call> {
     let core = map.get().handle(map.py())?;
+    let key = octets("key", key)?;
     let delta = number::<i64>("delta", delta)?;
     let options = write_options("increment", options)?;
     let increment = async move { core.increment_with(key, delta, options).await };

@@ -99,6 +99,15 @@ def test_each_of_many_threads_pops_other_items(words: Words) -> None:
     assert not words
 
 
+def test_popitem_leaves_what_the_codec_cannot_read(tmp_path: Path) -> None:
+    with kvraft.open(tmp_path) as opened:
+        opened[b"k"] = b"no JSON"
+    with kvraft.open(tmp_path, codec="json") as opened_as_json:
+        with pytest.raises(ValueError, match="Expecting value"):
+            opened_as_json.popitem()
+        assert len(opened_as_json) == 1
+
+
 def test_setdefault_keeps_what_is_there(words: Words) -> None:
     assert words.setdefault("k", [1]) == [1]
     assert words.setdefault("k", [2]) == [1]

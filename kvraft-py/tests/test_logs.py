@@ -1,7 +1,11 @@
 """What the core says, in Python's logging."""
 
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+import kvraft
 from test_process import run
 
 
@@ -20,7 +24,7 @@ def test_what_the_core_says_comes_to_its_logger_on_request(tmp_path: Path) -> No
         logging.getLogger("kvraft").setLevel(logging.DEBUG)
         kvraft.open(sys.argv[1]).close()
         assert not records, records
-        kvraft.log_to_logging(logging.DEBUG)
+        kvraft.log_to_logging("DEBUG")
         kvraft.log_to_logging(logging.DEBUG)
         with kvraft.open(sys.argv[2]) as opened:
             opened.wait_ready(30)
@@ -34,3 +38,11 @@ def test_what_the_core_says_comes_to_its_logger_on_request(tmp_path: Path) -> No
         tmp_path / "loud",
     )
     assert printed == "1\n"
+
+
+def test_what_is_no_level_is_told_the_levels() -> None:
+    wrong: Any = [1]
+    with pytest.raises(TypeError, match="level takes an int or a str, not list"):
+        kvraft.log_to_logging(wrong)
+    with pytest.raises(ValueError, match="WARNING"):
+        kvraft.log_to_logging("LOUD")

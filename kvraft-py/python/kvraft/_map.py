@@ -80,6 +80,8 @@ class ReplicatedMap(MapFacts[K, V], Block, MutableMapping[K, V]):
 
     def __init__(self, native: _kvraft.Map, codecs: Codecs[K, V]) -> None:
         """Make the map of a handle: `kvraft.open` and `kvraft.connect` do."""
+        if not isinstance(native, _kvraft.Map):
+            raise TypeError("kvraft.open and kvraft.connect make a ReplicatedMap")
         super().__init__(native, codecs)
         # What is no bytes is refused by the core's side, so that nothing has to be done for them.
         self._key = None if codecs.plain else codecs.key

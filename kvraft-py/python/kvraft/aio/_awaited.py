@@ -41,14 +41,15 @@ class Begins(Generic[C_co]):
 
     def __init__(self, begin: Callable[[], Coroutine[Any, Any, C_co]]) -> None:
         self._begin = begin
-        self._begun: list[C_co] = []
+        # Of each task its own, the innermost block last.
+        self._begun: list[tuple[asyncio.Task[Any] | None, C_co]] = []
 
     def __await__(self) -> Generator[Any, None, C_co]:
         return self._begin().__await__()
 
     async def __aenter__(self) -> C_co:
         begun = await self._begin()
-        self._begun.append(begun)
+        self._begun.append((asyncio.current_task(), begun))
         return begun
 
     async def __aexit__(
@@ -57,7 +58,10 @@ class Begins(Generic[C_co]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._begun.pop().__aexit__(kind, error, traceback)
+        task = asyncio.current_task()
+        last = max(at for at, (whose, _) in enumerate(self._begun) if whose is task)
+        _, begun = self._begun.pop(last)
+        await begun.__aexit__(kind, error, traceback)
 
 
 async def run(steps: Steps[T]) -> T:
