@@ -72,9 +72,10 @@ def test_a_path_may_be_bytes_and_nothing_else_that_is_no_path(tmp_path: Path) ->
     path: Any = bytes(tmp_path)
     with kvraft.open(path):
         assert (tmp_path / "LOCK").is_file()
-    for wrong in (7, None, ["x"]):
+    no_paths: list[Any] = [7, None, ["x"]]
+    for wrong in no_paths:
         with pytest.raises(TypeError, match="data_dir takes a path, not"):
-            kvraft.open(wrong)  # type: ignore[arg-type]
+            kvraft.open(wrong)
 
 
 def test_a_directory_is_opened_once_in_a_process(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from weakref import WeakKeyDictionary, ref
 
 from ._kvraft import Bridge
 
-# The loop holds its bridge, for which it watches a descriptor, and the bridge the loop: if this held
+# The loop holds its bridge, whose descriptor it watches, and the bridge the loop: if this held
 # either, no loop would ever go.
 _BRIDGES: WeakKeyDictionary[asyncio.AbstractEventLoop, ref[Bridge]] = WeakKeyDictionary()
 
