@@ -431,6 +431,21 @@ def test_tasks_that_share_a_block_each_leave_their_own(tmp_path: Path) -> None:
     run(main, tmp_path)
 
 
+def test_what_was_never_awaited_is_warned_of(tmp_path: Path) -> None:
+    async def main(m: Words) -> None:
+        begins: list[tuple[Callable[[], object], str]] = [
+            (lambda: m.lock("report"), "kvraft.aio.ReplicatedMap.lock"),
+            (lambda: m.lease(1), "kvraft.aio.ReplicatedMap.lease"),
+            (m.watch, "kvraft.aio.ReplicatedMap.watch"),
+            (lambda: kvraft.aio.open(tmp_path), "kvraft.aio.open"),
+        ]
+        for begin, name in begins:
+            with pytest.warns(RuntimeWarning, match=f"{name} begins .* was never awaited"):
+                begin()
+
+    run(main, tmp_path)
+
+
 def test_an_open_that_is_cancelled_frees_its_directory(tmp_path: Path) -> None:
     async def main() -> None:
         for turns in range(0, 12, 2):

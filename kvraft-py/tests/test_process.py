@@ -120,6 +120,24 @@ def test_a_forked_child_is_told_and_the_parent_goes_on(tmp_path: Path) -> None:
     assert read_back(tmp_path) == {b"k": b"after"}
 
 
+def test_a_subinterpreter_is_refused(tmp_path: Path) -> None:
+    # Some releases of 3.12 crash at the end of any subinterpreter: it is not waited for.
+    printed = run(
+        """
+        import os, sys
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        script = "try: import kvraft\\nexcept ImportError as error: print(error, flush=True)"
+        interpreters.run_string(interpreters.create(), script)
+        os._exit(0)
+        """,
+        tmp_path,
+    )
+    assert printed == "module kvraft._kvraft does not support loading in subinterpreters\n"
+
+
 def test_a_forked_child_opens_a_map_of_its_own(tmp_path: Path) -> None:
     run(
         """
