@@ -160,6 +160,19 @@ def test_a_bulk_update_reads_what_it_needs_and_tells_how_far_it_is(words: Words)
     assert words["02499"] == 2499
 
 
+def test_an_update_takes_what_memory_held_when_it_was_given(tmp_path: Path) -> None:
+    memory = bytearray(1)
+
+    def numbers() -> Iterator[tuple[bytes, Any]]:
+        for number in range(3):
+            memory[0] = number
+            yield b"%d" % number, memory
+
+    with kvraft.open(tmp_path) as opened:
+        opened.update(numbers())
+        assert [*opened.values()] == [b"\0", b"\1", b"\2"]
+
+
 def test_large_items_are_split_by_their_bytes(tmp_path: Path) -> None:
     with kvraft.open(tmp_path) as opened:
         opened.update({b"%d" % number: bytes(3 << 20) for number in range(5)})

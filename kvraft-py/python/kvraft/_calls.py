@@ -28,6 +28,7 @@ from ._types import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ._buffer import Buffer
     from ._codecs import Codecs
     from ._kvraft import Call
     from ._options import AnyLease
@@ -165,8 +166,9 @@ class Calls(Generic[K, V]):
         batch: dict[bytes, OpRow] = {}
         size = 0
         for key, value in items:
-            key_bytes, value_bytes = bytes(self.codecs.key(key)), self.codecs.value(value)
-            added = len(key_bytes) + memoryview(value_bytes).nbytes + OP_BYTES
+            # As they are now: who gives them may fill the same memory with the next ones.
+            key_bytes, value_bytes = kept(self.codecs.key(key)), kept(self.codecs.value(value))
+            added = len(key_bytes) + len(value_bytes) + OP_BYTES
             if batch and (len(batch) >= OPS_AT_ONCE or size + added > limit):
                 yield from self._put_all(batch, progress, options)
                 batch, size = {}, 0
@@ -274,6 +276,11 @@ def lease_id(lease: AnyLease) -> str:
     if not isinstance(found, str):
         raise TypeError(f"lease takes a lease or its id, not {type(lease).__name__}")
     return found
+
+
+def kept(octets: Buffer) -> bytes:
+    """Return bytes that nobody changes."""
+    return octets if isinstance(octets, bytes) else memoryview(octets).tobytes()
 
 
 def each(name: str, kind: type[T], given: Iterable[T]) -> Iterable[T]:

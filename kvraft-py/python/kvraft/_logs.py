@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 
 from . import _kvraft
@@ -10,6 +11,8 @@ from . import _kvraft
 _ROOM = "kvraft::"
 _STARTED = threading.Lock()
 _threads: list[threading.Thread] = []
+# A forked child has no such thread, until it asks for the records itself.
+os.register_at_fork(after_in_child=_threads.clear)
 
 
 def log_to_logging(level: int | str = logging.INFO) -> None:
@@ -18,7 +21,7 @@ def log_to_logging(level: int | str = logging.INFO) -> None:
     The children are named for the rooms of the core, as in `kvraft.node.lead`, and for the
     libraries below it, as in `kvraft.openraft`. A daemon thread
     does it, so that no thread of the core waits for Python; if it falls 4096 records behind, it
-    loses some and says how many. Calling it again changes the level.
+    loses some and says how many. Calling it again changes the level. A forked child calls it anew.
 
     Args:
         level: The least level that is taken from the core, as in `logging.DEBUG` or `"DEBUG"`.
