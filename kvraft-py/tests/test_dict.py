@@ -1,5 +1,6 @@
 """The map as a dictionary: what `dict` does, it does."""
 
+import io
 import pickle
 from collections.abc import Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -158,6 +159,16 @@ def test_a_bulk_update_reads_what_it_needs_and_tells_how_far_it_is(words: Words)
     assert bar.steps == [1024, 1024, 452]
     assert len(words) == 2500
     assert words["02499"] == 2499
+
+
+def test_a_bar_of_tqdm_follows_an_update_and_a_backup(words: Words, tmp_path: Path) -> None:
+    tqdm: Any = pytest.importorskip("tqdm")
+    with tqdm.tqdm(total=2000, file=io.StringIO()) as bar:
+        words.update(((f"{number:05}", number) for number in range(2000)), progress=bar)
+        assert bar.n == bar.total
+    with tqdm.tqdm(unit="B", unit_scale=True, file=io.StringIO()) as bar:
+        words.backup(tmp_path / "kept", progress=bar)
+        assert bar.n == (tmp_path / "kept").stat().st_size
 
 
 def test_an_update_takes_what_memory_held_when_it_was_given(tmp_path: Path) -> None:
