@@ -53,7 +53,8 @@ class ReplicatedMap(MapFacts[K, V], Block, MutableMapping[K, V]):
     `kvraft.open` and `kvraft.connect` make one. It does what a `dict` does, in the order of the
     bytes of its keys, and any thread may use it; each call lets the other threads run while it
     waits. Keys have 1 to 511 bytes, values up to `max_value_bytes`. Without a codec both are
-    `bytes`: any object with a buffer goes in, `bytes` come out.
+    `bytes`: any object with a buffer goes in, `bytes` come out. A large one is copied from where it
+    lies when the call begins, while other threads run: none of them may write to it meanwhile.
 
     Every call works on every member: writes find the leader, reads are answered here. `pop`,
     `popitem`, `setdefault`, `clear` and an `update` of up to 1024 items are atomic in the whole
