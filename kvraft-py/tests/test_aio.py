@@ -449,7 +449,7 @@ def test_what_was_never_awaited_is_warned_of(tmp_path: Path) -> None:
 def test_an_open_that_is_cancelled_frees_its_directory(tmp_path: Path) -> None:
     async def main() -> None:
         for turns in range(0, 12, 2):
-            opening = asyncio.ensure_future(kvraft.aio.open(tmp_path))
+            opening = asyncio.create_task(begin(tmp_path))
             for _ in range(turns):
                 await asyncio.sleep(0.001)
             opening.cancel()
@@ -459,12 +459,12 @@ def test_an_open_that_is_cancelled_frees_its_directory(tmp_path: Path) -> None:
             async with asyncio.timeout(SECONDS):
                 opened = await once_free()
             async with opened:
-                await opened.put(b"%d" % turns, b"v")
+                await opened.put(f"{turns}", "v")
 
-    async def once_free() -> kvraft.aio.ReplicatedMap[bytes, bytes]:
+    async def once_free() -> Words:
         while True:
             try:
-                return await kvraft.aio.open(tmp_path)
+                return await begin(tmp_path)
             except kvraft.RefusedError:
                 await asyncio.sleep(0.001)
 

@@ -135,8 +135,8 @@ def test_ctrl_c_interrupts_every_verb(member: Member, tmp_path: Path) -> None:
     assert verbs - set(calls) - at_once == {"close", "refill"}, "one ends, one is refused"
     for name, call in calls.items():
         interrupt = threading.Timer(0.03, os.kill, (os.getpid(), signal.SIGINT))
-        interrupt.start()
         with pytest.raises(KeyboardInterrupt):
+            interrupt.start()
             pytest.fail(f"{name} returned {call()!r}")
         interrupt.join()
     assert not [*tmp_path.glob("kept*")]

@@ -173,6 +173,12 @@ def test_many_threads_write_at_once(single: Map) -> None:
         assert list(pool.map(single.get, keys)) == keys
 
 
+def interrupted(timer: threading.Timer, wait: Callable[[], object]) -> None:
+    """Wait, which the timer interrupts; on a slow machine that comes before the wait."""
+    timer.start()
+    wait()
+
+
 def test_a_signal_ends_a_wait(single: Map) -> None:
     class Interruption(Exception):  # noqa: N818
         pass
@@ -183,9 +189,8 @@ def test_a_signal_ends_a_wait(single: Map) -> None:
     before = signal.signal(signal.SIGUSR1, interrupt)
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
     try:
-        timer.start()
         with pytest.raises(Interruption):
-            single.get(b"k", min_revision=FAR_AHEAD, timeout=PATIENCE)
+            interrupted(timer, lambda: single.get(b"k", min_revision=FAR_AHEAD, timeout=PATIENCE))
     finally:
         timer.join()
         signal.signal(signal.SIGUSR1, before)
@@ -361,8 +366,7 @@ def test_ctrl_c_interrupts_at_once_what_waits_for_ever(single: Map) -> None:
     with single.lock("held"), single.watch() as watch:
         for wait in far(watch):
             raised = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
-            raised.start()
             with pytest.raises(KeyboardInterrupt):
-                wait()
+                interrupted(raised, wait)
             raised.join()
     assert single.try_lock("held") is not None, "the place in the queue was given back"
