@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +15,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 import kvraft
+from interrupts import interrupted
 from loopback import READY_SECONDS, SECRET
 
 Map = kvraft.ReplicatedMap[bytes, bytes]
@@ -133,12 +133,9 @@ def test_ctrl_c_interrupts_every_verb(member: Member, tmp_path: Path) -> None:
     verbs = {name for name in dir(kvraft.ReplicatedMap) if not name.startswith("_")}
     at_once = {"status", "members", "metrics", "max_value_bytes", "max_command_bytes"}
     assert verbs - set(calls) - at_once == {"close", "refill"}, "one ends, one is refused"
-    for name, call in calls.items():
-        interrupt = threading.Timer(0.03, os.kill, (os.getpid(), signal.SIGINT))
+    for call in calls.values():
         with pytest.raises(KeyboardInterrupt):
-            interrupt.start()
-            pytest.fail(f"{name} returned {call()!r}")
-        interrupt.join()
+            interrupted(call, signal.SIGINT)
     assert not [*tmp_path.glob("kept*")]
 
 

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import threading
 from array import array
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import Any, get_type_hints
 import pytest
 
 import kvraft
+from interrupts import interrupted
 from kvraft import Compare, Op
 
 Map = kvraft.ReplicatedMap[bytes, bytes]
@@ -173,12 +173,6 @@ def test_many_threads_write_at_once(single: Map) -> None:
         assert list(pool.map(single.get, keys)) == keys
 
 
-def interrupted(timer: threading.Timer, wait: Callable[[], object]) -> None:
-    """Wait, which the timer interrupts; on a slow machine that comes before the wait."""
-    timer.start()
-    wait()
-
-
 def test_a_signal_ends_a_wait(single: Map) -> None:
     class Interruption(Exception):  # noqa: N818
         pass
@@ -187,12 +181,10 @@ def test_a_signal_ends_a_wait(single: Map) -> None:
         raise Interruption
 
     before = signal.signal(signal.SIGUSR1, interrupt)
-    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
     try:
         with pytest.raises(Interruption):
-            interrupted(timer, lambda: single.get(b"k", min_revision=FAR_AHEAD, timeout=PATIENCE))
+            interrupted(lambda: single.get(b"k", min_revision=FAR_AHEAD), signal.SIGUSR1)
     finally:
-        timer.join()
         signal.signal(signal.SIGUSR1, before)
     single.put(b"k", b"still works")
 
@@ -365,8 +357,6 @@ def test_ctrl_c_interrupts_at_once_what_waits_for_ever(single: Map) -> None:
 
     with single.lock("held"), single.watch() as watch:
         for wait in far(watch):
-            raised = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
             with pytest.raises(KeyboardInterrupt):
-                interrupted(raised, wait)
-            raised.join()
+                interrupted(wait, signal.SIGINT)
     assert single.try_lock("held") is not None, "the place in the queue was given back"
