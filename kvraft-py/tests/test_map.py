@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import threading
 from array import array
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
