@@ -207,8 +207,9 @@ class ReplicatedMap(MapFacts[K, V], Block, MutableMapping[K, V]):
         """Give many keys their values, with as few commands as possible.
 
         Up to 1024 items and `max_command_bytes` are one command, which is atomic; more are
-        several, one after another, in the order given. `other` is read as it is needed: it may be
-        a generator of more items than fit into memory.
+        several, one after another, in the order given; if an exception ends it, what was put
+        before stays. `other` is read as it is needed: it may be a generator of more items than
+        fit into memory.
 
         Args:
             other: A mapping, or pairs of keys and values.
@@ -217,7 +218,7 @@ class ReplicatedMap(MapFacts[K, V], Block, MutableMapping[K, V]):
             **keywords: More items, for a map with `str` keys.
 
         Raises:
-            StorageFullError: The storage limit is reached; what was put before stays.
+            StorageFullError: The storage limit is reached.
         """
         run(self._calls.update(pairs(other, keywords), progress, {}))
 
