@@ -45,6 +45,26 @@ def test_a_program_may_end_without_closing_its_map(tmp_path: Path) -> None:
     assert read_back(tmp_path) == {b"k": b"v"}
 
 
+def test_what_is_lent_is_not_copied_before_it_is_needed(tmp_path: Path) -> None:
+    printed = run(
+        """
+        import kvraft, resource, sys
+        def most_kib():
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with kvraft.open(sys.argv[1]) as opened:
+            opened.wait_ready(30)
+            value, before = bytearray(256 << 20), most_kib()
+            for put in (lambda: opened.put(b"k", value), lambda: opened.put(b"k", memoryview(value))):
+                try:
+                    put()
+                except kvraft.InvalidArgumentError as error:
+                    print("max_value_bytes" in str(error), most_kib() - before < 100 << 10)
+        """,
+        tmp_path,
+    )
+    assert printed == "True True\n" * 2
+
+
 def test_a_program_may_end_by_an_exception_in_another_function(tmp_path: Path) -> None:
     printed = run(
         """
