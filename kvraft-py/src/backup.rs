@@ -1,6 +1,5 @@
 //! Backups, and what can be done with the files of a node that does not run.
 
-use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
 use futures_util::StreamExt as _;
@@ -12,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::call::Call;
 use crate::flow::{Flow, Shape};
-use crate::keywords::{Keywords, number, read_options};
+use crate::keywords::{Keywords, number, path, read_options, text};
 use crate::map::Map;
 use crate::octets::to_py;
 
@@ -35,11 +34,13 @@ fn backup(map: &Bound<'_, Map>, options: Option<Keywords<'_, '_>>) -> PyResult<C
 
 #[pyfunction]
 fn restore(
-    from_: PathBuf,
-    data_dir: PathBuf,
-    name: String,
+    from_: &Bound<'_, PyAny>,
+    data_dir: &Bound<'_, PyAny>,
+    name: &Bound<'_, PyAny>,
     above: &Bound<'_, PyAny>,
 ) -> PyResult<Call> {
+    let (from_, data_dir) = (path("from_", from_)?, path("data_dir", data_dir)?);
+    let name = text("name", name)?;
     let options = RestoreOptions::new(from_, data_dir, name).above(number("above", above)?);
     offline(
         move || kvraft::restore(&options),
@@ -48,7 +49,8 @@ fn restore(
 }
 
 #[pyfunction]
-fn recover_quorum(data_dir: PathBuf, into: PathBuf) -> PyResult<Call> {
+fn recover_quorum(data_dir: &Bound<'_, PyAny>, into: &Bound<'_, PyAny>) -> PyResult<Call> {
+    let (data_dir, into) = (path("data_dir", data_dir)?, path("into", into)?);
     offline(
         move || kvraft::recover_quorum(data_dir, into),
         |py, recovered| {
@@ -62,12 +64,14 @@ fn recover_quorum(data_dir: PathBuf, into: PathBuf) -> PyResult<Call> {
 }
 
 #[pyfunction]
-fn verify_backup(file: PathBuf) -> PyResult<Call> {
+fn verify_backup(file: &Bound<'_, PyAny>) -> PyResult<Call> {
+    let file = path("file", file)?;
     offline(move || kvraft::verify_backup(file), verified)
 }
 
 #[pyfunction]
-fn verify_data_dir(data_dir: PathBuf) -> PyResult<Call> {
+fn verify_data_dir(data_dir: &Bound<'_, PyAny>) -> PyResult<Call> {
+    let data_dir = path("data_dir", data_dir)?;
     offline(move || kvraft::verify_data_dir(data_dir), verified)
 }
 

@@ -8,6 +8,7 @@ use std::task::Wake;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyIterator;
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::bell::Bell;
 
@@ -120,6 +121,19 @@ impl Bridge {
             }
         }
         Ok(())
+    }
+
+    /// A loop that is dropped holds this, which holds futures of the loop: the collector has to know.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.create_future)?;
+        // Nobody holds it while Python runs code, but no collector may wait for a lock.
+        let waiting = self.waiting.try_lock();
+        waiting.iter().flat_map(|waiting| waiting.values()).try_for_each(|one| visit.call(one))
+    }
+
+    fn __clear__(&self) {
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        drop(waiting);
     }
 }
 

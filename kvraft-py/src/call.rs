@@ -6,11 +6,12 @@ use std::task::{Context, Poll, Waker};
 
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::bridge::{Bridge, Seat};
 use crate::errors;
 use crate::owned::Owned;
-use crate::seconds::Seconds;
+use crate::seconds::span;
 use crate::wait::{poll_detached, wait, wait_within};
 
 /// What the core has answered, before Python sees it.
@@ -83,8 +84,13 @@ impl Call {
     }
 
     /// Waits for the answer, but no longer than that many seconds: then it is given up.
-    fn wait_within(&mut self, py: Python<'_>, seconds: Seconds) -> PyResult<Option<Py<PyAny>>> {
-        let answer = wait_within(py, self.work(py)?, seconds.0);
+    fn wait_within(
+        &mut self,
+        py: Python<'_>,
+        timeout: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        let timeout = span("timeout", timeout)?;
+        let answer = wait_within(py, self.work(py)?, timeout);
         self.work = None;
         answer?.map(|answer| self.answered(py, answer)).transpose()
     }
@@ -143,6 +149,16 @@ impl Call {
     /// Gives the call up.
     fn close(&mut self, py: Python<'_>) {
         self.give_up(py);
+    }
+
+    /// A task that is dropped while it waits holds this, which leads to the task.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.then.iter().try_for_each(|then| visit.call(then))?;
+        self.seat.iter().try_for_each(|(bridge, _seat)| visit.call(bridge))
+    }
+
+    fn __clear__(&mut self) {
+        self.then.clear();
     }
 }
 

@@ -1,20 +1,18 @@
 //! The way from keyword arguments to the core's `Config` and `ClientConfig`.
 
-use std::path::PathBuf;
-
 use kvraft::{ClientConfig, Config};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::types::{PyBool, PyInt, PyList, PyMapping, PyString};
+use pyo3::types::{PyBool, PyInt, PyList, PyMapping, PySequence, PyString, PyTuple};
 
 use crate::errors;
-use crate::keywords::{Keywords, wrong};
+use crate::keywords::{self, Keywords, path, wrong};
 use crate::octets::Octets;
 use crate::seconds::span;
 
 /// Makes the configuration that the arguments of `open` describe; `None` is a setting not given.
-pub(crate) fn of_member(data_dir: PathBuf, settings: Option<Keywords<'_, '_>>) -> PyResult<Config> {
+pub(crate) fn of_member(data_dir: String, settings: Option<Keywords<'_, '_>>) -> PyResult<Config> {
     let mut config = Config::new(data_dir);
     for (name, value) in settings.into_iter().flatten() {
         let name = known("open", &Config::NAMES, &name)?;
@@ -30,11 +28,9 @@ pub(crate) fn of_client(
     endpoints: &Bound<'_, PyAny>,
     settings: Option<Keywords<'_, '_>>,
 ) -> PyResult<ClientConfig> {
-    let addresses: Vec<String> = match endpoints.extract::<String>() {
+    let addresses = match endpoints.extract::<String>() {
         Ok(text) => text.split(',').map(str::trim).map(str::to_owned).collect(),
-        Err(_) => endpoints
-            .extract()
-            .map_err(|_| wrong("endpoints", "a str or a list of str", endpoints))?,
+        Err(_) => texts("endpoints", endpoints)?,
     };
     let mut config = ClientConfig::new(addresses);
     for (name, value) in settings.into_iter().flatten() {
@@ -69,11 +65,7 @@ fn with_setting(mut config: Config, name: &str, value: &Bound<'_, PyAny>) -> PyR
                 }
                 return Ok(config);
             }
-            "join" => {
-                let addresses = value.extract::<Vec<String>>();
-                let wrong = |_| wrong(name, "str or a list of str", value);
-                return Ok(config.join(addresses.map_err(wrong)?));
-            }
+            "join" => return Ok(config.join(texts(name, value)?)),
             _ => {}
         }
     }
@@ -134,10 +126,16 @@ fn set(config: &mut impl Settings, name: &str, value: &Bound<'_, PyAny>) -> PyRe
             set_text(config, name, value.str()?.as_any())
         }
         "tls_ca" | "tls_cert" | "tls_key" | "cluster_secret_file" => {
-            let path = value.py().import("os")?.call_method1("fsdecode", (value,));
-            set_text(config, name, &path.map_err(|_| wrong(name, "a path", value))?)
+            let set = config.text(name, &path(name, value)?);
+            set.map_err(|error| errors::raised(value.py(), &error))
         }
-        _ => Err(wrong(name, "str", value)),
+        "auto_promote" => Err(wrong(name, "a bool", value)),
+        "insecure" => Err(wrong(name, "a bool or \"anywhere\"", value)),
+        "max_value_bytes"
+        | "storage_limit_bytes"
+        | "snapshot_bytes_per_second"
+        | "bootstrap_expect" => Err(wrong(name, "an int", value)),
+        _ => Err(wrong(name, "a str", value)),
     }
 }
 
@@ -148,8 +146,11 @@ fn set_text(config: &mut impl Settings, name: &str, text: &Bound<'_, PyAny>) -> 
 
 /// Takes one secret, or a list of them, the signing one first.
 fn set_secrets(config: &mut impl Settings, value: &Bound<'_, PyAny>) -> PyResult<()> {
-    let Ok(secrets) = value.cast::<PyList>() else { return set_secret(config, value) };
-    for secret in secrets {
+    if !value.is_instance_of::<PyList>() && !value.is_instance_of::<PyTuple>() {
+        return set_secret(config, value);
+    }
+    for secret in value.try_iter()? {
+        let secret = secret?;
         if secret.is_instance_of::<PyString>() {
             set_text(config, "cluster_secret", &secret)?;
         } else {
@@ -168,7 +169,23 @@ fn set_secret(config: &mut impl Settings, secret: &Bound<'_, PyAny>) -> PyResult
 }
 
 fn pairs(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
-    let wrong = |_| wrong(name, "str or a mapping of str to str", value);
-    let items = value.cast::<PyMapping>().map_err(|error| wrong(error.into()))?.items()?;
-    items.extract().map_err(wrong)
+    let mapping = value.cast::<PyMapping>();
+    let mapping = mapping.map_err(|_| wrong(name, "a str or a mapping of str to str", value))?;
+    let pair = |item: Bound<'_, PyAny>| {
+        let (key, text): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
+        let key = keywords::text(&format!("a key of {name}"), &key)?;
+        let text = keywords::text(&format!("{name}[{key:?}]"), &text)?;
+        Ok((key, text))
+    };
+    mapping.items()?.iter().map(pair).collect()
+}
+
+/// Takes a list, or another sequence, of texts.
+fn texts(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    let texts = value.cast::<PySequence>();
+    let texts = texts.map_err(|_| wrong(name, "a str or a list of str", value))?;
+    let text = |(number, text): (usize, PyResult<Bound<'_, PyAny>>)| {
+        keywords::text(&format!("{name}[{number}]"), &text?)
+    };
+    texts.try_iter()?.enumerate().map(text).collect()
 }

@@ -1,5 +1,6 @@
 //! `Flow` is what comes bit by bit: the entries of a scan, the events of a watch, the parts of a backup.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
@@ -42,6 +43,8 @@ pub(crate) struct Flow {
 struct Source {
     /// `None` once it has ended.
     items: Option<Abortable<BoxStream<'static, kvraft::Result<Item>>>>,
+    /// What came along with an item that somebody waited for.
+    ready: VecDeque<Item>,
     /// What ended it, if that came while there were items to give first.
     failure: Option<kvraft::Error>,
 }
@@ -58,38 +61,57 @@ impl Flow {
             item.map(|item| Item { bytes: bytes(&item), row: Box::new(move |py| row(py, &item)) })
         });
         let (end, ended) = AbortHandle::new_pair();
-        let source = Source { items: Some(Abortable::new(items.boxed(), ended)), failure: None };
+        let source = Source {
+            items: Some(Abortable::new(items.boxed(), ended)),
+            ready: VecDeque::new(),
+            failure: None,
+        };
         let flow = Self { source: Owned::new(Arc::new(Mutex::new(source))), end };
         Ok(Py::new(py, flow)?.into_any())
     }
 }
 
 impl Source {
-    /// Waits for an item, and takes with it what is there as well.
+    /// Waits for an item, and gives it with what is there as well; nothing is the end.
     async fn some(&mut self) -> kvraft::Result<Vec<Item>> {
+        self.fill().await?;
+        Ok(std::mem::take(&mut self.ready).into())
+    }
+
+    /// Waits for an item; `None` is the end.
+    async fn next(&mut self) -> kvraft::Result<Option<Item>> {
+        self.fill().await?;
+        Ok(self.ready.pop_front())
+    }
+
+    /// Waits until an item is ready, unless it is the end. Who gives up waiting loses none.
+    async fn fill(&mut self) -> kvraft::Result<()> {
+        if !self.ready.is_empty() {
+            return Ok(());
+        }
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
-        let Some(source) = &mut self.items else { return Ok(Vec::new()) };
-        let (mut items, mut bytes) = (Vec::new(), 0);
+        let Some(source) = &mut self.items else { return Ok(()) };
+        let mut bytes = 0;
         let mut next = source.next().await;
         while let Some(Ok(item)) = next {
             bytes += item.bytes;
-            items.push(item);
-            if items.len() >= ITEMS_AT_ONCE || bytes >= BYTES_AT_ONCE {
-                return Ok(items);
+            self.ready.push_back(item);
+            if self.ready.len() >= ITEMS_AT_ONCE || bytes >= BYTES_AT_ONCE {
+                return Ok(());
             }
             match source.next().now_or_never() {
                 Some(more) => next = more,
-                None => return Ok(items),
+                None => return Ok(()),
             }
         }
         self.items = None;
         match next {
-            Some(Err(failure)) if items.is_empty() => Err(failure),
+            Some(Err(failure)) if self.ready.is_empty() => Err(failure),
             ended => {
                 self.failure = ended.and_then(Result::err);
-                Ok(items)
+                Ok(())
             }
         }
     }
@@ -110,6 +132,13 @@ impl Flow {
         }))
     }
 
+    /// Waits for the next item; `None` is the end. Of several who wait each gets another one.
+    fn next(&self, py: Python<'_>) -> PyResult<Call> {
+        let source = Arc::clone(self.source.get(py)?);
+        let next = async move { source.lock().await.next().await };
+        Ok(Call::new(next, |py, item| item.map_or_else(|| Ok(py.None()), |item| (item.row)(py))))
+    }
+
     /// Ends it: who waits for items gets none.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let source = self.source.get(py)?;
@@ -117,6 +146,7 @@ impl Flow {
         // Who holds it is told by the abortion, and finds the end.
         if let Ok(mut source) = source.try_lock() {
             source.items = None;
+            source.ready.clear();
         }
         Ok(())
     }

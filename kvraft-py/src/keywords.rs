@@ -4,7 +4,7 @@ use kvraft::{Consistency, LeaseId, ReadOptions, WriteOptions};
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::types::{PyBool, PyDict, PyInt, PyString};
+use pyo3::types::{PyBool, PyDict, PyString};
 
 use crate::errors;
 use crate::octets::{Name, Octets};
@@ -78,10 +78,24 @@ fn with_option(
 }
 
 fn flagged<T>(options: T, name: &str, value: &Bound<'_, PyAny>, set: fn(T) -> T) -> PyResult<T> {
-    if value.is_instance_of::<PyBool>() {
-        return Ok(set(options));
-    }
-    Err(wrong(name, "a bool", value))
+    Ok(if flag(name, value)? { set(options) } else { options })
+}
+
+/// Takes the truth value that the argument `name` has as its value.
+pub(crate) fn flag(name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    value.cast::<PyBool>().map(|flag| flag.is_true()).map_err(|_| wrong(name, "a bool", value))
+}
+
+/// Takes the text that the argument `name` has as its value.
+pub(crate) fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let text = value.cast::<PyString>().map_err(|_| wrong(name, "a str", value))?;
+    Ok(text.to_str()?.to_owned())
+}
+
+/// Takes the path that the argument `name` has as its value.
+pub(crate) fn path(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let path = value.py().import("os")?.call_method1("fsdecode", (value,));
+    text(name, &path.map_err(|_| wrong(name, "a path", value))?)
 }
 
 /// Takes a consistency by its name.
@@ -95,7 +109,8 @@ pub(crate) fn number<'py, N>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<
 where
     N: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
 {
-    if !value.is_instance_of::<PyInt>() || value.is_instance_of::<PyBool>() {
+    // Whatever says that it is a whole number, such as an integer of numpy.
+    if !value.hasattr("__index__")? || value.is_instance_of::<PyBool>() {
         return Err(wrong(name, "an int", value));
     }
     value.extract().map_err(|error: PyErr| {
@@ -112,7 +127,8 @@ pub(crate) fn octets(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Octets> {
     value.extract().map_err(|error| named(value.py(), name, &error))
 }
 
-fn name(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Name> {
+/// Takes the name of a lock or of a request, which is the argument `name`.
+pub(crate) fn name(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Name> {
     value.extract().map_err(|error| named(value.py(), name, &error))
 }
 

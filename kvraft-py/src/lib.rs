@@ -27,10 +27,12 @@ mod wait;
 mod watch;
 mod write;
 
+use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
 #[pymodule(name = "_kvraft", gil_used = false)]
 fn enter(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    refuse_subinterpreter(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<bridge::Bridge>()?;
     module.add_class::<call::Call>()?;
@@ -46,4 +48,20 @@ fn enter(module: &Bound<'_, PyModule>) -> PyResult<()> {
     backup::register(module)?;
     logs::register(module)?;
     exit::register(module.py())
+}
+
+/// From Python 3.12 on the interpreter does this itself; before, each one of a process would be given
+/// the classes and the maps of the first.
+fn refuse_subinterpreter(py: Python<'_>) -> PyResult<()> {
+    if py.version_info() >= (3, 12) {
+        return Ok(());
+    }
+    // Who built Python without it cannot make a subinterpreter either.
+    let Ok(interpreters) = py.import("_xxsubinterpreters") else { return Ok(()) };
+    let (main, own) =
+        (interpreters.call_method0("get_main")?, interpreters.call_method0("get_current")?);
+    if main.eq(own)? {
+        return Ok(());
+    }
+    Err(PyImportError::new_err("module kvraft._kvraft does not support loading in subinterpreters"))
 }

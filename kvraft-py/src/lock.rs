@@ -5,9 +5,9 @@ use pyo3::prelude::*;
 use crate::call::Call;
 use crate::errors;
 use crate::held::Held;
-use crate::keywords::lease_id;
+use crate::keywords::{self, lease_id};
 use crate::map::Map;
-use crate::octets::{Name, to_py};
+use crate::octets::to_py;
 use crate::owned::Owned;
 use crate::seconds::span;
 
@@ -68,11 +68,12 @@ impl Lock {
 #[pyo3(signature = (map, name, ttl, timeout))]
 fn lock(
     map: &Bound<'_, Map>,
-    name: Name,
+    name: &Bound<'_, PyAny>,
     ttl: &Bound<'_, PyAny>,
     timeout: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Call> {
     let core = map.get().handle(map.py())?;
+    let name = keywords::name("name", name)?;
     let ttl = span("ttl", ttl)?;
     let timeout = timeout.map(|timeout| span("timeout", timeout)).transpose()?;
     let map = core.clone();
@@ -87,8 +88,13 @@ fn lock(
 
 /// Takes a lock if it is free, and answers `None` if it is held.
 #[pyfunction]
-fn try_lock(map: &Bound<'_, Map>, name: Name, ttl: &Bound<'_, PyAny>) -> PyResult<Call> {
+fn try_lock(
+    map: &Bound<'_, Map>,
+    name: &Bound<'_, PyAny>,
+    ttl: &Bound<'_, PyAny>,
+) -> PyResult<Call> {
     let core = map.get().handle(map.py())?;
+    let name = keywords::name("name", name)?;
     let ttl = span("ttl", ttl)?;
     let map = core.clone();
     Ok(Call::new(async move { core.try_lock(name, ttl).await }, |py, lock| match lock {
@@ -101,11 +107,12 @@ fn try_lock(map: &Bound<'_, Map>, name: Name, ttl: &Bound<'_, PyAny>) -> PyResul
 #[pyfunction]
 fn acquire(
     map: &Bound<'_, Map>,
-    name: Name,
+    name: &Bound<'_, PyAny>,
     lease: &Bound<'_, PyAny>,
     timeout: &Bound<'_, PyAny>,
 ) -> PyResult<Call> {
     let core = map.get().handle(map.py())?;
+    let name = keywords::name("name", name)?;
     let (lease, timeout) = (lease_id(lease)?, span("timeout", timeout)?);
     let acquire = async move { core.acquire(name, lease, timeout).await };
     Ok(Call::new(acquire, |py, token| Ok(token.into_pyobject(py)?.into_any().unbind())))
@@ -113,8 +120,13 @@ fn acquire(
 
 /// Gives back the lock, or the place in its queue, that a lease has.
 #[pyfunction]
-fn release(map: &Bound<'_, Map>, name: Name, lease: &Bound<'_, PyAny>) -> PyResult<Call> {
+fn release(
+    map: &Bound<'_, Map>,
+    name: &Bound<'_, PyAny>,
+    lease: &Bound<'_, PyAny>,
+) -> PyResult<Call> {
     let core = map.get().handle(map.py())?;
+    let name = keywords::name("name", name)?;
     let lease = lease_id(lease)?;
     Ok(Call::done(async move { core.release(name, lease).await }))
 }

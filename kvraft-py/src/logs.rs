@@ -1,11 +1,12 @@
 //! Logs: what the core says of its work, kept until a thread of Python takes it.
 
 use std::fmt::{self, Write as _};
-use std::sync::OnceLock;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use pyo3::prelude::*;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -117,9 +118,13 @@ fn keep_logs(py: Python<'_>, level: u8) -> PyResult<()> {
 fn take_logs() -> Call {
     let take = async {
         let Some(logs) = LOGS.get() else { return Ok((Vec::new(), 0)) };
-        let mut records = logs.records.lock().await;
         let mut lines = Vec::new();
-        records.recv_many(&mut lines, RECORDS).await;
+        // Not locked while it waits: a forked child has another thread for it than its parent.
+        poll_fn(|context| {
+            let mut records = logs.records.lock().unwrap_or_else(PoisonError::into_inner);
+            records.poll_recv_many(context, &mut lines, RECORDS)
+        })
+        .await;
         Ok((lines, logs.dropped.swap(0, Ordering::Relaxed)))
     };
     Call::new(take, |py, taken| Ok(taken.into_pyobject(py)?.into_any().unbind()))

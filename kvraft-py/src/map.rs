@@ -1,13 +1,12 @@
 //! `Map` is the handle of the core that a map of Python holds: what all verbs are asked of.
 
-use std::path::PathBuf;
-
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::call::Call;
+use crate::keywords::path;
 use crate::owned::Owned;
-use crate::seconds::Seconds;
+use crate::seconds::span;
 use crate::{config, exit, metrics, status};
 
 /// A member of this process, or a client of members.
@@ -61,9 +60,9 @@ impl Map {
     }
 
     /// Waits until this node has recovered and knows a leader.
-    fn wait_ready(&self, py: Python<'_>, timeout: Seconds) -> PyResult<Call> {
-        let core = self.handle(py)?;
-        Ok(Call::done(async move { core.wait_ready(timeout.0).await }))
+    fn wait_ready(&self, py: Python<'_>, timeout: &Bound<'_, PyAny>) -> PyResult<Call> {
+        let (core, timeout) = (self.handle(py)?, span("timeout", timeout)?);
+        Ok(Call::done(async move { core.wait_ready(timeout).await }))
     }
 
     /// Stops the node.
@@ -84,8 +83,8 @@ impl Map {
 /// Opens the node whose data lies in `data_dir`, and starts it.
 #[pyfunction]
 #[pyo3(signature = (data_dir, **settings))]
-fn open(data_dir: PathBuf, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Call> {
-    let config = config::of_member(data_dir, settings)?;
+fn open(data_dir: &Bound<'_, PyAny>, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Call> {
+    let config = config::of_member(path("data_dir", data_dir)?, settings)?;
     Ok(Call::new(kvraft::ReplicatedMap::open(config), Map::from_core))
 }
 

@@ -3,30 +3,34 @@
 use pyo3::prelude::*;
 
 use crate::call::Call;
-use crate::keywords::number;
+use crate::keywords::{number, text};
 use crate::map::Map;
 
 #[pyfunction]
-fn promote(map: &Bound<'_, Map>, name: String) -> PyResult<Call> {
+fn promote(map: &Bound<'_, Map>, name: &Bound<'_, PyAny>) -> PyResult<Call> {
     let core = map.get().handle(map.py())?;
+    let name = text("name", name)?;
     Ok(Call::done(async move { core.promote(name).await }))
 }
 
 #[pyfunction]
-fn demote(map: &Bound<'_, Map>, name: String) -> PyResult<Call> {
+fn demote(map: &Bound<'_, Map>, name: &Bound<'_, PyAny>) -> PyResult<Call> {
     let core = map.get().handle(map.py())?;
+    let name = text("name", name)?;
     Ok(Call::done(async move { core.demote(name).await }))
 }
 
 #[pyfunction]
-fn remove_member(map: &Bound<'_, Map>, name: String) -> PyResult<Call> {
+fn remove_member(map: &Bound<'_, Map>, name: &Bound<'_, PyAny>) -> PyResult<Call> {
     let core = map.get().handle(map.py())?;
+    let name = text("name", name)?;
     Ok(Call::done(async move { core.remove_member(name).await }))
 }
 
 #[pyfunction]
-fn transfer_leadership(map: &Bound<'_, Map>, to: Option<String>) -> PyResult<Call> {
+fn transfer_leadership(map: &Bound<'_, Map>, to: Option<&Bound<'_, PyAny>>) -> PyResult<Call> {
     let core = map.get().handle(map.py())?;
+    let to = to.map(|to| text("to", to)).transpose()?;
     Ok(Call::done(async move { core.transfer_leadership(to.as_deref()).await }))
 }
 

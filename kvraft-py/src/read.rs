@@ -2,11 +2,11 @@
 
 use kvraft::{Entry, KeyRange, ScanOptions};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes};
+use pyo3::types::PyBytes;
 
 use crate::call::Call;
 use crate::flow::{Flow, Shape as FlowShape};
-use crate::keywords::{Keywords, read_options};
+use crate::keywords::{Keywords, flag, number, octets, read_options};
 use crate::map::Map;
 use crate::octets::{Octets, to_py};
 use crate::rows;
@@ -14,7 +14,10 @@ use crate::wait::wait;
 
 /// Keys from here to there, as Python writes it: `(key, prefix, start, after, end)`.
 #[derive(FromPyObject)]
-struct Span(Option<Octets>, Option<Octets>, Option<Octets>, Option<Octets>, Option<Octets>);
+struct Span<'py>(Given<'py>, Given<'py>, Given<'py>, Given<'py>, Given<'py>);
+
+/// An argument that may be `None`, which is one that was not given.
+type Given<'py> = Option<Bound<'py, PyAny>>;
 
 /// The range of a scan, a count, a watch or a deletion.
 pub(crate) struct Range(pub(crate) KeyRange);
@@ -24,14 +27,17 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Range {
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         let Span(key, prefix, start, after, end) = object.extract()?;
-        let range = match (key, prefix) {
+        let taken = |name: &str, given: Given<'py>| -> PyResult<Option<Octets>> {
+            given.map(|given| octets(name, &given)).transpose()
+        };
+        let range = match (taken("key", key)?, taken("prefix", prefix)?) {
             (Some(key), _) => KeyRange::key(key),
             (None, Some(prefix)) => KeyRange::prefix(prefix),
             (None, None) => KeyRange::all(),
         };
-        let range = start.into_iter().fold(range, KeyRange::from);
-        let range = after.into_iter().fold(range, KeyRange::after);
-        Ok(Self(end.into_iter().fold(range, KeyRange::until)))
+        let range = taken("start", start)?.into_iter().fold(range, KeyRange::from);
+        let range = taken("after", after)?.into_iter().fold(range, KeyRange::after);
+        Ok(Self(taken("end", end)?.into_iter().fold(range, KeyRange::until)))
     }
 }
 
@@ -40,7 +46,7 @@ const ENTRIES: FlowShape<Entry> =
 
 /// What a scan or a page takes beside the options of a read: `(limit, reverse, keys_only)`.
 #[derive(FromPyObject)]
-struct Shape<'py>(Option<usize>, Bound<'py, PyBool>, Bound<'py, PyBool>);
+struct Shape<'py>(Given<'py>, Bound<'py, PyAny>, Bound<'py, PyAny>);
 
 fn scan_options(
     verb: &str,
@@ -49,11 +55,13 @@ fn scan_options(
 ) -> PyResult<ScanOptions> {
     let Shape(limit, reverse, keys_only) = shape;
     let mut scan = ScanOptions::new().read(read_options(verb, options)?);
-    scan = limit.iter().copied().fold(scan, ScanOptions::limit);
-    if reverse.is_true() {
+    if let Some(limit) = limit {
+        scan = scan.limit(number("limit", limit)?);
+    }
+    if flag("reverse", reverse)? {
         scan = scan.reverse();
     }
-    if keys_only.is_true() {
+    if flag("keys_only", keys_only)? {
         scan = scan.keys_only();
     }
     Ok(scan)
@@ -62,23 +70,26 @@ fn scan_options(
 /// Reads the value of a key, and waits for it: the short way of the most frequent call.
 #[pyfunction]
 #[pyo3(signature = (map, key, **options))]
-#[expect(clippy::needless_pass_by_value, reason = "arguments are extracted from Python by value")]
 fn value<'py>(
     py: Python<'py>,
     map: &Bound<'py, Map>,
-    key: Octets,
+    key: &Bound<'py, PyAny>,
     options: Option<Keywords<'_, 'py>>,
 ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-    let options = read_options("get", options)?;
+    let (key, options) = (octets("key", key)?, read_options("get", options)?);
     let entry = wait(py, map.get().core(py)?.get_with(&key, options))?;
     entry.map(|entry| to_py(py, &entry.value)).transpose()
 }
 
 #[pyfunction]
 #[pyo3(signature = (map, key, **options))]
-fn get(map: &Bound<'_, Map>, key: Octets, options: Option<Keywords<'_, '_>>) -> PyResult<Call> {
+fn get(
+    map: &Bound<'_, Map>,
+    key: &Bound<'_, PyAny>,
+    options: Option<Keywords<'_, '_>>,
+) -> PyResult<Call> {
     let core = map.get().handle(map.py())?;
-    let options = read_options("get", options)?;
+    let (key, options) = (octets("key", key)?, read_options("get", options)?);
     let read = async move { core.get_with(key, options).await };
     Ok(Call::new(read, |py, found| rows::maybe_entry(py, found.as_ref())))
 }

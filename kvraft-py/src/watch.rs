@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 
 use crate::call::Call;
 use crate::flow::{Flow, Shape};
-use crate::keywords::number;
+use crate::keywords::{flag, number};
 use crate::map::Map;
 use crate::read::Range;
 use crate::rows;
@@ -18,18 +18,18 @@ fn watch(
     map: &Bound<'_, Map>,
     range: Range,
     from_revision: Option<&Bound<'_, PyAny>>,
-    previous: bool,
-    resync: bool,
+    previous: &Bound<'_, PyAny>,
+    resync: &Bound<'_, PyAny>,
 ) -> PyResult<Call> {
     let core = map.get().handle(map.py())?;
     let mut options = WatchOptions::new();
     if let Some(revision) = from_revision {
         options = options.from(number("from_revision", revision)?);
     }
-    if previous {
+    if flag("previous", previous)? {
         options = options.previous();
     }
-    if resync {
+    if flag("resync", resync)? {
         options = options.resync();
     }
     let watch = async move { core.watch(range.0, options).await };

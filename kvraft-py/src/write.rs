@@ -6,9 +6,8 @@ use pyo3::types::PyString;
 
 use crate::call::Call;
 use crate::errors;
-use crate::keywords::{Keywords, lease_id, number, octets, write_options};
+use crate::keywords::{Keywords, flag, lease_id, number, octets, write_options};
 use crate::map::Map;
-use crate::octets::Octets;
 use crate::read::Range;
 use crate::rows;
 use crate::seconds::span;
@@ -18,11 +17,12 @@ use crate::seconds::span;
 #[pyo3(signature = (map, key, value, **options))]
 fn put(
     map: &Bound<'_, Map>,
-    key: Octets,
-    value: Octets,
+    key: &Bound<'_, PyAny>,
+    value: &Bound<'_, PyAny>,
     options: Option<Keywords<'_, '_>>,
 ) -> PyResult<Call> {
     let core = map.get().handle(map.py())?;
+    let (key, value) = (octets("key", key)?, octets("value", value)?);
     let options = write_options("put", options)?;
     let put = async move { core.put_with(key, value, options).await };
     Ok(Call::new(put, |py, put| rows::put(py, &put)))
@@ -31,8 +31,13 @@ fn put(
 /// Answers `(revision, existed, previous)`.
 #[pyfunction]
 #[pyo3(signature = (map, key, **options))]
-fn delete(map: &Bound<'_, Map>, key: Octets, options: Option<Keywords<'_, '_>>) -> PyResult<Call> {
+fn delete(
+    map: &Bound<'_, Map>,
+    key: &Bound<'_, PyAny>,
+    options: Option<Keywords<'_, '_>>,
+) -> PyResult<Call> {
     let core = map.get().handle(map.py())?;
+    let key = octets("key", key)?;
     let options = write_options("delete", options)?;
     let delete = async move { core.delete_with(key, options).await };
     Ok(Call::new(delete, |py, deleted| rows::deleted(py, &deleted)))
@@ -43,11 +48,12 @@ fn delete(map: &Bound<'_, Map>, key: Octets, options: Option<Keywords<'_, '_>>) 
 #[pyo3(signature = (map, key, delta, **options))]
 fn increment(
     map: &Bound<'_, Map>,
-    key: Octets,
+    key: &Bound<'_, PyAny>,
     delta: &Bound<'_, PyAny>,
     options: Option<Keywords<'_, '_>>,
 ) -> PyResult<Call> {
     let core = map.get().handle(map.py())?;
+    let key = octets("key", key)?;
     let delta = number::<i64>("delta", delta)?;
     let options = write_options("increment", options)?;
     let increment = async move { core.increment_with(key, delta, options).await };
@@ -70,19 +76,37 @@ fn delete_range(
     }))
 }
 
+/// A part of a transaction whose bytes are taken, and copied where nobody waits for the GIL.
+type Part<T> = Box<dyn FnOnce() -> T + Send>;
+
 /// A comparison as Python writes it: `(kind, key, cmp, operand)`.
 #[derive(FromPyObject)]
-struct CompareRow<'py>(Bound<'py, PyString>, Octets, Bound<'py, PyString>, Bound<'py, PyAny>);
+struct CompareRow<'py>(
+    Bound<'py, PyString>,
+    Bound<'py, PyAny>,
+    Bound<'py, PyString>,
+    Bound<'py, PyAny>,
+);
 
 impl CompareRow<'_> {
-    fn compare(&self) -> PyResult<Compare> {
+    fn part(&self) -> PyResult<Part<Compare>> {
         let Self(kind, key, cmp, operand) = self;
+        let (key, cmp) = (octets("key", key)?, relation(cmp)?);
         Ok(match kind.to_str()? {
-            "revision" => Compare::revision(key, relation(cmp)?, number("revision", operand)?),
-            "created" => Compare::created(key, relation(cmp)?, number("created", operand)?),
-            "value" => Compare::value(key, relation(cmp)?, octets("value", operand)?),
-            "absent" => Compare::absent(key),
-            _ => Compare::present(key),
+            "revision" => {
+                let revision = number("revision", operand)?;
+                Box::new(move || Compare::revision(key, cmp, revision))
+            }
+            "created" => {
+                let created = number("created", operand)?;
+                Box::new(move || Compare::created(key, cmp, created))
+            }
+            "value" => {
+                let value = octets("value", operand)?;
+                Box::new(move || Compare::value(key, cmp, value))
+            }
+            "absent" => Box::new(move || Compare::absent(key)),
+            _ => Box::new(move || Compare::present(key)),
         })
     }
 }
@@ -104,35 +128,44 @@ fn relation(cmp: &Bound<'_, PyString>) -> PyResult<Cmp> {
 #[derive(FromPyObject)]
 struct OpRow<'py>(
     Bound<'py, PyString>,
-    Octets,
     Bound<'py, PyAny>,
-    bool,
+    Bound<'py, PyAny>,
+    Bound<'py, PyAny>,
     Option<Bound<'py, PyAny>>,
     Option<Bound<'py, PyAny>>,
 );
 
 impl OpRow<'_> {
-    fn op(&self) -> PyResult<Op> {
+    fn part(&self) -> PyResult<Part<Op>> {
         let Self(kind, key, operand, previous, ttl, lease) = self;
-        let mut op = match kind.to_str()? {
-            "put" => Op::put(key, octets("value", operand)?),
-            "delete" => Op::delete(key),
-            "increment" => Op::increment(key, number("delta", operand)?),
-            _ => Op::get(key),
+        let key = octets("key", key)?;
+        let op: Part<Op> = match kind.to_str()? {
+            "put" => {
+                let value = octets("value", operand)?;
+                Box::new(move || Op::put(key, value))
+            }
+            "delete" => Box::new(move || Op::delete(key)),
+            "increment" => {
+                let delta = number("delta", operand)?;
+                Box::new(move || Op::increment(key, delta))
+            }
+            _ => Box::new(move || Op::get(key)),
         };
-        if *previous {
-            op = op.want_previous();
-        }
-        if let Some(ttl) = ttl {
-            op = op.ttl(span("ttl", ttl)?);
-        }
-        lease.iter().try_fold(op, |op, lease| Ok(op.lease(lease_id(lease)?)))
+        let previous = flag("previous", previous)?;
+        let ttl = ttl.as_ref().map(|ttl| span("ttl", ttl)).transpose()?;
+        let lease = lease.as_ref().map(lease_id).transpose()?;
+        Ok(Box::new(move || {
+            let op = if previous { op().want_previous() } else { op() };
+            let op = ttl.into_iter().fold(op, Op::ttl);
+            lease.into_iter().fold(op, Op::lease)
+        }))
     }
 }
 
 /// Answers `(revision, succeeded, results)`.
 #[pyfunction]
 #[pyo3(signature = (map, compares, then, otherwise, **options))]
+#[expect(clippy::needless_pass_by_value, reason = "arguments are extracted from Python by value")]
 fn txn(
     map: &Bound<'_, Map>,
     compares: Vec<CompareRow<'_>>,
@@ -142,17 +175,15 @@ fn txn(
 ) -> PyResult<Call> {
     let core = map.get().handle(map.py())?;
     let options: WriteOptions = write_options("txn", options)?;
-    let mut txn = Txn::new();
-    for compare in compares {
-        txn = txn.when(compare.compare()?);
-    }
-    for op in then {
-        txn = txn.then(op.op()?);
-    }
-    for op in otherwise {
-        txn = txn.or_else(op.op()?);
-    }
-    let done = async move { core.txn_with(txn, options).await };
+    let compares = compares.iter().map(CompareRow::part).collect::<PyResult<Vec<_>>>()?;
+    let then = then.iter().map(OpRow::part).collect::<PyResult<Vec<_>>>()?;
+    let otherwise = otherwise.iter().map(OpRow::part).collect::<PyResult<Vec<_>>>()?;
+    let done = async move {
+        let txn = compares.into_iter().fold(Txn::new(), |txn, part| txn.when(part()));
+        let txn = then.into_iter().fold(txn, |txn, part| txn.then(part()));
+        let txn = otherwise.into_iter().fold(txn, |txn, part| txn.or_else(part()));
+        core.txn_with(txn, options).await
+    };
     Ok(Call::new(done, |py, done| rows::txn(py, &done)))
 }
 

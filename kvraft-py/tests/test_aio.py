@@ -1,7 +1,10 @@
 """The asyncio twin: every verb, cancellation, several loops."""
 
 import asyncio
+import gc
 import inspect
+import threading
+import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 import kvraft
 import kvraft.aio
 from kvraft import Compare, Op
+from loopback import SECRET
 
 Words = kvraft.aio.ReplicatedMap[str, Any]
 FAR_AHEAD = 1 << 60
@@ -38,7 +42,7 @@ def test_it_has_every_verb_of_the_map_that_blocks() -> None:
     assert awaited - blocking == {"contains", "size"}
     for name in sorted(blocking & awaited):
         ours = getattr(kvraft.aio.ReplicatedMap, name)
-        if inspect.isfunction(ours) and name not in {"keys", "values", "items", "setdefault"}:
+        if inspect.isfunction(ours) and name not in {"keys", "values", "items"}:
             theirs = getattr(kvraft.ReplicatedMap, name)
             assert [*inspect.signature(ours).parameters] == [*inspect.signature(theirs).parameters]
             assert str(inspect.getdoc(theirs)) in str(inspect.getdoc(ours)), name
@@ -318,3 +322,167 @@ def test_a_backup_goes_to_a_file_and_back(tmp_path: Path) -> None:
             assert await opened.get("k") == "v"
 
     asyncio.run(check())
+
+
+def test_a_loop_that_is_closed_leaves_nothing_behind(tmp_path: Path) -> None:
+    opened = asyncio.run(begin(tmp_path))
+
+    async def use() -> None:
+        await opened.put("k", "v")
+
+    asyncio.run(use())
+    before = len([*Path("/proc/self/fd").iterdir()])
+
+    def in_a_loop_of_its_own() -> weakref.ref[asyncio.AbstractEventLoop]:
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(use())
+        loop.close()
+        return weakref.ref(loop)
+
+    loops = [in_a_loop_of_its_own() for _ in range(20)]
+    gc.collect()
+    assert [one() for one in loops] == [None] * 20
+    assert len([*Path("/proc/self/fd").iterdir()]) <= before
+    asyncio.run(opened.close())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_loop_that_is_closed_with_a_task_under_way_gives_its_lock_back(tmp_path: Path) -> None:
+    opened = asyncio.run(begin(tmp_path))
+
+    async def start() -> None:
+        task = asyncio.ensure_future(take(held.set))
+        task.get_loop().set_exception_handler(lambda *_: None)  # It says that the task was pending.
+        while not waits():  # noqa: ASYNC110 - a number of the core
+            await asyncio.sleep(0.001)
+
+    async def take(done: Callable[[], None]) -> None:
+        await opened.lock("report", timeout=SECONDS)
+        done()
+
+    def waits() -> int:
+        return opened.metrics()["held"]["locks_waiting"]
+
+    held = threading.Event()
+    first = asyncio.run(begin_lock(opened))
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(start())
+    loop.close()
+    gone = weakref.ref(loop)
+    del loop
+    gc.collect()
+    assert gone() is None
+    asyncio.run(first.unlock())
+    asyncio.run(begin_lock(opened))
+    assert not held.is_set()
+    asyncio.run(opened.close())
+
+
+async def begin_lock(opened: Words) -> kvraft.aio.Lock:
+    """Take the lock that tests are about."""
+    return await opened.lock("report", timeout=SECONDS)
+
+
+def test_of_several_tasks_that_watch_each_gets_other_events(tmp_path: Path) -> None:
+    async def main(m: Words) -> None:
+        async with m.watch() as watch:
+            followers = [asyncio.create_task(follow(watch)) for _ in range(5)]
+            revisions = [await m.put("k", number) for number in range(200)]
+            await all_told.wait()
+            watch.close()
+            await asyncio.gather(*followers)
+        assert told == revisions
+
+    async def follow(watch: kvraft.aio.Watch[str, Any]) -> None:
+        async for event in watch:
+            assert isinstance(event, kvraft.Changes)
+            told.append(event.revision)
+            if len(told) == 200:
+                all_told.set()
+
+    told: list[int] = []
+    all_told = asyncio.Event()
+    run(main, tmp_path)
+
+
+def test_tasks_that_share_a_block_each_leave_their_own(tmp_path: Path) -> None:
+    async def main(m: Words) -> None:
+        block = m.lease(30)
+        first_is_out = asyncio.Event()
+
+        async def first() -> None:
+            async with block as lease:
+                await second_is_in.wait()
+            assert not lease.is_alive()
+            first_is_out.set()
+
+        async def second() -> None:
+            async with block as lease:
+                async with block as inner:
+                    assert inner.id != lease.id
+                second_is_in.set()
+                await first_is_out.wait()
+                assert lease.is_alive()
+                assert not inner.is_alive()
+
+        second_is_in = asyncio.Event()
+        await asyncio.gather(first(), second())
+
+    run(main, tmp_path)
+
+
+def test_what_was_never_awaited_is_warned_of(tmp_path: Path) -> None:
+    async def main(m: Words) -> None:
+        begins: list[tuple[Callable[[], object], str]] = [
+            (lambda: m.lock("report"), "kvraft.aio.ReplicatedMap.lock"),
+            (lambda: m.lease(1), "kvraft.aio.ReplicatedMap.lease"),
+            (m.watch, "kvraft.aio.ReplicatedMap.watch"),
+            (lambda: kvraft.aio.open(tmp_path), "kvraft.aio.open"),
+        ]
+        for begin, name in begins:
+            with pytest.warns(RuntimeWarning, match=f"{name} begins .* was never awaited"):
+                begin()
+
+    run(main, tmp_path)
+
+
+def test_an_open_that_is_cancelled_frees_its_directory(tmp_path: Path) -> None:
+    async def main() -> None:
+        for turns in range(0, 12, 2):
+            opening = asyncio.create_task(begin(tmp_path))
+            for _ in range(turns):
+                await asyncio.sleep(0.001)
+            opening.cancel()
+            done = await asyncio.gather(opening, return_exceptions=True)
+            if isinstance(done[0], kvraft.aio.ReplicatedMap):
+                await done[0].close()
+            async with asyncio.timeout(SECONDS):
+                opened = await once_free()
+            async with opened:
+                await opened.put(f"{turns}", "v")
+
+    async def once_free() -> Words:
+        while True:
+            try:
+                return await begin(tmp_path)
+            except kvraft.RefusedError:
+                await asyncio.sleep(0.001)
+
+    asyncio.run(main())
+
+
+def test_what_was_lent_is_given_back_while_the_write_is_under_way(
+    tmp_path: Path, addresses: dict[str, str]
+) -> None:
+    async def main() -> None:
+        async with kvraft.aio.open(
+            tmp_path, name="a", listen=addresses["a"], members=addresses, cluster_secret=SECRET
+        ) as lonely:
+            value = bytearray(1 << 20)
+            writing = asyncio.create_task(lonely.put(b"k", value, timeout=SECONDS))
+            await asyncio.sleep(0.01)
+            value.clear()  # With a `BufferError` if it were still lent.
+            assert not writing.done()
+            writing.cancel()
+
+    asyncio.run(main())

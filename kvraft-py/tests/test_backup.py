@@ -50,6 +50,22 @@ def test_a_backup_goes_into_an_open_file_too(single: Map) -> None:
     assert len(file.getvalue()) > 3 << 20
 
 
+def test_two_backups_to_one_name_are_each_whole(single: Map, tmp_path: Path) -> None:
+    single.put(b"k", bytes(3 << 20))
+    file = tmp_path / "kept"
+
+    class Slow(Bar):
+        def update(self, n: int) -> None:
+            if not self.n:
+                single.backup(file)
+                assert kvraft.verify_backup(file)["is_sound"]
+            super().update(n)
+
+    single.backup(file, progress=Slow())
+    assert kvraft.verify_backup(file)["is_sound"]
+    assert [path.name for path in tmp_path.glob("kept*")] == ["kept"]
+
+
 def test_a_backup_that_fails_leaves_no_file(single: Map, tmp_path: Path) -> None:
     class Full(Bar):
         def update(self, n: int) -> None:
@@ -60,6 +76,8 @@ def test_a_backup_that_fails_leaves_no_file(single: Map, tmp_path: Path) -> None
     assert not list(tmp_path.glob("kept*"))
     with pytest.raises(FileNotFoundError):
         single.backup(tmp_path / "absent" / "kept")
+    with pytest.raises(IsADirectoryError):
+        single.backup(tmp_path)
 
 
 def test_files_are_verified(single: Map, tmp_path: Path) -> None:
@@ -95,6 +113,8 @@ def test_a_quorum_is_recovered_from_one_node(single: Map, tmp_path: Path) -> Non
     ("call", "error"),
     [
         (lambda: kvraft.restore(7, "x", name="n"), TypeError),  # type: ignore[arg-type]
+        (lambda: kvraft.restore("x", "y", name=7), TypeError),  # type: ignore[arg-type]
+        (lambda: kvraft.verify_backup(7), TypeError),  # type: ignore[arg-type]
         (lambda: kvraft.restore("x", "y", name="n", above=-1), kvraft.InvalidArgumentError),
         (lambda: kvraft.restore("x", "y", name="a b"), kvraft.InvalidArgumentError),
         (lambda: kvraft.verify_backup("/nonexistent"), kvraft.StorageError),

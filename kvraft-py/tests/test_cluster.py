@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 import kvraft
+from interrupts import interrupted
 from loopback import READY_SECONDS, SECRET
 
 Map = kvraft.ReplicatedMap[bytes, bytes]
@@ -64,6 +66,77 @@ def test_a_member_without_a_majority_is_unavailable_and_applies_nothing(member: 
         lonely.put(b"k", b"v", timeout=0.3)
     with pytest.raises(kvraft.UnavailableError):
         lonely.get(b"k", timeout=0.3)
+
+
+def waits(m: Map, file: Path) -> dict[str, Callable[[], object]]:
+    """Return a call of each verb, and habit of a dict, that waits where there is no majority."""
+    name, lease = "report", "f" * 16
+    return {
+        "__getitem__": lambda: m[b"k"],
+        "__setitem__": lambda: m.__setitem__(b"k", b"v"),
+        "__delitem__": lambda: m.__delitem__(b"k"),
+        "__contains__": lambda: b"k" in m,
+        "__len__": lambda: len(m),
+        "__iter__": lambda: [*m],
+        "__reversed__": lambda: [*reversed(m)],
+        "__eq__": lambda: m == {},
+        "__or__": lambda: m | {},
+        "__ror__": lambda: {} | m,
+        "__ior__": lambda: m.__ior__({b"k": b"v"}),
+        "get": lambda: m.get(b"k"),
+        "keys": lambda: [*m.keys()],
+        "values": lambda: [*m.values()],
+        "items": lambda: [*m.items()],
+        "pop": lambda: m.pop(b"k"),
+        "popitem": m.popitem,
+        "setdefault": lambda: m.setdefault(b"k", b"v"),
+        "update": lambda: m.update({b"k": b"v"}),
+        "clear": m.clear,
+        "copy": m.copy,
+        "get_entry": lambda: m.get_entry(b"k"),
+        "count": m.count,
+        "scan": lambda: [*m.scan()],
+        "page": m.page,
+        "put": lambda: m.put(b"k", b"v"),
+        "put_with": lambda: m.put_with(b"k", b"v"),
+        "delete": lambda: m.delete(b"k"),
+        "delete_with": lambda: m.delete_with(b"k"),
+        "delete_range": m.delete_range,
+        "increment": lambda: m.increment(b"k"),
+        "increment_with": lambda: m.increment_with(b"k"),
+        "txn": m.txn,
+        "batch": lambda: m.batch([kvraft.Op.get(b"k")]),
+        "lease": lambda: m.lease(10),
+        "grant_lease": lambda: m.grant_lease(10),
+        "keep_alive": lambda: m.keep_alive(lease),
+        "revoke_lease": lambda: m.revoke_lease(lease),
+        "lease_info": lambda: m.lease_info(lease),
+        "lock": lambda: m.lock(name),
+        "try_lock": lambda: m.try_lock(name),
+        "acquire": lambda: m.acquire(name, lease),
+        "release": lambda: m.release(name, lease),
+        "watch": lambda: next(m.watch()),
+        "promote": lambda: m.promote("b"),
+        "demote": lambda: m.demote("b"),
+        "remove_member": lambda: m.remove_member("b"),
+        "transfer_leadership": m.transfer_leadership,
+        "shrink": lambda: m.shrink(1),
+        "verify": m.verify,
+        "backup": lambda: m.backup(file),
+        "wait_ready": lambda: m.wait_ready(READY_SECONDS),
+    }
+
+
+def test_ctrl_c_interrupts_every_verb(member: Member, tmp_path: Path) -> None:
+    lonely = member("a")
+    calls = waits(lonely, tmp_path / "kept")
+    verbs = {name for name in dir(kvraft.ReplicatedMap) if not name.startswith("_")}
+    at_once = {"status", "members", "metrics", "max_value_bytes", "max_command_bytes"}
+    assert verbs - set(calls) - at_once == {"close", "refill"}, "one ends, one is refused"
+    for call in calls.values():
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(call, signal.SIGINT)
+    assert not [*tmp_path.glob("kept*")]
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_type
 
 import pytest
 
@@ -52,6 +52,24 @@ def test_json_keys_are_those_of_a_typed_map_of_rust(tmp_path: Path) -> None:
             list(opened.keys(7))
     with kvraft.open(tmp_path) as opened_as_bytes:
         assert opened_as_bytes[b'"http"'] == b"80"
+
+
+def test_the_types_of_a_map_are_those_of_its_codec(tmp_path: Path) -> None:
+    with kvraft.open(tmp_path) as plain:
+        assert_type(plain, kvraft.ReplicatedMap[bytes, bytes])
+        assert_type(plain.get(b"k"), bytes | None)
+    with kvraft.open(tmp_path, codec="str") as texts:
+        assert_type(texts, kvraft.ReplicatedMap[str, str])
+    with kvraft.open(tmp_path, codec=("str", Number())) as numbers:
+        assert_type(numbers, kvraft.ReplicatedMap[str, int])
+        numbers["k"] = 7
+        assert_type(numbers.pop("k"), int)
+    with kvraft.open(tmp_path, codec=Number()) as both:
+        assert_type(both, kvraft.ReplicatedMap[int, int])
+    annotated: kvraft.ReplicatedMap[str, dict[str, int]] = kvraft.open(tmp_path, codec="json")
+    with annotated:
+        annotated["k"] = {"n": 1}
+        assert_type(annotated["k"], dict[str, int])
 
 
 def test_message_pack_is_there_if_it_is_installed(tmp_path: Path) -> None:

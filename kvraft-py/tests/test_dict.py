@@ -1,5 +1,6 @@
 """The map as a dictionary: what `dict` does, it does."""
 
+import io
 import pickle
 from collections.abc import Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -99,6 +100,15 @@ def test_each_of_many_threads_pops_other_items(words: Words) -> None:
     assert not words
 
 
+def test_popitem_leaves_what_the_codec_cannot_read(tmp_path: Path) -> None:
+    with kvraft.open(tmp_path) as opened:
+        opened[b"k"] = b"no JSON"
+    with kvraft.open(tmp_path, codec="json") as opened_as_json:
+        with pytest.raises(ValueError, match="Expecting value"):
+            opened_as_json.popitem()
+        assert len(opened_as_json) == 1
+
+
 def test_setdefault_keeps_what_is_there(words: Words) -> None:
     assert words.setdefault("k", [1]) == [1]
     assert words.setdefault("k", [2]) == [1]
@@ -149,6 +159,29 @@ def test_a_bulk_update_reads_what_it_needs_and_tells_how_far_it_is(words: Words)
     assert bar.steps == [1024, 1024, 452]
     assert len(words) == 2500
     assert words["02499"] == 2499
+
+
+def test_a_bar_of_tqdm_follows_an_update_and_a_backup(words: Words, tmp_path: Path) -> None:
+    tqdm: Any = pytest.importorskip("tqdm")
+    with tqdm.tqdm(total=2000, file=io.StringIO()) as bar:
+        words.update(((f"{number:05}", number) for number in range(2000)), progress=bar)
+        assert bar.n == bar.total
+    with tqdm.tqdm(unit="B", unit_scale=True, file=io.StringIO()) as bar:
+        words.backup(tmp_path / "kept", progress=bar)
+        assert bar.n == (tmp_path / "kept").stat().st_size
+
+
+def test_an_update_takes_what_memory_held_when_it_was_given(tmp_path: Path) -> None:
+    memory = bytearray(1)
+
+    def numbers() -> Iterator[tuple[bytes, Any]]:
+        for number in range(3):
+            memory[0] = number
+            yield b"%d" % number, memory
+
+    with kvraft.open(tmp_path) as opened:
+        opened.update(numbers())
+        assert [*opened.values()] == [b"\0", b"\1", b"\2"]
 
 
 def test_large_items_are_split_by_their_bytes(tmp_path: Path) -> None:

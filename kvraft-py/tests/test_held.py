@@ -260,3 +260,38 @@ def test_closing_the_map_ends_its_watches_with_its_error(tmp_path: Path) -> None
         opened.close()
         with pytest.raises(kvraft.ClosedError):
             waiting.result(SECONDS)
+
+
+def test_of_several_threads_that_watch_each_gets_other_events(words: Words) -> None:
+    told: list[int] = []
+    all_told = threading.Event()
+
+    def follow() -> None:
+        for event in watch:
+            assert isinstance(event, kvraft.Changes)
+            told.append(event.revision)
+            if len(told) == 300:
+                all_told.set()
+
+    with words.watch() as watch, ThreadPoolExecutor(4) as pool:
+        followers = [pool.submit(follow) for _ in range(4)]
+        revisions = [words.put("k", number) for number in range(300)]
+        assert all_told.wait(SECONDS)
+        watch.close()
+        for follower in followers:
+            follower.result(SECONDS)
+    assert sorted(told) == revisions
+
+
+@pytest.mark.parametrize("lease", [7, None, object()])
+def test_what_is_no_lease_is_told_so(single: Map, lease: Any) -> None:
+    calls: list[Callable[[Any], object]] = [
+        single.keep_alive,
+        single.revoke_lease,
+        single.lease_info,
+        lambda lease: single.acquire("report", lease),
+        lambda lease: single.release("report", lease),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match="lease takes a lease or its id, not"):
+            call(lease)

@@ -13,6 +13,8 @@ from typing import Any, get_type_hints
 import pytest
 
 import kvraft
+from interrupts import interrupted
+from kvraft import Compare, Op
 
 Map = kvraft.ReplicatedMap[bytes, bytes]
 FAR_AHEAD = 1 << 60
@@ -92,6 +94,20 @@ def test_a_view_with_steps_is_read_step_by_step(single: Map) -> None:
     assert single[b"k"] == b"abc"
 
 
+@pytest.mark.parametrize("count", [1, 100_000], ids=["copied", "lent"])
+def test_the_memory_of_any_object_is_a_value(single: Map, count: int) -> None:
+    numbers = array("d", [0.5]) * count
+    square = memoryview(bytes(range(4)) * count).cast("B", (2, 2 * count))
+    values: list[Any] = [numbers, memoryview(numbers), square, bytearray(count), b"v" * count]
+    for value in values:
+        single.put(b"k", value)
+        assert single[b"k"] == bytes(memoryview(value).cast("B"))
+    single.put(b"k", memoryview(bytearray(b"-ab" * count))[::-3])
+    assert single[b"k"] == b"b" * count
+    single.put(b"k", memoryview(b""))
+    assert single[b"k"] == b""
+
+
 @pytest.mark.parametrize("key", [b"", b"k" * 512])
 def test_a_key_too_short_or_too_long_is_an_invalid_argument(
     single: Map,
@@ -166,13 +182,10 @@ def test_a_signal_ends_a_wait(single: Map) -> None:
         raise Interruption
 
     before = signal.signal(signal.SIGUSR1, interrupt)
-    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
     try:
-        timer.start()
         with pytest.raises(Interruption):
-            single.get(b"k", min_revision=FAR_AHEAD, timeout=PATIENCE)
+            interrupted(lambda: single.get(b"k", min_revision=FAR_AHEAD), signal.SIGUSR1)
     finally:
-        timer.join()
         signal.signal(signal.SIGUSR1, before)
     single.put(b"k", b"still works")
 
@@ -190,6 +203,58 @@ def test_a_timeout_longer_than_any_clock_harms_nothing(single: Map) -> None:
     single.wait_ready(1e19)
     single.put(b"k", b"v", timeout=1e19)
     assert single.get(b"k", timeout=1e19) == b"v"
+
+
+WRONG: list[tuple[Callable[[Any], object], str]] = [
+    (lambda m: m.get(7), "argument 'key': .* not int"),
+    (lambda m: m[7], "argument 'key': .* not int"),
+    (lambda m: m.put(b"k", 7), "argument 'value': .* not int"),
+    (lambda m: m.put(b"k", b"v", lease=7), "lease takes a lease or its id, not int"),
+    (lambda m: m.scan(7), "argument 'prefix': .* not int"),
+    (lambda m: m.scan(start=7), "argument 'start': .* not int"),
+    (lambda m: m.scan(end=7), "argument 'end': .* not int"),
+    (lambda m: m.page(after=7), "argument 'after': .* not int"),
+    (lambda m: m.scan(limit="7"), "limit takes an int, not str"),
+    (lambda m: m.scan(limit=True), "limit takes an int, not bool"),
+    (lambda m: m.scan(reverse=1), "reverse takes a bool, not int"),
+    (lambda m: m.page(keys_only=1), "keys_only takes a bool, not int"),
+    (lambda m: m.watch(previous=1), "previous takes a bool, not int"),
+    (lambda m: m.watch(resync=1), "resync takes a bool, not int"),
+    (lambda m: m.watch(from_revision="1"), "from_revision takes an int, not str"),
+    (lambda m: m.popitem(last=1), "last takes a bool, not int"),
+    (lambda m: m.update({}, progress=7), r"progress takes an object with a method update\(n\)"),
+    (lambda m: m.backup(7), "target takes a path or a file"),
+    (lambda m: m.backup("x", progress=7), "progress takes"),
+    (lambda m: m.wait_ready("7"), "timeout takes a number of seconds, not str"),
+    (lambda m: m.get(b"k", timeout=True), "timeout takes a number of seconds, not bool"),
+    (lambda m: m.promote(7), "name takes a str, not int"),
+    (lambda m: m.transfer_leadership(7), "to takes a str, not int"),
+    (lambda m: m.shrink("1"), "voters takes an int, not str"),
+    (lambda m: m.txn(Compare.absent(b"k")), "compares takes a list of Compare, not Compare"),
+    (lambda m: m.txn([Op.get(b"k")]), r"compares\[0\] takes a Compare, not Op"),
+    (lambda m: m.txn(then=[Op.get(b"k"), 7]), r"then\[1\] takes a Op, not int"),
+    (lambda m: m.batch(7), "then takes a list of Op, not int"),
+    (lambda _: kvraft.ReplicatedMap(7, 7), "kvraft.open and kvraft.connect"),  # type: ignore[arg-type]
+]
+
+
+@pytest.mark.parametrize(("call", "said"), WRONG)
+def test_a_wrong_type_is_a_type_error_that_names_the_parameter(
+    single: Map, call: Callable[[Any], object], said: str
+) -> None:
+    with pytest.raises(TypeError, match=said):
+        call(single)
+    assert not single
+
+
+def test_numbers_of_other_libraries_are_numbers(single: Map) -> None:
+    class Number:
+        def __index__(self) -> int:
+            return 2
+
+    two: Any = Number()
+    assert single.increment(b"n", two) == 2
+    assert single.page(limit=two).entries
 
 
 def test_an_unknown_consistency_is_told_the_known_ones(single: Map) -> None:
@@ -293,9 +358,6 @@ def test_ctrl_c_interrupts_at_once_what_waits_for_ever(single: Map) -> None:
 
     with single.lock("held"), single.watch() as watch:
         for wait in far(watch):
-            raised = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
-            raised.start()
             with pytest.raises(KeyboardInterrupt):
-                wait()
-            raised.join()
+                interrupted(wait, signal.SIGINT)
     assert single.try_lock("held") is not None, "the place in the queue was given back"

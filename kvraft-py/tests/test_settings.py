@@ -59,13 +59,30 @@ def test_members_and_secrets_take_the_forms_of_python(
 ) -> None:
     address = addresses["a"]
     members: list[Any] = [{"a": address}, f"a={address}"]
-    secrets: list[Any] = [SECRET, SECRET.encode(), [SECRET, b"\xff" * 32]]
+    secrets: list[Any] = [SECRET, SECRET.encode(), [SECRET, b"\xff" * 32], (SECRET,)]
     for secret in secrets:
         for form in members:
             with kvraft.open(
                 tmp_path, name="a", listen=address, members=form, cluster_secret=secret
             ) as opened:
                 opened.wait_ready(20)
+
+
+def test_a_path_may_be_bytes_and_nothing_else_that_is_no_path(tmp_path: Path) -> None:
+    path: Any = bytes(tmp_path)
+    with kvraft.open(path):
+        assert (tmp_path / "LOCK").is_file()
+    no_paths: list[Any] = [7, None, ["x"]]
+    for wrong in no_paths:
+        with pytest.raises(TypeError, match="data_dir takes a path, not"):
+            kvraft.open(wrong)
+
+
+def test_a_directory_is_opened_once_in_a_process(tmp_path: Path) -> None:
+    with kvraft.open(tmp_path), pytest.raises(kvraft.RefusedError, match="in use by this process"):
+        kvraft.open(tmp_path)
+    with kvraft.open(tmp_path):
+        pass
 
 
 def test_a_secret_may_lie_in_a_file(tmp_path: Path, addresses: dict[str, str]) -> None:
@@ -82,11 +99,18 @@ def test_a_secret_may_lie_in_a_file(tmp_path: Path, addresses: dict[str, str]) -
         ("members", ["a"]),
         ("members", {"a": 1}),
         ("labels", 1),
+        ("labels", {"zone": 1}),
+        ("labels", {1: "zone"}),
+        ("join", 7),
+        ("join", ["a:1", 7]),
+        ("listen", 7),
+        ("auto_promote", 1),
         ("cluster_secret", 7),
         ("cluster_secret", [7]),
         ("tls_ca", 7),
         ("insecure", 1),
         ("request_timeout", [1]),
+        ("request_timeout", True),
         ("max_value_bytes", 1.5),
         ("max_value_bytes", True),
     ],
@@ -136,7 +160,7 @@ def test_insecure_is_for_loopback_unless_anywhere(tmp_path: Path) -> None:
     ("endpoints", "settings", "error", "said"),
     [
         (7, {}, TypeError, "endpoints"),
-        ([7], {}, TypeError, "endpoints"),
+        ([7], {}, TypeError, r"endpoints\[0\] takes a str, not int"),
         ([], {}, kvraft.InvalidArgumentError, "endpoints"),
         ("nowhere", {}, kvraft.InvalidArgumentError, "host:port"),
         ("127.0.0.1:1", {"insecure": True, "request_timeout": -1}, ValueError, "request_timeout"),

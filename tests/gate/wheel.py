@@ -23,7 +23,16 @@ PLATFORM = "manylinux_2_17"
 """What the released wheel is for: glibc 2.17 of 2012, by which no system of today is left out."""
 MAX_BYTES = 12 << 20
 """More than the released wheel may have: about half of that is what it has."""
-TEST_TOOLS = ("iniconfig", "msgpack", "packaging", "pluggy", "Pygments", "pytest", "pytest-timeout")
+TEST_TOOLS = (
+    "iniconfig",
+    "msgpack",
+    "packaging",
+    "pluggy",
+    "Pygments",
+    "pytest",
+    "pytest-timeout",
+    "tqdm",
+)
 """What the tests need under another interpreter."""
 FIRST_TRY = "import doctest, kvraft; tried = doctest.testmod(kvraft); assert tried == (0, tried[1])"
 """Runs the example of the package, the first that a user tries."""

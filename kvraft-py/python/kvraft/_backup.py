@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from . import _kvraft
+from ._calls import check_progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +27,18 @@ def write(
     native: _kvraft.Map, target: Target, progress: Progress | None, options: Mapping[str, Any]
 ) -> Steps[BackupInfo]:
     """Write a backup into an open file, or into a file that has its name only once it is whole."""
+    check_progress(progress)
     if not isinstance(target, str | os.PathLike):
+        if not callable(getattr(target, "writelines", None)):
+            kind = type(target).__name__
+            raise TypeError(f"target takes a path or a file that is open for bytes, not {kind}")
         return (yield from _copy(native, target, progress, options))
     whole = Path(target)
-    part = whole.with_name(whole.name + ".part")
-    file = yield lambda: part.open("wb")
+    if whole.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(whole))
+    # Of two backups to one name neither writes into the part of the other.
+    part = whole.with_name(f"{whole.name}.{token_hex(4)}.part")
+    file = yield lambda: part.open("xb")
     try:
         with file:
             info = yield from _copy(native, file, progress, options)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from . import _kvraft
 from ._errors import ConflictError, OverloadedError
+from ._txn import Compare, Op
 from ._types import (
     Change,
     Changes,
@@ -27,6 +28,7 @@ from ._types import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ._buffer import Buffer
     from ._codecs import Codecs
     from ._kvraft import Call
     from ._options import AnyLease
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
         Shape,
         Span,
     )
-    from ._txn import Compare, Op
     from ._types import Entry
 
 K = TypeVar("K")
@@ -98,9 +99,9 @@ class Calls(Generic[K, V]):
         otherwise: Iterable[Op[K, V]],
         options: Mapping[str, Any],
     ) -> Call[TxnResult[K, V]]:
-        compares_rows = [self._compare(compare) for compare in compares]
-        then_rows = [self._op(op) for op in then]
-        otherwise_rows = [self._op(op) for op in otherwise]
+        compares_rows = [self._compare(compare) for compare in each("compares", Compare, compares)]
+        then_rows = [self._op(op) for op in each("then", Op, then)]
+        otherwise_rows = [self._op(op) for op in each("otherwise", Op, otherwise)]
         call = _kvraft.txn(self.native, compares_rows, then_rows, otherwise_rows, **options)
         return call.then(self._txn_result)
 
@@ -138,28 +139,36 @@ class Calls(Generic[K, V]):
 
     def popitem(self, last: bool) -> Steps[tuple[K, V]]:  # noqa: FBT001
         """Take the last entry away, or the first, unless another is faster: then the next."""
+        if not isinstance(last, bool):
+            raise TypeError(f"last takes a bool, not {type(last).__name__}")
+        shape = (1, last, False)
         for _attempt in range(POP_ATTEMPTS):
-            entries, _more, _revision = yield _kvraft.page(self.native, ALL, (1, last, False))
+            # Whatever the map's own consistency is: an old view shows what others took.
+            page = _kvraft.page(self.native, ALL, shape, consistency="linearizable")
+            entries, _more, _revision = yield page
             if not entries:
                 raise KeyError("popitem(): the map is empty")
-            key, value, revision, *_ = entries[0]
+            # What cannot be decoded stays.
+            entry = self.codecs.entry(entries[0])
             try:
-                yield _kvraft.delete(self.native, key, if_revision=revision)
+                yield _kvraft.delete(self.native, entries[0][0], if_revision=entry.revision)
             except ConflictError:
                 continue
-            return self.codecs.key_of(key), self.codecs.value_of(value, key)
+            return entry.key, entry.value
         raise OverloadedError(f"{POP_ATTEMPTS} entries were taken or changed by others meanwhile")
 
     def update(
         self, items: Iterable[tuple[K, V]], progress: Progress | None, options: Mapping[str, Any]
     ) -> Steps[None]:
         """Put the items, as many as fit into one command at a time."""
+        check_progress(progress)
         limit = self.native.max_command_bytes() - 4096
         batch: dict[bytes, OpRow] = {}
         size = 0
         for key, value in items:
-            key_bytes, value_bytes = bytes(self.codecs.key(key)), self.codecs.value(value)
-            added = len(key_bytes) + memoryview(value_bytes).nbytes + OP_BYTES
+            # As they are now: who gives them may fill the same memory with the next ones.
+            key_bytes, value_bytes = kept(self.codecs.key(key)), kept(self.codecs.value(value))
+            added = len(key_bytes) + len(value_bytes) + OP_BYTES
             if batch and (len(batch) >= OPS_AT_ONCE or size + added > limit):
                 yield from self._put_all(batch, progress, options)
                 batch, size = {}, 0
@@ -200,9 +209,9 @@ class Calls(Generic[K, V]):
         return (
             None if key is None else codecs.key(key),
             None if prefix is None else codecs.prefix(prefix),
-            None if start is None else codecs.key(start),
-            None if after is None else codecs.key(after),
-            None if end is None else codecs.key(end),
+            None if start is None else codecs.key(start, "start"),
+            None if after is None else codecs.key(after, "after"),
+            None if end is None else codecs.key(end, "end"),
         )
 
     def _keys_only(self, rows: Sequence[EntryRow]) -> list[Any]:
@@ -263,7 +272,33 @@ ALL: Span = (None, None, None, None, None)
 
 def lease_id(lease: AnyLease) -> str:
     """Return the id of a lease."""
-    return lease if isinstance(lease, str) else lease.id
+    found = lease if isinstance(lease, str) else getattr(lease, "id", None)
+    if not isinstance(found, str):
+        raise TypeError(f"lease takes a lease or its id, not {type(lease).__name__}")
+    return found
+
+
+def kept(octets: Buffer) -> bytes:
+    """Return bytes that nobody changes."""
+    return octets if isinstance(octets, bytes) else memoryview(octets).tobytes()
+
+
+def each(name: str, kind: type[T], given: Iterable[T]) -> Iterable[T]:
+    """Return the items of the argument of that name, which are all of one kind."""
+    if not isinstance(given, Iterable):
+        raise TypeError(f"{name} takes a list of {kind.__name__}, not {type(given).__name__}")
+    for number, item in enumerate(given):
+        if not isinstance(item, kind):
+            found = type(item).__name__
+            raise TypeError(f"{name}[{number}] takes a {kind.__name__}, not {found}")
+        yield item
+
+
+def check_progress(progress: Progress | None) -> None:
+    """Refuse what cannot be told how far it is, before anything is done."""
+    if progress is not None and not callable(getattr(progress, "update", None)):
+        found = type(progress).__name__
+        raise TypeError(f"progress takes an object with a method update(n), not {found}")
 
 
 def pairs(other: Any, keywords: Mapping[str, Any]) -> Iterable[tuple[Any, Any]]:  # noqa: ANN401

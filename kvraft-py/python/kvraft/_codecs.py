@@ -49,7 +49,13 @@ class Bytes:
                 "keys and values are bytes here, not str; encode it, or open the map with "
                 'codec="str"'
             )
-        return memoryview(value)
+        try:
+            return memoryview(value)
+        except TypeError:
+            kind = type(value).__name__
+            raise TypeError(
+                f"keys and values are bytes or have a buffer of them, not {kind}"
+            ) from None
 
     def decode(self, data: bytes, /) -> bytes:
         """Return `data` itself."""
@@ -164,9 +170,9 @@ class Codecs(Generic[K, V]):
         """Whether keys and values are bytes as they are."""
         return isinstance(self.keys, Bytes) and isinstance(self.values, Bytes)
 
-    def key(self, key: K) -> Buffer:
-        """Return the bytes of a key."""
-        return _encoded("key", self.keys.encode, key)
+    def key(self, key: K, name: str = "key") -> Buffer:
+        """Return the bytes of a key, which is an argument of that name."""
+        return _encoded(name, self.keys.encode, key)
 
     def prefix(self, prefix: Any) -> Buffer:  # noqa: ANN401
         """Return the bytes that keys with this beginning begin with."""

@@ -71,26 +71,24 @@ class Lock(LockFacts, Block):
 class Watch(Block, Generic[K, V]):
     """What happens to the keys of a range, event by event; `ReplicatedMap.watch` begins it.
 
-    An iterator whose steps wait for the next event, for ever if none comes. Any thread may
-    `close` it, which ends the iteration.
+    An iterator whose steps wait for the next event, for ever if none comes. Of several threads that
+    take events each gets others. Any thread may `close` it, which ends the iteration.
     """
 
-    __slots__ = ("__weakref__", "_calls", "_flow", "_rows")
+    __slots__ = ("__weakref__", "_calls", "_flow")
 
     def __init__(self, calls: Calls[K, V], flow: _kvraft.Flow[EventRow]) -> None:
         self._calls = calls
         self._flow = flow
-        self._rows: list[EventRow] = []
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> WatchEvent[K, V]:
-        if not self._rows:
-            self._rows = self._flow.some().wait()[::-1]
-        if not self._rows:
+        row = self._flow.next().wait()
+        if row is None:
             raise StopIteration
-        return self._calls.event(self._rows.pop())
+        return self._calls.event(row)
 
     def next(self, timeout: float) -> WatchEvent[K, V] | None:
         """Wait for the next event, but no longer than `timeout` seconds: then return `None`.
@@ -101,13 +99,11 @@ class Watch(Block, Generic[K, V]):
             CompactedError: Changes were missed; the watch has ended.
             ClosedError: The map was closed.
         """
-        if not self._rows:
-            self._rows = (self._flow.some().wait_within(timeout) or [])[::-1]
-        return self._calls.event(self._rows.pop()) if self._rows else None
+        row = self._flow.next().wait_within(timeout)
+        return None if row is None else self._calls.event(row)
 
     def close(self) -> None:
         """End it. Who waits for an event gets none."""
-        self._rows = []
         self._flow.close()
 
     def _leave(self) -> None:

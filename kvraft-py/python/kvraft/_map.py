@@ -53,7 +53,8 @@ class ReplicatedMap(MapFacts[K, V], Block, MutableMapping[K, V]):
     `kvraft.open` and `kvraft.connect` make one. It does what a `dict` does, in the order of the
     bytes of its keys, and any thread may use it; each call lets the other threads run while it
     waits. Keys have 1 to 511 bytes, values up to `max_value_bytes`. Without a codec both are
-    `bytes`: any object with a buffer goes in, `bytes` come out.
+    `bytes`: any object with a buffer goes in, `bytes` come out. A large one is copied from where it
+    lies when the call begins, while other threads run: none of them may write to it meanwhile.
 
     Every call works on every member: writes find the leader, reads are answered here. `pop`,
     `popitem`, `setdefault`, `clear` and an `update` of up to 1024 items are atomic in the whole
@@ -80,6 +81,8 @@ class ReplicatedMap(MapFacts[K, V], Block, MutableMapping[K, V]):
 
     def __init__(self, native: _kvraft.Map, codecs: Codecs[K, V]) -> None:
         """Make the map of a handle: `kvraft.open` and `kvraft.connect` do."""
+        if not isinstance(native, _kvraft.Map):
+            raise TypeError("kvraft.open and kvraft.connect make a ReplicatedMap")
         super().__init__(native, codecs)
         # What is no bytes is refused by the core's side, so that nothing has to be done for them.
         self._key = None if codecs.plain else codecs.key
@@ -204,8 +207,9 @@ class ReplicatedMap(MapFacts[K, V], Block, MutableMapping[K, V]):
         """Give many keys their values, with as few commands as possible.
 
         Up to 1024 items and `max_command_bytes` are one command, which is atomic; more are
-        several, one after another, in the order given. `other` is read as it is needed: it may be
-        a generator of more items than fit into memory.
+        several, one after another, in the order given; if an exception ends it, what was put
+        before stays. `other` is read as it is needed: it may be a generator of more items than
+        fit into memory.
 
         Args:
             other: A mapping, or pairs of keys and values.
@@ -214,7 +218,7 @@ class ReplicatedMap(MapFacts[K, V], Block, MutableMapping[K, V]):
             **keywords: More items, for a map with `str` keys.
 
         Raises:
-            StorageFullError: The storage limit is reached; what was put before stays.
+            StorageFullError: The storage limit is reached.
         """
         run(self._calls.update(pairs(other, keywords), progress, {}))
 

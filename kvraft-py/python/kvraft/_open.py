@@ -73,6 +73,9 @@ def open(  # noqa: A001
     make it a member of a cluster. It returns when the node has recovered what its disk holds; a
     leader may not be known yet: `wait_ready` waits for one, and every call does by itself.
 
+    Ctrl-C, or the cancellation of the task that awaits it, stops the node that was being opened;
+    the directory is free a moment later. So it is of a map that is dropped without `close`.
+
     Every setting also takes the text that flags and environment variables take.
 
     Args:

@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
+from ._errors import InvalidArgumentError
+
 if TYPE_CHECKING:
     from ._options import AnyLease
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+def _check(name: str, word: str, words: tuple[str, ...]) -> None:
+    if word not in words:
+        raise InvalidArgumentError(f"{name} is {word!r}; take one of {', '.join(words)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +27,11 @@ class Compare(Generic[K, V]):
     key: K
     cmp: Literal["==", "!=", "<", ">"] = "=="
     operand: Any = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no comparison."""
+        _check("kind", self.kind, ("revision", "created", "value", "absent", "present"))
+        _check("cmp", self.cmp, ("==", "!=", "<", ">"))
 
     @classmethod
     def revision(cls, key: K, cmp: Literal["==", "!=", "<", ">"], revision: int) -> Compare[K, V]:
@@ -57,6 +69,10 @@ class Op(Generic[K, V]):
     previous: bool = False
     ttl: float | None = None
     lease: AnyLease | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no operation."""
+        _check("kind", self.kind, ("get", "put", "delete", "increment"))
 
     @classmethod
     def get(cls, key: K) -> Op[K, V]:

@@ -44,7 +44,9 @@ impl ReplicatedMap {
         value: impl AsRef<[u8]>,
         options: WriteOptions,
     ) -> Result<Put> {
-        let (key, value) = (checked_key(key.as_ref())?, self.checked_value(value.as_ref())?);
+        let copied = (checked_key(key.as_ref())?, self.checked_value(value.as_ref())?);
+        drop((key, value)); // Who lent them has them back while the write is under way.
+        let (key, value) = copied;
         let want_previous = options.want_previous;
         let op =
             command::Op::Put { key: key.clone(), value, attach: options.attach()?, want_previous };

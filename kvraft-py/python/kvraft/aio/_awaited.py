@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import warnings
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from kvraft._kvraft import Call
@@ -37,18 +38,30 @@ C_co = TypeVar("C_co", bound=Closes, covariant=True)
 class Begins(Generic[C_co]):
     """Something that begins when it is awaited, or for the time of an `async with` block."""
 
-    __slots__ = ("_begin", "_begun")
+    __slots__ = ("_begin", "_begun", "_was_awaited")
 
     def __init__(self, begin: Callable[[], Coroutine[Any, Any, C_co]]) -> None:
         self._begin = begin
-        self._begun: list[C_co] = []
+        # Of each task its own, the innermost block last.
+        self._begun: list[tuple[asyncio.Task[Any] | None, C_co]] = []
+        self._was_awaited = False
+
+    def __repr__(self) -> str:
+        what = self._begin.__qualname__.partition(".<locals>")[0]
+        return f"<what kvraft.aio.{what} begins when it is awaited>"
+
+    def __del__(self) -> None:
+        if not self._was_awaited:
+            warnings.warn(f"{self!r} was never awaited", RuntimeWarning, source=self, stacklevel=2)
 
     def __await__(self) -> Generator[Any, None, C_co]:
+        self._was_awaited = True
         return self._begin().__await__()
 
     async def __aenter__(self) -> C_co:
+        self._was_awaited = True
         begun = await self._begin()
-        self._begun.append(begun)
+        self._begun.append((asyncio.current_task(), begun))
         return begun
 
     async def __aexit__(
@@ -57,7 +70,10 @@ class Begins(Generic[C_co]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._begun.pop().__aexit__(kind, error, traceback)
+        task = asyncio.current_task()
+        last = max(at for at, (whose, _) in enumerate(self._begun) if whose is task)
+        _, begun = self._begun.pop(last)
+        await begun.__aexit__(kind, error, traceback)
 
 
 async def run(steps: Steps[T]) -> T:

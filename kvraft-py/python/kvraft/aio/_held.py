@@ -62,29 +62,27 @@ class Lock(LockFacts, AsyncBlock):
 class Watch(AsyncBlock, Generic[K, V]):
     """What happens to the keys of a range, event by event: a `kvraft.Watch` for `async for`.
 
-    A task that is cancelled while it waits loses no event: another `anext` gets it.
+    A task that is cancelled while it waits loses no event: another `anext` gets it. Of several
+    tasks that take events each gets others.
     """
 
-    __slots__ = ("__weakref__", "_calls", "_flow", "_rows")
+    __slots__ = ("__weakref__", "_calls", "_flow")
 
     def __init__(self, calls: Calls[K, V], flow: _kvraft.Flow[EventRow]) -> None:
         self._calls = calls
         self._flow = flow
-        self._rows: list[EventRow] = []
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> WatchEvent[K, V]:
-        if not self._rows:
-            self._rows = (await self._flow.some())[::-1]
-        if not self._rows:
+        row = await self._flow.next()
+        if row is None:
             raise StopAsyncIteration
-        return self._calls.event(self._rows.pop())
+        return self._calls.event(row)
 
     def close(self) -> None:
         """End it. Who waits for an event gets none."""
-        self._rows = []
         self._flow.close()
 
     async def _leave(self) -> None:

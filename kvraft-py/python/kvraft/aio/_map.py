@@ -247,7 +247,13 @@ class ReplicatedMap(MapFacts[K, V], AsyncBlock):
         """Await what `kvraft.ReplicatedMap.popitem` does."""
         return await run(self._calls.popitem(last))
 
-    async def setdefault(self, key: K, default: V, /) -> V:
+    @overload
+    async def setdefault(
+        self: ReplicatedMap[K, T | None], key: K, default: None = None, /
+    ) -> T | None: ...
+    @overload
+    async def setdefault(self, key: K, default: V, /) -> V: ...
+    async def setdefault(self, key: K, default: Any = None, /) -> Any:
         """Await what `kvraft.ReplicatedMap.setdefault` does."""
         return await self._calls.setdefault(key, default, {})
 
