@@ -487,6 +487,26 @@ enum kvraft_status kvraft_client_config_set_str(struct kvraft_client_config *con
                                                 const char *value,
                                                 struct kvraft_error **error);
 
+// Sets one setting that is a number by its name: "request_timeout", in milliseconds.
+//
+// config, name: the text is UTF-8 and ends in a NUL byte; it is copied.
+//
+// KVRAFT_INVALID_ARGUMENT: as for kvraft_config_set_u64.
+enum kvraft_status kvraft_client_config_set_u64(struct kvraft_client_config *config,
+                                                const char *name,
+                                                uint64_t value,
+                                                struct kvraft_error **error);
+
+// Sets one setting that is yes or no by its name: "insecure".
+//
+// config, name: the text is UTF-8 and ends in a NUL byte; it is copied.
+//
+// KVRAFT_INVALID_ARGUMENT: as for kvraft_config_set_bool.
+enum kvraft_status kvraft_client_config_set_bool(struct kvraft_client_config *config,
+                                                 const char *name,
+                                                 bool value,
+                                                 struct kvraft_error **error);
+
 // Frees settings. Maps that were connected with them stay open. Does nothing if config is NULL.
 void kvraft_client_config_free(struct kvraft_client_config *config);
 
@@ -794,6 +814,25 @@ enum kvraft_status kvraft_lock_acquire(const struct kvraft_map *map,
                                        uint64_t *token,
                                        struct kvraft_error **error);
 
+// Takes a lock as kvraft_lock_acquire, but gives up the wait for it, and the place in the queue, as
+// soon as a file descriptor can be read: for a program that has to end in good order.
+//
+// name, name_len, lease, timeout_ms, token: as for kvraft_lock_acquire.
+// stop: an eventfd, a pipe, a socket, a signalfd; its end, or a closed other side, count too. It is
+// not read, and stays open until this returns.
+//
+// KVRAFT_UNAVAILABLE: also if stop came first. The lease does not wait any more then.
+// KVRAFT_INVALID_ARGUMENT: also if stop is no open file descriptor.
+// Other errors: those of kvraft_lock_acquire.
+enum kvraft_status kvraft_lock_acquire_unless(const struct kvraft_map *map,
+                                              const void *name,
+                                              size_t name_len,
+                                              uint64_t lease,
+                                              uint32_t timeout_ms,
+                                              int stop,
+                                              uint64_t *token,
+                                              struct kvraft_error **error);
+
 // Gives a lock back, or the place in its queue, that a lease has.
 //
 // name, name_len, lease: as for kvraft_lock_acquire.
@@ -809,8 +848,9 @@ enum kvraft_status kvraft_lock_release(const struct kvraft_map *map,
 // Has a callback told what the library has to say, of all maps in this process. Without one it says
 // nothing.
 //
-// callback: replaces the one before; NULL ends it. A call of the one before may still be under way on
-// another thread when this returns.
+// callback: replaces the one before, which is not called any more when this returns: what belongs to
+// it may be freed then. So this waits for calls of it that are under way on other threads; do not
+// hold what they wait for. Called out of a callback, it does not wait. NULL ends the one before.
 // context: the first argument of the callback.
 // level: how much is told, a value of enum kvraft_log_level.
 //
@@ -1302,7 +1342,8 @@ enum kvraft_status kvraft_read_options_set_min_revision(struct kvraft_read_optio
                                                         uint64_t revision,
                                                         struct kvraft_error **error);
 
-// Sets how long the call waits at most, in milliseconds. Default: the configured request_timeout.
+// Sets how long the call waits at most, in milliseconds; 0 takes the configured request_timeout,
+// which is the default.
 //
 // KVRAFT_INVALID_ARGUMENT: options is NULL.
 enum kvraft_status kvraft_read_options_set_timeout_ms(struct kvraft_read_options *options,
@@ -1851,7 +1892,8 @@ enum kvraft_status kvraft_write_options_set_principal(struct kvraft_write_option
                                                       size_t principal_len,
                                                       struct kvraft_error **error);
 
-// Sets how long the call waits at most, in milliseconds. Default: the configured request_timeout.
+// Sets how long the call waits at most, in milliseconds; 0 takes the configured request_timeout,
+// which is the default.
 //
 // KVRAFT_INVALID_ARGUMENT: options is NULL.
 enum kvraft_status kvraft_write_options_set_timeout_ms(struct kvraft_write_options *options,

@@ -42,6 +42,7 @@ pub mod read_options;
 pub mod scan;
 pub mod scan_options;
 pub mod status;
+mod stop;
 mod tasks;
 pub mod txn;
 pub mod txn_result;

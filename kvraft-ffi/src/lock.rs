@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use kvraft::blocking::Lock;
 
-use crate::boundary::{self, Lent};
+use crate::boundary::{self, Lent, LentDescriptor};
 use crate::error::kvraft_error;
 use crate::held::Held;
 use crate::lease::lease_id;
-use crate::map::{kvraft_map, usable};
+use crate::map::{inner, kvraft_map, usable};
 use crate::status::kvraft_status;
+use crate::stop;
 
 /// A lock that is held until it is unlocked, freed, or lost. Not for several threads at once.
 #[derive(Debug)]
@@ -174,6 +175,35 @@ pub extern "C" fn kvraft_lock_acquire(
         let (map, name) = (usable(map)?, name.slice(name_len, "name")?);
         let timeout = Duration::from_millis(timeout_ms.into());
         Ok(Some(map.acquire(name, lease_id(lease)?, timeout)?))
+    })
+}
+
+/// Takes a lock as kvraft_lock_acquire, but gives up the wait for it, and the place in the queue, as
+/// soon as a file descriptor can be read: for a program that has to end in good order.
+///
+/// name, name_len, lease, timeout_ms, token: as for kvraft_lock_acquire.
+/// stop: an eventfd, a pipe, a socket, a signalfd; its end, or a closed other side, count too. It is
+/// not read, and stays open until this returns.
+///
+/// KVRAFT_UNAVAILABLE: also if stop came first. The lease does not wait any more then.
+/// KVRAFT_INVALID_ARGUMENT: also if stop is no open file descriptor.
+/// Other errors: those of kvraft_lock_acquire.
+#[unsafe(no_mangle)]
+pub extern "C" fn kvraft_lock_acquire_unless(
+    map: Option<&kvraft_map>,
+    name: Lent,
+    name_len: usize,
+    lease: u64,
+    timeout_ms: u32,
+    stop: LentDescriptor,
+    token: Option<&mut MaybeUninit<u64>>,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+) -> kvraft_status {
+    boundary::show(token, "token", error, || {
+        let (map, name) = (&inner(map)?.map, name.slice(name_len, "name")?);
+        let (lease, timeout) = (lease_id(lease)?, Duration::from_millis(timeout_ms.into()));
+        let acquire = |stopped| map.acquire_unless(name, lease, timeout, stopped);
+        Ok(Some(stop::unless(stop.borrow("stop")?, acquire)?))
     })
 }
 

@@ -1,6 +1,8 @@
 /* Leases end what belongs to them, and locks have one holder at a time. */
 #include "check.h"
 
+#include <pthread.h>
+
 #define TTL_MS 60000
 
 static void a_lease_ends_its_keys(const kvraft_map *map)
@@ -80,6 +82,64 @@ static void a_lock_has_one_holder(const kvraft_map *map)
     CHECK_STATUS(KVRAFT_INVALID_ARGUMENT, kvraft_lock_release(map, "", 0, lease, &error));
 }
 
+struct waiting {
+    const kvraft_map *map;
+    uint64_t lease;
+    int stop;
+    enum kvraft_status status;
+};
+
+static void *wait_for_the_lock(void *argument)
+{
+    struct waiting *waiting = (struct waiting *)argument;
+    uint64_t token;
+
+    waiting->status =
+        kvraft_lock_acquire_unless(waiting->map, "w", 1, waiting->lease, PATIENCE_MS,
+                                   waiting->stop, &token, NULL);
+    CHECK((token > 0) == (waiting->status == KVRAFT_OK));
+    return NULL;
+}
+
+static void who_waits_for_a_lock_gives_up_when_told(const kvraft_map *map)
+{
+    struct waiting waiting = {map, 0, 0, KVRAFT_OK};
+    uint64_t lease, token;
+    pthread_t thread;
+    int stop[2], told;
+    char byte = 1;
+
+    CHECK_OK(kvraft_lease_grant(map, TTL_MS, &lease, &error));
+    CHECK_OK(kvraft_lease_grant(map, TTL_MS, &waiting.lease, &error));
+    CHECK_OK(kvraft_lock_acquire(map, "w", 1, lease, 0, &token, &error));
+    /* Told by a byte in a pipe, and by the end of the pipe. */
+    for (told = 0; told < 2; told++) {
+        CHECK(pipe(stop) == 0);
+        waiting.stop = stop[0];
+        CHECK(pthread_create(&thread, NULL, wait_for_the_lock, &waiting) == 0);
+        if (told == 0) {
+            CHECK(write(stop[1], &byte, 1) == 1);
+        }
+        CHECK(close(stop[1]) == 0);
+        CHECK(pthread_join(thread, NULL) == 0 && close(stop[0]) == 0);
+        CHECK(waiting.status == KVRAFT_UNAVAILABLE);
+        CHECK_STATUS(KVRAFT_EXPIRED, kvraft_lock_release(map, "w", 1, waiting.lease, &error));
+    }
+    CHECK_ERROR(KVRAFT_INVALID_ARGUMENT, "stop",
+                kvraft_lock_acquire_unless(map, "w", 1, lease, 1, stop[0], &token, &error));
+    CHECK_ERROR(KVRAFT_INVALID_ARGUMENT, "stop",
+                kvraft_lock_acquire_unless(map, "w", 1, lease, 1, -1, &token, &error));
+
+    /* Nobody tells it, so that it gets the lock. */
+    CHECK(pipe(stop) == 0);
+    waiting.stop = stop[0];
+    CHECK(pthread_create(&thread, NULL, wait_for_the_lock, &waiting) == 0);
+    CHECK_OK(kvraft_lock_release(map, "w", 1, lease, &error));
+    CHECK(pthread_join(thread, NULL) == 0 && waiting.status == KVRAFT_OK);
+    CHECK_OK(kvraft_lock_release(map, "w", 1, waiting.lease, &error));
+    CHECK(close(stop[0]) == 0 && close(stop[1]) == 0);
+}
+
 int main(int argc, char **argv)
 {
     kvraft_lease *lease;
@@ -91,6 +151,7 @@ int main(int argc, char **argv)
     map = open_at(argv[1]);
     a_lease_ends_its_keys(map);
     a_lock_has_one_holder(map);
+    who_waits_for_a_lock_gives_up_when_told(map);
 
     /* Closing the map lets go of whoever waits for their end. */
     CHECK_OK(kvraft_lease_new(map, TTL_MS, &lease, &error));

@@ -28,8 +28,10 @@ static void conditions_decide(const kvraft_map *map)
     kvraft_error *refused;
 
     CHECK_OK(kvraft_write_options_set_if_absent(options, &error));
-    CHECK_OK(kvraft_write_options_set_timeout_ms(options, PATIENCE_MS, &error));
+    /* As everywhere, 0 stands for the configured timeout. */
+    CHECK_OK(kvraft_write_options_set_timeout_ms(options, 0, &error));
     CHECK_OK(kvraft_put_with(map, "leader", 6, "me", 2, options, &first, &error));
+    CHECK_OK(kvraft_write_options_set_timeout_ms(options, PATIENCE_MS, &error));
     CHECK(first.revision > 0 && !first.existed && first.entry.key == NULL);
     CHECK(kvraft_put_with(map, "leader", 6, "you", 3, options, NULL, &refused)
           == KVRAFT_CONFLICT);
@@ -129,6 +131,10 @@ static void reads_may_be_less_fresh(const kvraft_map *map)
         CHECK(entry_is(&entry, "fresh", "v") && entry.revision == revision);
         kvraft_entry_free(&entry);
     }
+    /* As everywhere, 0 stands for the configured timeout. */
+    CHECK_OK(kvraft_read_options_set_timeout_ms(options, 0, &error));
+    CHECK_OK(kvraft_get_with(map, "fresh", 5, options, &entry, &error));
+    kvraft_entry_free(&entry);
     CHECK_ERROR(KVRAFT_INVALID_ARGUMENT, "kvraft_consistency",
                 kvraft_read_options_set_consistency(options, 7, &error));
     kvraft_read_options_free(options);

@@ -81,6 +81,13 @@ fn operators_look_compare_back_up_restore_and_recover() {
 }
 
 #[test]
+fn a_library_that_was_loaded_at_run_time_stays_when_it_is_let_go_of() {
+    let program = Program::of("plugin", Linkage::Shared, Language::C);
+    let library = support::library_dir().join("libkvraft.so");
+    program.run([library, program.data_dir("data")]);
+}
+
+#[test]
 fn eight_threads_use_one_map_at_once() {
     for linkage in LINKAGES {
         let program = Program::of("threads", linkage, Language::C);
