@@ -1,4 +1,4 @@
-"""One cluster of members in C and in Python and a kvraft-server: what C wrote outlives its process."""
+"""One cluster of C, Python and kvraft-server: what a member in C wrote outlives its process."""
 
 import os
 import shutil

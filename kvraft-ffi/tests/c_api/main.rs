@@ -3,9 +3,9 @@
 mod abi;
 mod mixed;
 mod null;
+mod outside;
 mod package;
 mod support;
-mod valgrind;
 
 use std::ffi::OsString;
 use std::fmt::Write;
