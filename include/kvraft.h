@@ -190,13 +190,19 @@ typedef struct kvraft_entry_owner kvraft_entry_owner;
 // Why a call failed, and what to do next. Belongs to the caller: free it with kvraft_error_free.
 typedef struct kvraft_error kvraft_error;
 
-// A lease that is kept alive for as long as this is not freed. Not for several threads at once.
+// A lease that is kept alive for as long as this is not freed.
+//
+// Any number of threads may use it at once, except for kvraft_lease_free: one may wait for its end
+// while another works and revokes it.
 typedef struct kvraft_lease kvraft_lease;
 
 // What the cluster knows of a lease. It never changes: any number of threads may read it.
 typedef struct kvraft_lease_info kvraft_lease_info;
 
-// A lock that is held until it is unlocked, freed, or lost. Not for several threads at once.
+// A lock that is held until it is unlocked, freed, or lost.
+//
+// Any number of threads may use it at once, except for kvraft_lock_free: one may wait for its loss
+// while another works and unlocks it.
 typedef struct kvraft_lock kvraft_lock;
 
 // An open map: one member of its cluster, which lives in this process on threads of its own
@@ -641,7 +647,7 @@ uint64_t kvraft_lease_id(const struct kvraft_lease *lease);
 bool kvraft_lease_is_alive(const struct kvraft_lease *lease);
 
 // Waits until the lease may have ended: it is gone, or could not be kept alive for its time to live,
-// or the map was closed.
+// or the map was closed, or another thread has revoked it.
 //
 // timeout_ms: how long at most; 0 looks and does not wait.
 //
@@ -658,7 +664,8 @@ enum kvraft_status kvraft_lease_ended(const struct kvraft_lease *lease,
 // KVRAFT_EXPIRED: it had ended before.
 // KVRAFT_INVALID_ARGUMENT: lease is NULL.
 // Other errors: those of kvraft_delete; the lease ends by its time then.
-enum kvraft_status kvraft_lease_revoke(struct kvraft_lease *lease, struct kvraft_error **error);
+enum kvraft_status kvraft_lease_revoke(const struct kvraft_lease *lease,
+                                       struct kvraft_error **error);
 
 // Frees a lease, which ends by its time then. Does nothing if lease is NULL.
 void kvraft_lease_free(struct kvraft_lease *lease);
@@ -776,7 +783,7 @@ uint64_t kvraft_lock_token(const struct kvraft_lock *lock);
 bool kvraft_lock_is_held(const struct kvraft_lock *lock);
 
 // Waits until the lock may be another's: its lease is gone, or could not be kept alive, or the map
-// was closed.
+// was closed, or another thread has unlocked it.
 //
 // timeout_ms: how long at most; 0 looks and does not wait.
 //
@@ -792,7 +799,7 @@ enum kvraft_status kvraft_lock_lost(const struct kvraft_lock *lock,
 // KVRAFT_EXPIRED: it was lost or given back before.
 // KVRAFT_INVALID_ARGUMENT: lock is NULL.
 // Other errors: those of kvraft_delete; the lock ends by its time then.
-enum kvraft_status kvraft_lock_unlock(struct kvraft_lock *lock, struct kvraft_error **error);
+enum kvraft_status kvraft_lock_unlock(const struct kvraft_lock *lock, struct kvraft_error **error);
 
 // Frees a lock, and gives it back in the background if it is held. Does nothing if lock is NULL.
 void kvraft_lock_free(struct kvraft_lock *lock);

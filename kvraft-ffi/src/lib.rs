@@ -41,6 +41,7 @@ pub mod read;
 pub mod read_options;
 pub mod scan;
 pub mod scan_options;
+mod shared;
 pub mod status;
 mod stop;
 mod tasks;

@@ -140,6 +140,42 @@ static void who_waits_for_a_lock_gives_up_when_told(const kvraft_map *map)
     CHECK(close(stop[0]) == 0 && close(stop[1]) == 0);
 }
 
+static void *wait_for_the_end(void *lease)
+{
+    CHECK_OK(kvraft_lease_ended((const kvraft_lease *)lease, PATIENCE_MS, &error));
+    return NULL;
+}
+
+static void *wait_for_the_loss(void *lock)
+{
+    CHECK_OK(kvraft_lock_lost((const kvraft_lock *)lock, PATIENCE_MS, &error));
+    return NULL;
+}
+
+/* One thread watches what another one holds, until that gives it back. */
+static void two_threads_share_what_one_gives_back(const kvraft_map *map)
+{
+    pthread_t threads[4];
+    kvraft_lease *lease;
+    kvraft_lock *lock;
+    int i;
+
+    CHECK_OK(kvraft_lease_new(map, TTL_MS, &lease, &error));
+    CHECK_OK(kvraft_lock_take(map, "s", 1, TTL_MS, PATIENCE_MS, &lock, &error));
+    for (i = 0; i < 4; i++) {
+        CHECK(pthread_create(&threads[i], NULL, i < 2 ? wait_for_the_end : wait_for_the_loss,
+                             i < 2 ? (void *)lease : (void *)lock) == 0);
+    }
+    CHECK(kvraft_lease_is_alive(lease) && kvraft_lock_is_held(lock));
+    CHECK_OK(kvraft_lease_revoke(lease, &error));
+    CHECK_OK(kvraft_lock_unlock(lock, &error));
+    for (i = 0; i < 4; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    }
+    kvraft_lease_free(lease);
+    kvraft_lock_free(lock);
+}
+
 int main(int argc, char **argv)
 {
     kvraft_lease *lease;
@@ -152,6 +188,7 @@ int main(int argc, char **argv)
     a_lease_ends_its_keys(map);
     a_lock_has_one_holder(map);
     who_waits_for_a_lock_gives_up_when_told(map);
+    two_threads_share_what_one_gives_back(map);
 
     /* Closing the map lets go of whoever waits for their end. */
     CHECK_OK(kvraft_lease_new(map, TTL_MS, &lease, &error));
