@@ -7,6 +7,7 @@ mod outside;
 mod package;
 mod support;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::fs;
@@ -170,6 +171,55 @@ fn the_example_in_the_header_does_what_it_shows() {
     fs::write(&path, source).expect("a new file");
     let program = Program::compile(&path, Linkage::Shared, Language::C);
     assert_eq!(program.run([""; 0]), "hello\n");
+}
+
+#[test]
+fn the_cxx_wrapper_has_every_function() {
+    let wrapper = include_str!("../../../include/kvraft.hpp");
+    let words: BTreeSet<_> =
+        wrapper.split(|letter: char| !letter.is_alphanumeric() && letter != '_').collect();
+    // What an outcome has is taken out of it, which leaves nothing to free.
+    let missing: Vec<_> = abi::functions()
+        .into_iter()
+        .map(|function| function.name)
+        .filter(|name| name != "kvraft_outcome_free" && !words.contains(name.as_str()))
+        .collect();
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+#[test]
+fn the_headers_give_no_warning_to_those_who_ask_for_all() {
+    const ASKED: [&str; 8] = [
+        "-Wall",
+        "-Wextra",
+        "-Wpedantic",
+        "-Wshadow",
+        "-Wconversion",
+        "-Wold-style-cast",
+        "-Wnon-virtual-dtor",
+        "-Werror",
+    ];
+    let dir = tempfile::tempdir().expect("a directory");
+    let include = concat!(env!("CARGO_MANIFEST_DIR"), "/../include");
+    // Two files with all of it make one program.
+    let (one, other) = (dir.path().join("one.cpp"), dir.path().join("other.cpp"));
+    fs::write(
+        &one,
+        "#include \"kvraft.hpp\"\nint main() { return kvraft::version() == nullptr; }\n",
+    )
+    .expect("a new file");
+    fs::write(
+        &other,
+        "#include \"kvraft.hpp\"\nvoid other() { kvraft::set_log_callback(nullptr); }\n",
+    )
+    .expect("a new file");
+    for standard in ["-std=c++17", "-std=c++20"] {
+        let mut compiler = support::tool("CXX", "g++");
+        compiler.args([standard, "-I", include]).args(ASKED).args([&one, &other]);
+        compiler.arg("-o").arg(dir.path().join("program"));
+        compiler.arg(support::library_dir().join("libkvraft.so"));
+        support::success(&mut compiler);
+    }
 }
 
 #[test]
