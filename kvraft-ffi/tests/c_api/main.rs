@@ -165,12 +165,36 @@ fn the_example_in_the_header_does_what_it_shows() {
     let source = format!(
         "#include <stdio.h>\n#include \"kvraft.h\"\n\nint main(void)\n{{\n{lines}    return 0;\n}}\n"
     );
+    assert_eq!(said_by(&source, Language::C), "hello\n");
+}
 
+#[test]
+fn the_examples_in_the_readme_do_what_they_show() {
+    let readme = include_str!("../../../README.md");
+    let example = |language: &str| {
+        let (_, rest) = readme.split_once(&format!("```{language}\n")).expect("an example");
+        rest.split_once("```").expect("an end of the example").0
+    };
+    let source = format!(
+        "#include \"check.h\"\n\nint main(void)\n{{\n    kvraft_map *map = open_at(\"data\");\n{}\
+         \x20   CHECK(revision > 0 && kvraft_close(map, NULL) == KVRAFT_OK);\n\
+         \x20   kvraft_free(map);\n    return 0;\n}}\n",
+        example("c")
+    );
+    assert_eq!(said_by(&source, Language::C), "");
+    let source = format!(
+        "#include <iostream>\n#include \"kvraft.hpp\"\n\nint main()\n{{\n{}}}\n",
+        example("cpp")
+    );
+    assert_eq!(said_by(&source, Language::Cxx), "greeting\n");
+}
+
+/// Compiles a text and runs it in a directory of its own.
+fn said_by(source: &str, language: Language) -> String {
     let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("example.c");
+    let path = dir.path().join("example");
     fs::write(&path, source).expect("a new file");
-    let program = Program::compile(&path, Linkage::Shared, Language::C);
-    assert_eq!(program.run([""; 0]), "hello\n");
+    Program::compile(&path, Linkage::Shared, language).run([""; 0])
 }
 
 #[test]
