@@ -43,7 +43,7 @@
  * Blocking. Functions with a timeout wait at most so long, those with options as long as these say,
  * without using processor time; kvraft_open waits for the disk, kvraft_close for the disk and for a
  * new leader, within bounds. None may be called from a signal handler. The library installs no
- * signal handlers, and raises no SIGPIPE.
+ * signal handlers, its threads take no signals, and it raises no SIGPIPE.
  *
  * Callbacks are called on threads of the library; see kvraft_callback for what they may do.
  *

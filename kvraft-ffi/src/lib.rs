@@ -42,6 +42,7 @@ pub mod read_options;
 pub mod scan;
 pub mod scan_options;
 mod shared;
+mod signals;
 pub mod status;
 mod stop;
 mod tasks;

@@ -82,6 +82,11 @@ fn operators_look_compare_back_up_restore_and_recover() {
 }
 
 #[test]
+fn signals_are_the_programs_own() {
+    watched_and_shared("signals", &["data"]);
+}
+
+#[test]
 fn a_library_that_was_loaded_at_run_time_stays_when_it_is_let_go_of() {
     let program = Program::of("plugin", Linkage::Shared, Language::C);
     let library = support::library_dir().join("libkvraft.so");
