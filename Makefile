@@ -47,7 +47,7 @@ bench-c:
 
 install:
 	cargo build --locked --profile dist -p kvraft-ffi
-	DESTDIR=$(DESTDIR) sh kvraft-ffi/package/install.sh $(TARGET)/dist $(PREFIX)
+	DESTDIR="$(DESTDIR)" sh kvraft-ffi/package/install.sh "$(TARGET)/dist" "$(PREFIX)"
 
 $(STEPS):
 	@python3 tests/gate $@

@@ -33,6 +33,9 @@ struct Kept {
 
 /// Returns the id with this number, of which 0 stands for none.
 pub(crate) fn lease_id(number: u64) -> Result<LeaseId, kvraft_error> {
+    if number == 0 {
+        return Err(kvraft_error::invalid("the lease is 0, which stands for none"));
+    }
     Ok(format!("{number:x}").parse()?)
 }
 

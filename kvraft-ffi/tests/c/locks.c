@@ -20,7 +20,8 @@ static void a_lease_ends_its_keys(const kvraft_map *map)
     CHECK_STATUS(KVRAFT_NOT_FOUND, kvraft_lease_ended(lease, 1, &error));
     CHECK_OK(kvraft_write_options_new(&options, &error));
     CHECK_OK(kvraft_write_options_set_lease(options, kvraft_lease_id(lease), &error));
-    CHECK_STATUS(KVRAFT_INVALID_ARGUMENT, kvraft_write_options_set_lease(options, 0, &error));
+    CHECK_ERROR(KVRAFT_INVALID_ARGUMENT, "lease is 0",
+                kvraft_write_options_set_lease(options, 0, &error));
     CHECK_OK(kvraft_put_with(map, "a", 1, "v", 1, options, NULL, &error));
     CHECK_OK(kvraft_txn_new(&txn, &error));
     CHECK_OK(kvraft_txn_put(txn, KVRAFT_THEN, "b", 1, "v", 1, &error));
