@@ -236,7 +236,8 @@ typedef struct kvraft_scan_options kvraft_scan_options;
 //
 // At most 1024 comparisons and operations in all, each key at most once in a branch. Every
 // operation sees the map as it was before the transaction, and all changes have one revision. Keys
-// and values are copied, and checked by kvraft_txn_commit. Not for several threads at once.
+// and values are copied, and checked by kvraft_txn_commit. What could not be added is not left out:
+// kvraft_txn_commit refuses the whole then. Not for several threads at once.
 typedef struct kvraft_txn kvraft_txn;
 
 // What a transaction did. It never changes: any number of threads may read it.
@@ -1555,7 +1556,8 @@ enum kvraft_status kvraft_txn_set_want_previous(struct kvraft_txn *txn,
 // result: where goes what it did; may be NULL; free it with kvraft_txn_result_free.
 //
 // KVRAFT_INVALID_ARGUMENT: a key or value has a wrong length, there are too many operations or a key
-// twice in a branch (the message says which), or an argument is NULL.
+// twice in a branch, or a call that should have added to it has failed (the message says which), or an
+// argument is NULL.
 // KVRAFT_EXPIRED: a lease has ended.
 // KVRAFT_INDETERMINATE: also if its results were over 64 KiB and it had to be sent again.
 // Other errors: those of kvraft_put. That comparisons do not hold is no error.
