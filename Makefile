@@ -6,6 +6,8 @@ STEPS := tools fmt deny clippy doc build core faces server chart house package
 
 # Where `make install` puts the library for C and C++; DESTDIR is put in front of it.
 PREFIX ?= /usr/local
+# Where cargo builds.
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 .PHONY: help demo test trust-long fuzz bench bench-c install $(STEPS)
 
@@ -40,16 +42,16 @@ bench:
 
 bench-c:
 	cargo build --locked --release -p kvraft-ffi -p kvraft-bench
-	cc -std=c99 -D_POSIX_C_SOURCE=200809L -O2 -I include bench/c/local_get.c -o target/release/local_get \
-		-L target/release -lkvraft -Wl,-rpath,$(CURDIR)/target/release/soname
-	mkdir -p target/release/soname
-	ln -sf ../libkvraft.so target/release/soname/$$(readelf -d target/release/libkvraft.so \
+	cc -std=c99 -D_POSIX_C_SOURCE=200809L -O2 -I include bench/c/local_get.c -o $(TARGET)/release/local_get \
+		-L $(TARGET)/release -lkvraft -Wl,-rpath,$(TARGET)/release/soname
+	mkdir -p $(TARGET)/release/soname
+	ln -sf ../libkvraft.so $(TARGET)/release/soname/$$(readelf -d $(TARGET)/release/libkvraft.so \
 		| sed -n 's/.*soname: \[\(.*\)\]/\1/p')
-	target/release/kvraft-bench $(ARGS) face target/release/local_get
+	$(TARGET)/release/kvraft-bench $(ARGS) face $(TARGET)/release/local_get
 
 install:
 	cargo build --locked --profile dist -p kvraft-ffi
-	DESTDIR=$(DESTDIR) sh kvraft-ffi/package/install.sh target/dist $(PREFIX)
+	DESTDIR="$(DESTDIR)" sh kvraft-ffi/package/install.sh "$(TARGET)/dist" "$(PREFIX)"
 
 $(STEPS):
 	@python3 tests/gate $@

@@ -43,7 +43,7 @@
  * Blocking. Functions with a timeout wait at most so long, those with options as long as these say,
  * without using processor time; kvraft_open waits for the disk, kvraft_close for the disk and for a
  * new leader, within bounds. None may be called from a signal handler. The library installs no
- * signal handlers, and raises no SIGPIPE.
+ * signal handlers, its threads take no signals, and it raises no SIGPIPE.
  *
  * Callbacks are called on threads of the library; see kvraft_callback for what they may do.
  *
@@ -190,13 +190,19 @@ typedef struct kvraft_entry_owner kvraft_entry_owner;
 // Why a call failed, and what to do next. Belongs to the caller: free it with kvraft_error_free.
 typedef struct kvraft_error kvraft_error;
 
-// A lease that is kept alive for as long as this is not freed. Not for several threads at once.
+// A lease that is kept alive for as long as this is not freed.
+//
+// Any number of threads may use it at once, except for kvraft_lease_free: one may wait for its end
+// while another works and revokes it.
 typedef struct kvraft_lease kvraft_lease;
 
 // What the cluster knows of a lease. It never changes: any number of threads may read it.
 typedef struct kvraft_lease_info kvraft_lease_info;
 
-// A lock that is held until it is unlocked, freed, or lost. Not for several threads at once.
+// A lock that is held until it is unlocked, freed, or lost.
+//
+// Any number of threads may use it at once, except for kvraft_lock_free: one may wait for its loss
+// while another works and unlocks it.
 typedef struct kvraft_lock kvraft_lock;
 
 // An open map: one member of its cluster, which lives in this process on threads of its own
@@ -230,7 +236,8 @@ typedef struct kvraft_scan_options kvraft_scan_options;
 //
 // At most 1024 comparisons and operations in all, each key at most once in a branch. Every
 // operation sees the map as it was before the transaction, and all changes have one revision. Keys
-// and values are copied, and checked by kvraft_txn_commit. Not for several threads at once.
+// and values are copied, and checked by kvraft_txn_commit. What could not be added is not left out:
+// kvraft_txn_commit refuses the whole then. Not for several threads at once.
 typedef struct kvraft_txn kvraft_txn;
 
 // What a transaction did. It never changes: any number of threads may read it.
@@ -487,6 +494,26 @@ enum kvraft_status kvraft_client_config_set_str(struct kvraft_client_config *con
                                                 const char *value,
                                                 struct kvraft_error **error);
 
+// Sets one setting that is a number by its name: "request_timeout", in milliseconds.
+//
+// config, name: the text is UTF-8 and ends in a NUL byte; it is copied.
+//
+// KVRAFT_INVALID_ARGUMENT: as for kvraft_config_set_u64.
+enum kvraft_status kvraft_client_config_set_u64(struct kvraft_client_config *config,
+                                                const char *name,
+                                                uint64_t value,
+                                                struct kvraft_error **error);
+
+// Sets one setting that is yes or no by its name: "insecure".
+//
+// config, name: the text is UTF-8 and ends in a NUL byte; it is copied.
+//
+// KVRAFT_INVALID_ARGUMENT: as for kvraft_config_set_bool.
+enum kvraft_status kvraft_client_config_set_bool(struct kvraft_client_config *config,
+                                                 const char *name,
+                                                 bool value,
+                                                 struct kvraft_error **error);
+
 // Frees settings. Maps that were connected with them stay open. Does nothing if config is NULL.
 void kvraft_client_config_free(struct kvraft_client_config *config);
 
@@ -621,7 +648,7 @@ uint64_t kvraft_lease_id(const struct kvraft_lease *lease);
 bool kvraft_lease_is_alive(const struct kvraft_lease *lease);
 
 // Waits until the lease may have ended: it is gone, or could not be kept alive for its time to live,
-// or the map was closed.
+// or the map was closed, or another thread has revoked it.
 //
 // timeout_ms: how long at most; 0 looks and does not wait.
 //
@@ -638,7 +665,8 @@ enum kvraft_status kvraft_lease_ended(const struct kvraft_lease *lease,
 // KVRAFT_EXPIRED: it had ended before.
 // KVRAFT_INVALID_ARGUMENT: lease is NULL.
 // Other errors: those of kvraft_delete; the lease ends by its time then.
-enum kvraft_status kvraft_lease_revoke(struct kvraft_lease *lease, struct kvraft_error **error);
+enum kvraft_status kvraft_lease_revoke(const struct kvraft_lease *lease,
+                                       struct kvraft_error **error);
 
 // Frees a lease, which ends by its time then. Does nothing if lease is NULL.
 void kvraft_lease_free(struct kvraft_lease *lease);
@@ -756,7 +784,7 @@ uint64_t kvraft_lock_token(const struct kvraft_lock *lock);
 bool kvraft_lock_is_held(const struct kvraft_lock *lock);
 
 // Waits until the lock may be another's: its lease is gone, or could not be kept alive, or the map
-// was closed.
+// was closed, or another thread has unlocked it.
 //
 // timeout_ms: how long at most; 0 looks and does not wait.
 //
@@ -772,7 +800,7 @@ enum kvraft_status kvraft_lock_lost(const struct kvraft_lock *lock,
 // KVRAFT_EXPIRED: it was lost or given back before.
 // KVRAFT_INVALID_ARGUMENT: lock is NULL.
 // Other errors: those of kvraft_delete; the lock ends by its time then.
-enum kvraft_status kvraft_lock_unlock(struct kvraft_lock *lock, struct kvraft_error **error);
+enum kvraft_status kvraft_lock_unlock(const struct kvraft_lock *lock, struct kvraft_error **error);
 
 // Frees a lock, and gives it back in the background if it is held. Does nothing if lock is NULL.
 void kvraft_lock_free(struct kvraft_lock *lock);
@@ -794,6 +822,25 @@ enum kvraft_status kvraft_lock_acquire(const struct kvraft_map *map,
                                        uint64_t *token,
                                        struct kvraft_error **error);
 
+// Takes a lock as kvraft_lock_acquire, but gives up the wait for it, and the place in the queue, as
+// soon as a file descriptor can be read: for a program that has to end in good order.
+//
+// name, name_len, lease, timeout_ms, token: as for kvraft_lock_acquire.
+// stop: an eventfd, a pipe, a socket, a signalfd; its end, or a closed other side, count too. It is
+// not read, and stays open until this returns.
+//
+// KVRAFT_UNAVAILABLE: also if stop came first. The lease does not wait any more then.
+// KVRAFT_INVALID_ARGUMENT: also if stop is no open file descriptor.
+// Other errors: those of kvraft_lock_acquire.
+enum kvraft_status kvraft_lock_acquire_unless(const struct kvraft_map *map,
+                                              const void *name,
+                                              size_t name_len,
+                                              uint64_t lease,
+                                              uint32_t timeout_ms,
+                                              int stop,
+                                              uint64_t *token,
+                                              struct kvraft_error **error);
+
 // Gives a lock back, or the place in its queue, that a lease has.
 //
 // name, name_len, lease: as for kvraft_lock_acquire.
@@ -809,8 +856,9 @@ enum kvraft_status kvraft_lock_release(const struct kvraft_map *map,
 // Has a callback told what the library has to say, of all maps in this process. Without one it says
 // nothing.
 //
-// callback: replaces the one before; NULL ends it. A call of the one before may still be under way on
-// another thread when this returns.
+// callback: replaces the one before, which is not called any more when this returns: what belongs to
+// it may be freed then. So this waits for calls of it that are under way on other threads; do not
+// hold what they wait for. Called out of a callback, it does not wait. NULL ends the one before.
 // context: the first argument of the callback.
 // level: how much is told, a value of enum kvraft_log_level.
 //
@@ -1302,7 +1350,8 @@ enum kvraft_status kvraft_read_options_set_min_revision(struct kvraft_read_optio
                                                         uint64_t revision,
                                                         struct kvraft_error **error);
 
-// Sets how long the call waits at most, in milliseconds. Default: the configured request_timeout.
+// Sets how long the call waits at most, in milliseconds; 0 takes the configured request_timeout,
+// which is the default.
 //
 // KVRAFT_INVALID_ARGUMENT: options is NULL.
 enum kvraft_status kvraft_read_options_set_timeout_ms(struct kvraft_read_options *options,
@@ -1507,7 +1556,8 @@ enum kvraft_status kvraft_txn_set_want_previous(struct kvraft_txn *txn,
 // result: where goes what it did; may be NULL; free it with kvraft_txn_result_free.
 //
 // KVRAFT_INVALID_ARGUMENT: a key or value has a wrong length, there are too many operations or a key
-// twice in a branch (the message says which), or an argument is NULL.
+// twice in a branch, or a call that should have added to it has failed (the message says which), or an
+// argument is NULL.
 // KVRAFT_EXPIRED: a lease has ended.
 // KVRAFT_INDETERMINATE: also if its results were over 64 KiB and it had to be sent again.
 // Other errors: those of kvraft_put. That comparisons do not hold is no error.
@@ -1851,7 +1901,8 @@ enum kvraft_status kvraft_write_options_set_principal(struct kvraft_write_option
                                                       size_t principal_len,
                                                       struct kvraft_error **error);
 
-// Sets how long the call waits at most, in milliseconds. Default: the configured request_timeout.
+// Sets how long the call waits at most, in milliseconds; 0 takes the configured request_timeout,
+// which is the default.
 //
 // KVRAFT_INVALID_ARGUMENT: options is NULL.
 enum kvraft_status kvraft_write_options_set_timeout_ms(struct kvraft_write_options *options,

@@ -3,21 +3,28 @@
 //
 //     kvraft::map map = kvraft::map::open(kvraft::config("./data"));
 //     map.put("greeting", "hello");
-//     std::cout << map.get("greeting")->view() << "\n";
+//     if (auto value = map.get("greeting")) {
+//         std::cout << value->view() << "\n";
+//     }
 //     map.close();
 //
-// Keys and values are std::string_view, of any bytes. Every class can be moved and not copied. A
-// kvraft::map may be used by any number of threads at once, the others by one at a time. A view lives as
-// long as what it was taken from. Destructors never throw; a map that is not closed stops in the
-// background, without handing leadership over.
+// Keys and values are std::string_view, of any bytes; other texts end at their first NUL byte in C, and
+// one that goes on after it is std::invalid_argument. Every class can be moved and not copied; what was
+// moved from is empty, and its calls throw. A kvraft::map, lease and lock may be used by any number of
+// threads at once, the others by one at a time. A view lives as long as what it was taken from.
+// Destructors never throw; a map that is not closed stops in the background, without handing leadership
+// over.
 
 #ifndef KVRAFT_HPP
 #define KVRAFT_HPP
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -34,13 +41,7 @@ using milliseconds = std::chrono::milliseconds;
 // Why a call failed. An absent key is no error but an empty std::optional, or false.
 class error : public std::runtime_error {
 public:
-    // Takes what a call has given, and frees it.
-    explicit error(kvraft_error *taken) : error(static_cast<const kvraft_error *>(taken))
-    {
-        kvraft_error_free(taken);
-    }
-
-    // Copies what a callback was told.
+    // Copies what a call has given, or a callback was told.
     explicit error(const kvraft_error *told)
         : std::runtime_error(text(kvraft_error_message(told))),
           status_(kvraft_error_status(told)),
@@ -82,6 +83,7 @@ bool found(Call &&call)
     kvraft_error *failure = nullptr;
     const kvraft_status status = call(&failure);
     if (failure) {
+        const handle<kvraft_error, kvraft_error_free> owned(failure);
         throw error(failure);
     }
     return status == KVRAFT_OK;
@@ -96,7 +98,8 @@ T *made(Call &&call)
     return handle;
 }
 
-inline std::uint32_t timeout(milliseconds time)
+// The time of a wait, of which 0 looks and does not wait.
+inline std::uint32_t wait(milliseconds time)
 {
     if (time.count() <= 0) {
         return 0;
@@ -104,9 +107,21 @@ inline std::uint32_t timeout(milliseconds time)
     return time.count() > UINT32_MAX ? UINT32_MAX : static_cast<std::uint32_t>(time.count());
 }
 
+// The timeout of a call, where 0 would stand for the configured one: what is over is as short as can be.
+inline std::uint32_t timeout(milliseconds time) { return time.count() <= 0 ? 1 : wait(time); }
+
 inline std::uint64_t duration(milliseconds time)
 {
     return time.count() <= 0 ? 0 : static_cast<std::uint64_t>(time.count());
+}
+
+// A text for C, where it ends at its first NUL byte.
+inline const char *text(const std::string &text)
+{
+    if (text.find('\0') != std::string::npos) {
+        throw std::invalid_argument("the text has a NUL byte in it");
+    }
+    return text.c_str();
 }
 
 inline std::string_view view(const std::uint8_t *data, std::size_t len)
@@ -185,7 +200,7 @@ class config {
 public:
     explicit config(const std::string &data_dir)
         : handle_(detail::made<kvraft_config>([&](kvraft_config **made, kvraft_error **failure) {
-              return kvraft_config_new(data_dir.c_str(), made, failure);
+              return kvraft_config_new(detail::text(data_dir), made, failure);
           }))
     {
     }
@@ -193,7 +208,8 @@ public:
     config &set(const std::string &name, const std::string &value)
     {
         detail::found([&](kvraft_error **failure) {
-            return kvraft_config_set_str(handle_.get(), name.c_str(), value.c_str(), failure);
+            return kvraft_config_set_str(handle_.get(), detail::text(name), detail::text(value),
+                                         failure);
         });
         return *this;
     }
@@ -201,7 +217,15 @@ public:
     config &set_number(const std::string &name, std::uint64_t value)
     {
         detail::found([&](kvraft_error **failure) {
-            return kvraft_config_set_u64(handle_.get(), name.c_str(), value, failure);
+            return kvraft_config_set_u64(handle_.get(), detail::text(name), value, failure);
+        });
+        return *this;
+    }
+
+    config &set_bool(const std::string &name, bool value)
+    {
+        detail::found([&](kvraft_error **failure) {
+            return kvraft_config_set_bool(handle_.get(), detail::text(name), value, failure);
         });
         return *this;
     }
@@ -213,7 +237,7 @@ public:
     config &join(const std::string &addresses) { return set("join", addresses); }
     config &bootstrap_expect(std::uint32_t nodes) { return set_number("bootstrap_expect", nodes); }
     config &discover_dns(const std::string &name) { return set("discover_dns", name); }
-    config &auto_promote(bool yes) { return set("auto_promote", yes ? "true" : "false"); }
+    config &auto_promote(bool yes) { return set_bool("auto_promote", yes); }
     config &cluster_secret(const std::string &secret) { return set("cluster_secret", secret); }
     config &cluster_secret_file(const std::string &path) { return set("cluster_secret_file", path); }
     config &insecure(const std::string &how) { return set("insecure", how); }
@@ -253,7 +277,7 @@ public:
     explicit client_config(const std::string &endpoints)
         : handle_(detail::made<kvraft_client_config>(
               [&](kvraft_client_config **made, kvraft_error **failure) {
-                  return kvraft_client_config_new(endpoints.c_str(), made, failure);
+                  return kvraft_client_config_new(detail::text(endpoints), made, failure);
               }))
     {
     }
@@ -261,12 +285,44 @@ public:
     client_config &set(const std::string &name, const std::string &value)
     {
         detail::found([&](kvraft_error **failure) {
-            return kvraft_client_config_set_str(handle_.get(), name.c_str(), value.c_str(), failure);
+            return kvraft_client_config_set_str(handle_.get(), detail::text(name), detail::text(value),
+                                         failure);
         });
         return *this;
     }
 
+    client_config &set_number(const std::string &name, std::uint64_t value)
+    {
+        detail::found([&](kvraft_error **failure) {
+            return kvraft_client_config_set_u64(handle_.get(), detail::text(name), value, failure);
+        });
+        return *this;
+    }
+
+    client_config &set_bool(const std::string &name, bool value)
+    {
+        detail::found([&](kvraft_error **failure) {
+            return kvraft_client_config_set_bool(handle_.get(), detail::text(name), value, failure);
+        });
+        return *this;
+    }
+
+    client_config &name(const std::string &name) { return set("name", name); }
     client_config &cluster_secret(const std::string &secret) { return set("cluster_secret", secret); }
+    client_config &cluster_secret_file(const std::string &path)
+    {
+        return set("cluster_secret_file", path);
+    }
+    client_config &insecure(const std::string &how) { return set("insecure", how); }
+    client_config &consistency(const std::string &name) { return set("consistency", name); }
+    client_config &request_timeout(milliseconds time)
+    {
+        return set_number("request_timeout", detail::duration(time));
+    }
+    client_config &tls(const std::string &ca, const std::string &cert, const std::string &key)
+    {
+        return set("tls_ca", ca).set("tls_cert", cert).set("tls_key", key);
+    }
 
     const kvraft_client_config *get() const noexcept { return handle_.get(); }
 
@@ -329,6 +385,11 @@ public:
     write_options &request_id(std::string_view id)
     {
         return set(kvraft_write_options_set_request_id, id.data(), id.size());
+    }
+    // In whose name the request id is.
+    write_options &principal(std::string_view name)
+    {
+        return set(kvraft_write_options_set_principal, name.data(), name.size());
     }
     write_options &timeout(milliseconds time)
     {
@@ -412,10 +473,46 @@ private:
     detail::handle<kvraft_scan_options, kvraft_scan_options_free> handle_;
 };
 
-// A scan under way.
+// A scan under way. It can be walked once: for (const kvraft::entry &entry : map.scan(range)) …
 class scan {
 public:
+    class iterator {
+    public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = entry;
+        using difference_type = std::ptrdiff_t;
+        using pointer = const entry *;
+        using reference = const entry &;
+
+        iterator() = default;
+        explicit iterator(scan &scan) : scan_(&scan) { ++*this; }
+
+        reference operator*() const { return *next_; }
+        pointer operator->() const { return &*next_; }
+        iterator &operator++()
+        {
+            next_ = scan_->next();
+            return *this;
+        }
+        // Only the end is equal to the end.
+        friend bool operator==(const iterator &one, const iterator &other)
+        {
+            return !one.next_ && !other.next_;
+        }
+        friend bool operator!=(const iterator &one, const iterator &other)
+        {
+            return !(one == other);
+        }
+
+    private:
+        scan *scan_ = nullptr;
+        std::optional<entry> next_;
+    };
+
     explicit scan(kvraft_scan *taken) : handle_(taken) {}
+
+    iterator begin() { return iterator(*this); }
+    iterator end() { return {}; }
 
     // Reads the next entry; none at the end.
     std::optional<entry> next()
@@ -429,6 +526,29 @@ public:
 
 private:
     detail::handle<kvraft_scan, kvraft_scan_free> handle_;
+};
+
+// Some entries of a range, all of one moment.
+class page {
+public:
+    explicit page(kvraft_page *taken) : handle_(taken) {}
+
+    std::size_t count() const noexcept { return kvraft_page_count(handle_.get()); }
+    bool has_more() const noexcept { return kvraft_page_has_more(handle_.get()); }
+    std::uint64_t revision() const noexcept { return kvraft_page_revision(handle_.get()); }
+
+    // Lives as long as this; none if there is none of that index.
+    std::optional<kvraft::entry> entry(std::size_t index) const
+    {
+        kvraft_entry part{};
+        detail::found([&](kvraft_error **failure) {
+            return kvraft_page_entry(handle_.get(), index, &part, failure);
+        });
+        return kvraft::entry::of(part);
+    }
+
+private:
+    detail::handle<kvraft_page, kvraft_page_free> handle_;
 };
 
 // What became of one key. Its views live as long as the event.
@@ -504,7 +624,7 @@ public:
     {
         kvraft_watch_event *event = nullptr;
         const bool told = detail::found([&](kvraft_error **failure) {
-            return kvraft_watch_next(handle_.get(), detail::timeout(within), &event, failure);
+            return kvraft_watch_next(handle_.get(), detail::wait(within), &event, failure);
         });
         return told ? std::optional<watch_event>(watch_event(event)) : std::nullopt;
     }
@@ -619,7 +739,7 @@ public:
     bool ended(milliseconds within) const
     {
         return detail::found([&](kvraft_error **failure) {
-            return kvraft_lease_ended(handle_.get(), detail::timeout(within), failure);
+            return kvraft_lease_ended(handle_.get(), detail::wait(within), failure);
         });
     }
 
@@ -631,6 +751,35 @@ public:
 
 private:
     detail::handle<kvraft_lease, kvraft_lease_free> handle_;
+};
+
+// What the cluster knows of a lease.
+class lease_info {
+public:
+    explicit lease_info(kvraft_lease_info *taken) : handle_(taken) {}
+
+    milliseconds ttl() const noexcept
+    {
+        return milliseconds(kvraft_lease_info_ttl_ms(handle_.get()));
+    }
+    milliseconds remaining() const noexcept
+    {
+        return milliseconds(kvraft_lease_info_remaining_ms(handle_.get()));
+    }
+    std::size_t count() const noexcept { return kvraft_lease_info_count(handle_.get()); }
+
+    // A key that ends with it; none if there is none of that index.
+    std::optional<bytes> key(std::size_t index) const
+    {
+        kvraft_bytes key{};
+        const bool there = detail::found([&](kvraft_error **failure) {
+            return kvraft_lease_info_key(handle_.get(), index, &key, failure);
+        });
+        return there ? std::optional<bytes>(bytes(key)) : std::nullopt;
+    }
+
+private:
+    detail::handle<kvraft_lease_info, kvraft_lease_info_free> handle_;
 };
 
 // A lock that is held for as long as this lives.
@@ -645,7 +794,7 @@ public:
     bool lost(milliseconds within) const
     {
         return detail::found([&](kvraft_error **failure) {
-            return kvraft_lock_lost(handle_.get(), detail::timeout(within), failure);
+            return kvraft_lock_lost(handle_.get(), detail::wait(within), failure);
         });
     }
 
@@ -681,6 +830,38 @@ private:
     detail::handle<kvraft_backup, kvraft_backup_free> handle_;
 };
 
+// What a node says of itself at one moment; its texts live as long as it.
+class node_status {
+public:
+    explicit node_status(kvraft_node_status *taken) : handle_(taken) {}
+
+    const char *name() const noexcept { return kvraft_node_status_name(handle_.get()); }
+    const char *leader() const noexcept { return kvraft_node_status_leader(handle_.get()); }
+    const char *role() const noexcept { return kvraft_node_status_role(handle_.get()); }
+    bool is_leader() const noexcept { return kvraft_node_status_is_leader(handle_.get()); }
+    bool is_ready() const noexcept { return kvraft_node_status_is_ready(handle_.get()); }
+    std::uint64_t term() const noexcept { return kvraft_node_status_term(handle_.get()); }
+    std::uint64_t applied() const noexcept { return kvraft_node_status_applied(handle_.get()); }
+    std::uint64_t committed() const noexcept { return kvraft_node_status_committed(handle_.get()); }
+    std::uint64_t revision() const noexcept { return kvraft_node_status_revision(handle_.get()); }
+    std::uint64_t keys() const noexcept { return kvraft_node_status_keys(handle_.get()); }
+    std::uint64_t bytes() const noexcept { return kvraft_node_status_bytes(handle_.get()); }
+
+    std::vector<kvraft_member> members() const
+    {
+        std::vector<kvraft_member> all(kvraft_node_status_member_count(handle_.get()));
+        for (std::size_t index = 0; index < all.size(); index++) {
+            detail::found([&](kvraft_error **failure) {
+                return kvraft_node_status_member(handle_.get(), index, &all[index], failure);
+            });
+        }
+        return all;
+    }
+
+private:
+    detail::handle<kvraft_node_status, kvraft_node_status_free> handle_;
+};
+
 // What a callback is told: what was done, or what went wrong.
 struct result {
     kvraft_status status;
@@ -711,7 +892,9 @@ void begin(callback call, Begin &&begin)
 {
     auto context = std::make_unique<callback>(std::move(call));
     found([&](kvraft_error **failure) {
-        return begin(kvraft_hpp_call, static_cast<void *>(context.get()), failure);
+        // An empty one is refused by name, as NULL.
+        return begin(*context ? kvraft_hpp_call : nullptr, static_cast<void *>(context.get()),
+                     failure);
     });
     static_cast<void>(context.release());
 }
@@ -744,7 +927,7 @@ public:
     void wait_ready(milliseconds within) const
     {
         detail::found([&](kvraft_error **failure) {
-            return kvraft_wait_ready(get_handle(), detail::timeout(within), failure);
+            return kvraft_wait_ready(get_handle(), detail::wait(within), failure);
         });
     }
 
@@ -852,6 +1035,15 @@ public:
             }));
     }
 
+    kvraft::page page(const range &range, const scan_options *options = nullptr) const
+    {
+        return kvraft::page(
+            detail::made<kvraft_page>([&](kvraft_page **made, kvraft_error **failure) {
+                return kvraft_page_read(get_handle(), range.get(), detail::given(options), made,
+                                        failure);
+            }));
+    }
+
     kvraft::scan scan(const range &range, const scan_options *options = nullptr) const
     {
         return kvraft::scan(
@@ -878,20 +1070,37 @@ public:
             }));
     }
 
+    // A lease that only keep_alive keeps alive, by its id.
+    std::uint64_t grant_lease(milliseconds ttl) const
+    {
+        std::uint64_t id = 0;
+        detail::found([&](kvraft_error **failure) {
+            return kvraft_lease_grant(get_handle(), detail::duration(ttl), &id, failure);
+        });
+        return id;
+    }
+
+    void keep_alive(std::uint64_t lease) const { call(kvraft_lease_keep_alive, lease); }
+    void end_lease(std::uint64_t lease) const { call(kvraft_lease_end, lease); }
+
+    kvraft::lease_info look_up_lease(std::uint64_t lease, const read_options *options = nullptr) const
+    {
+        return kvraft::lease_info(
+            detail::made<kvraft_lease_info>([&](kvraft_lease_info **made, kvraft_error **failure) {
+                return kvraft_lease_look_up(get_handle(), lease, detail::given(options), made,
+                                            failure);
+            }));
+    }
+
     // Waits as long as for any call (request_timeout).
     kvraft::lock lock(std::string_view name, milliseconds ttl) const
     {
-        return lock(name, ttl, milliseconds(0));
+        return take(name, ttl, 0);
     }
 
     kvraft::lock lock(std::string_view name, milliseconds ttl, milliseconds within) const
     {
-        return kvraft::lock(
-            detail::made<kvraft_lock>([&](kvraft_lock **made, kvraft_error **failure) {
-                return kvraft_lock_take(get_handle(), name.data(), name.size(),
-                                        detail::duration(ttl), detail::timeout(within), made,
-                                        failure);
-            }));
+        return take(name, ttl, detail::timeout(within));
     }
 
     std::optional<kvraft::lock> try_lock(std::string_view name, milliseconds ttl) const
@@ -904,6 +1113,34 @@ public:
         return taken ? std::optional<kvraft::lock>(kvraft::lock(taken)) : std::nullopt;
     }
 
+    // Takes a lock for a lease that the caller keeps alive; returns the fencing token.
+    std::uint64_t acquire(std::string_view name, std::uint64_t lease, milliseconds within) const
+    {
+        std::uint64_t token = 0;
+        detail::found([&](kvraft_error **failure) {
+            return kvraft_lock_acquire(get_handle(), name.data(), name.size(), lease,
+                                       detail::wait(within), &token, failure);
+        });
+        return token;
+    }
+
+    // Gives up as soon as a file descriptor can be read.
+    std::uint64_t acquire_unless(std::string_view name, std::uint64_t lease, milliseconds within,
+                                 int stop) const
+    {
+        std::uint64_t token = 0;
+        detail::found([&](kvraft_error **failure) {
+            return kvraft_lock_acquire_unless(get_handle(), name.data(), name.size(), lease,
+                                              detail::wait(within), stop, &token, failure);
+        });
+        return token;
+    }
+
+    void release(std::string_view name, std::uint64_t lease) const
+    {
+        call(kvraft_lock_release, name.data(), name.size(), lease);
+    }
+
     kvraft::backup backup(const read_options *options = nullptr) const
     {
         return kvraft::backup(
@@ -914,52 +1151,106 @@ public:
 
     void get_async(std::string_view key, callback call, const read_options *options = nullptr) const
     {
-        detail::begin(std::move(call), [&](kvraft_callback call, void *context,
+        detail::begin(std::move(call), [&](kvraft_callback told, void *context,
                                            kvraft_error **failure) {
             return kvraft_get_async(get_handle(), key.data(), key.size(), detail::given(options),
-                                    call, context, failure);
+                                    told, context, failure);
         });
     }
 
     void put_async(std::string_view key, std::string_view value, callback call,
                    const write_options *options = nullptr) const
     {
-        detail::begin(std::move(call), [&](kvraft_callback call, void *context,
+        detail::begin(std::move(call), [&](kvraft_callback told, void *context,
                                            kvraft_error **failure) {
             return kvraft_put_async(get_handle(), key.data(), key.size(), value.data(),
-                                    value.size(), detail::given(options), call, context, failure);
+                                    value.size(), detail::given(options), told, context, failure);
         });
     }
 
     void erase_async(std::string_view key, callback call,
                      const write_options *options = nullptr) const
     {
-        detail::begin(std::move(call), [&](kvraft_callback call, void *context,
+        detail::begin(std::move(call), [&](kvraft_callback told, void *context,
                                            kvraft_error **failure) {
             return kvraft_delete_async(get_handle(), key.data(), key.size(), detail::given(options),
-                                       call, context, failure);
+                                       told, context, failure);
         });
     }
 
     void increment_async(std::string_view key, std::int64_t delta, callback call,
                          const write_options *options = nullptr) const
     {
-        detail::begin(std::move(call), [&](kvraft_callback call, void *context,
+        detail::begin(std::move(call), [&](kvraft_callback told, void *context,
                                            kvraft_error **failure) {
             return kvraft_increment_async(get_handle(), key.data(), key.size(), delta,
-                                          detail::given(options), call, context, failure);
+                                          detail::given(options), told, context, failure);
         });
     }
+
+    kvraft::node_status status() const
+    {
+        return kvraft::node_status(detail::made<kvraft_node_status>(
+            [&](kvraft_node_status **made, kvraft_error **failure) {
+                return kvraft_node_status_new(get_handle(), made, failure);
+            }));
+    }
+
+    std::size_t max_value_bytes() const { return size(kvraft_max_value_bytes); }
+    std::size_t max_command_bytes() const { return size(kvraft_max_command_bytes); }
+
+    void promote(const std::string &name) const { call(kvraft_promote, detail::text(name)); }
+    void demote(const std::string &name) const { call(kvraft_demote, detail::text(name)); }
+    void remove_member(const std::string &name) const
+    {
+        call(kvraft_remove_member, detail::text(name));
+    }
+    // Without a name, to the voter that is closest to the leader.
+    void transfer_leadership() const
+    {
+        call(kvraft_transfer_leadership, static_cast<const char *>(nullptr));
+    }
+    void transfer_leadership(const std::string &to) const
+    {
+        call(kvraft_transfer_leadership, detail::text(to));
+    }
+    void shrink(std::uint32_t voters) const { call(kvraft_shrink, voters); }
+    void refill() const { call(kvraft_refill); }
 
     std::string status_json() const { return json(kvraft_node_status_json); }
     std::string metrics_json() const { return json(kvraft_metrics_json); }
     std::string verify() const { return json(kvraft_verify); }
 
-    // For the functions of kvraft.h that have no method here: leases by their ids, members, repair.
+    // For functions of kvraft.h.
     const kvraft_map *get_handle() const noexcept { return handle_.get(); }
 
 private:
     explicit map(kvraft_map *made) : handle_(made) {}
+
+    kvraft::lock take(std::string_view name, milliseconds ttl, std::uint32_t timeout_ms) const
+    {
+        return kvraft::lock(
+            detail::made<kvraft_lock>([&](kvraft_lock **made, kvraft_error **failure) {
+                return kvraft_lock_take(get_handle(), name.data(), name.size(),
+                                        detail::duration(ttl), timeout_ms, made, failure);
+            }));
+    }
+
+    template <typename Function, typename... Values>
+    void call(Function function, Values... values) const
+    {
+        detail::found(
+            [&](kvraft_error **failure) { return function(get_handle(), values..., failure); });
+    }
+
+    template <typename Function>
+    std::size_t size(Function function) const
+    {
+        std::size_t size = 0;
+        detail::found(
+            [&](kvraft_error **failure) { return function(get_handle(), &size, failure); });
+        return size;
+    }
 
     template <typename Function>
     std::string json(Function function) const
@@ -972,6 +1263,107 @@ private:
 
     detail::handle<kvraft_map, kvraft_free> handle_;
 };
+
+namespace detail {
+
+// Makes a call that works on files and tells what it did.
+template <typename Call>
+std::string report(Call &&call)
+{
+    kvraft_bytes json{};
+    found([&](kvraft_error **failure) { return call(&json, failure); });
+    return bytes(json).str();
+}
+
+} // namespace detail
+
+// What can be done with files while no node has them open; each returns what came of it as JSON.
+
+inline std::string restore(const std::string &from, const std::string &data_dir,
+                           const std::string &name, std::uint64_t above = 0)
+{
+    return detail::report([&](kvraft_bytes *json, kvraft_error **failure) {
+        return kvraft_restore(detail::text(from), detail::text(data_dir), detail::text(name), above,
+                              json, failure);
+    });
+}
+
+inline std::string recover_quorum(const std::string &data_dir, const std::string &into)
+{
+    return detail::report([&](kvraft_bytes *json, kvraft_error **failure) {
+        return kvraft_recover_quorum(detail::text(data_dir), detail::text(into), json, failure);
+    });
+}
+
+inline std::string verify_backup(const std::string &file)
+{
+    return detail::report([&](kvraft_bytes *json, kvraft_error **failure) {
+        return kvraft_verify_backup(detail::text(file), json, failure);
+    });
+}
+
+inline std::string verify_data_dir(const std::string &data_dir)
+{
+    return detail::report([&](kvraft_bytes *json, kvraft_error **failure) {
+        return kvraft_verify_data_dir(detail::text(data_dir), json, failure);
+    });
+}
+
+inline std::string set_aside(const std::string &data_dir)
+{
+    return detail::report([&](kvraft_bytes *json, kvraft_error **failure) {
+        return kvraft_set_aside(detail::text(data_dir), json, failure);
+    });
+}
+
+// Is told a message; see kvraft_log_callback. What it throws ends the program.
+using log_callback = std::function<void(int level, const char *part, const char *message)>;
+
+namespace detail {
+
+inline bool &in_log_callback() noexcept
+{
+    thread_local bool in = false;
+    return in;
+}
+
+extern "C" inline void kvraft_hpp_log(void *context, int level, const char *part,
+                                      const char *message) noexcept
+{
+    in_log_callback() = true;
+    (*static_cast<const log_callback *>(context))(level, part, message);
+    in_log_callback() = false;
+}
+
+} // namespace detail
+
+// Has a callback told what the library has to say, in place of the one before, which is over then. An
+// empty one ends it. Not to be called out of such a callback.
+inline void set_log_callback(log_callback call, kvraft_log_level level = KVRAFT_LOG_INFO)
+{
+    // Never destroyed: threads of the library go on to the end of the process.
+    static auto *const mutex = new std::mutex;
+    static auto *const current = new std::unique_ptr<log_callback>;
+
+    if (detail::in_log_callback()) {
+        throw std::logic_error("set_log_callback is called out of a log callback");
+    }
+    auto next = call ? std::make_unique<log_callback>(std::move(call)) : nullptr;
+    const std::lock_guard<std::mutex> guard(*mutex);
+    detail::found([&](kvraft_error **failure) {
+        return kvraft_set_log_callback(next ? detail::kvraft_hpp_log : nullptr, next.get(),
+                                       static_cast<int>(level), failure);
+    });
+    *current = std::move(next);
+}
+
+// The version of the library, and the revision of its binary interface.
+inline const char *version() noexcept { return kvraft_version(); }
+inline std::uint32_t abi_version() noexcept { return kvraft_abi_version(); }
+inline const char *status_name(kvraft_status status) noexcept
+{
+    return kvraft_status_name(static_cast<int>(status));
+}
 
 } // namespace kvraft
 

@@ -1,4 +1,4 @@
-//! Gives the shared library its name for the dynamic linker.
+//! Tells the linker what the shared library is called, and that it stays once it is loaded.
 
 use std::env;
 
@@ -6,6 +6,9 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
         println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libkvraft.so.{}", abi());
+        // Its threads outlive every map: a program that lets go of the library must not take their
+        // code away.
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
 }
 

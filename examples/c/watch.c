@@ -73,10 +73,12 @@ static int put_lines(const kvraft_map *map)
     len += (size_t)got;
     while ((end = memchr(line, '\n', len)) != NULL || len == sizeof line) {
         const size_t used = end ? (size_t)(end - line) : len;
+        const size_t taken = end ? used + 1 : used;
+
         check(kvraft_put(map, PREFIX "last", strlen(PREFIX "last"), line, used, 0, NULL, &error),
               &error);
-        len -= end ? used + 1 : used;
-        memmove(line, line + used + 1, len);
+        len -= taken;
+        memmove(line, line + taken, len);
     }
     return 1;
 }

@@ -30,6 +30,7 @@ install -m 755 "$built/libkvraft.so" "$prefix/lib/libkvraft.so.$version"
 ln -sf "libkvraft.so.$abi" "$prefix/lib/libkvraft.so"
 install -m 644 "$built/libkvraft.a" "$prefix/lib"
 fill_in kvraft.pc "$prefix/lib/pkgconfig"
+fill_in kvraft-static.pc "$prefix/lib/pkgconfig"
 fill_in kvraft-config.cmake "$prefix/lib/cmake/kvraft"
 fill_in kvraft-config-version.cmake "$prefix/lib/cmake/kvraft"
 

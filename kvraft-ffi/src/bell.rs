@@ -1,6 +1,6 @@
 //! `Bell` is a file descriptor that is readable when there may be something to do.
 
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::task::Wake;
 use std::time::Instant;
@@ -38,15 +38,31 @@ impl Bell {
 
     /// Waits until it is rung, for ever without an `end`; returns whether it was.
     pub(crate) fn wait(&self, end: Option<Instant>) -> Result<bool, kvraft_error> {
-        loop {
-            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-            let left = left.and_then(|left| Timespec::try_from(left).ok());
-            let mut descriptors = [PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)];
-            match poll(&mut descriptors, left.as_ref()) {
-                Ok(rung) => return Ok(rung > 0),
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(failed("the watch cannot be waited for", errno)),
-            }
+        let [rung] = readable([self.0.as_fd()], end)?;
+        Ok(!rung.is_empty())
+    }
+
+    /// Waits until it is rung, or `other` can be read or has an end; returns whether that was so.
+    pub(crate) fn wait_beside(&self, other: BorrowedFd<'_>) -> Result<bool, kvraft_error> {
+        let [_, other] = readable([self.0.as_fd(), other], None)?;
+        Ok(!other.is_empty())
+    }
+}
+
+/// Waits until one of the descriptors can be read, for ever without an `end`; returns what is so of
+/// each.
+pub(crate) fn readable<const N: usize>(
+    descriptors: [BorrowedFd<'_>; N],
+    end: Option<Instant>,
+) -> Result<[PollFlags; N], kvraft_error> {
+    let mut polled = descriptors.map(|one| PollFd::from_borrowed_fd(one, PollFlags::IN));
+    loop {
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut polled, left.as_ref()) {
+            Ok(_) => return Ok(polled.map(|one| one.revents())),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(failed("descriptors cannot be waited for", errno)),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! `call` is the wall between C and Rust: bare addresses and panics end here.
 
-use std::ffi::{CStr, OsStr, c_char, c_void};
+use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
 use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::slice;
@@ -68,6 +69,24 @@ impl LentText {
         }
         // SAFETY: not null, and ends in a NUL byte, as the header demands of whoever passes it.
         Ok(unsafe { CStr::from_ptr(self.0) })
+    }
+}
+
+/// A file descriptor that C lends for one call: `int` in the header.
+///
+/// Only C can make one, and so binds itself to keep it open until the call returns.
+#[derive(Debug, Clone, Copy)]
+#[repr(transparent)]
+pub struct LentDescriptor(c_int);
+
+impl LentDescriptor {
+    pub(crate) fn borrow<'call>(self, name: &str) -> Result<BorrowedFd<'call>, kvraft_error> {
+        if self.0 < 0 {
+            return Err(kvraft_error::invalid(&format!("{name} is {}, no descriptor", self.0)));
+        }
+        // SAFETY: not -1, and open during the call, as the header demands of whoever passes it; the
+        // kernel says so of one that is not.
+        Ok(unsafe { BorrowedFd::borrow_raw(self.0) })
     }
 }
 

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use kvraft::ClientConfig;
 
 use crate::boundary::{self, LentText};
+use crate::config::{bool_as_text, number_as_text};
 use crate::error::kvraft_error;
 use crate::status::kvraft_status;
 
@@ -56,6 +57,42 @@ pub extern "C" fn kvraft_client_config_set_str(
 ) -> kvraft_status {
     boundary::with(config, "config", error, |config| {
         Ok(config.settings.set(name.text("name")?, value.text("value")?)?)
+    })
+}
+
+/// Sets one setting that is a number by its name: "request_timeout", in milliseconds.
+///
+/// config, name: the text is UTF-8 and ends in a NUL byte; it is copied.
+///
+/// KVRAFT_INVALID_ARGUMENT: as for kvraft_config_set_u64.
+#[unsafe(no_mangle)]
+pub extern "C" fn kvraft_client_config_set_u64(
+    config: Option<&mut kvraft_client_config>,
+    name: LentText,
+    value: u64,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+) -> kvraft_status {
+    boundary::with(config, "config", error, |config| {
+        let name = name.text("name")?;
+        Ok(config.settings.set(name, &number_as_text(name, value, &ClientConfig::NAMES)?)?)
+    })
+}
+
+/// Sets one setting that is yes or no by its name: "insecure".
+///
+/// config, name: the text is UTF-8 and ends in a NUL byte; it is copied.
+///
+/// KVRAFT_INVALID_ARGUMENT: as for kvraft_config_set_bool.
+#[unsafe(no_mangle)]
+pub extern "C" fn kvraft_client_config_set_bool(
+    config: Option<&mut kvraft_client_config>,
+    name: LentText,
+    value: bool,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+) -> kvraft_status {
+    boundary::with(config, "config", error, |config| {
+        let name = name.text("name")?;
+        Ok(config.settings.set(name, bool_as_text(name, value, &ClientConfig::NAMES)?)?)
     })
 }
 

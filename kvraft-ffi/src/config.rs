@@ -78,7 +78,7 @@ pub extern "C" fn kvraft_config_set_u64(
 ) -> kvraft_status {
     boundary::with(config, "config", error, |config| {
         let name = name.text("name")?;
-        Ok(config.settings.set(name, &number_as_text(name, value)?)?)
+        Ok(config.settings.set(name, &number_as_text(name, value, &Config::NAMES)?)?)
     })
 }
 
@@ -96,12 +96,7 @@ pub extern "C" fn kvraft_config_set_bool(
 ) -> kvraft_status {
     boundary::with(config, "config", error, |config| {
         let name = name.text("name")?;
-        if Config::NAMES.contains(&name) && !matches!(name, "auto_promote" | "insecure") {
-            return Err(kvraft_error::invalid(&format!(
-                "setting {name:?} is not true or false; set it with kvraft_config_set_str"
-            )));
-        }
-        Ok(config.settings.set(name, if value { "true" } else { "false" })?)
+        Ok(config.settings.set(name, bool_as_text(name, value, &Config::NAMES)?)?)
     })
 }
 
@@ -111,8 +106,13 @@ pub extern "C" fn kvraft_config_free(config: Option<Box<kvraft_config>>) {
     boundary::release(|| config);
 }
 
-/// Returns a number as the text form of a setting has it; what is unknown is left to the core.
-fn number_as_text(name: &str, value: u64) -> Result<String, kvraft_error> {
+/// Returns a number as the text form of a setting has it; a name that is none of `names` is left to
+/// the core, which lists them.
+pub(crate) fn number_as_text(
+    name: &str,
+    value: u64,
+    names: &[&str],
+) -> Result<String, kvraft_error> {
     match name {
         "heartbeat_interval" | "election_timeout" | "request_timeout" | "checkpoint_interval" => {
             Ok(format!("{value}ms"))
@@ -121,11 +121,27 @@ fn number_as_text(name: &str, value: u64) -> Result<String, kvraft_error> {
         | "max_value_bytes"
         | "storage_limit_bytes"
         | "snapshot_bytes_per_second" => Ok(value.to_string()),
-        _ if Config::NAMES.contains(&name) => Err(kvraft_error::invalid(&format!(
-            "setting {name:?} is no number; set it with kvraft_config_set_str"
-        ))),
+        _ if names.contains(&name) => Err(other_form(name, "a number")),
         _ => Ok(value.to_string()),
     }
+}
+
+/// Returns yes or no as the text form of a setting has it, as [`number_as_text`].
+pub(crate) fn bool_as_text(
+    name: &str,
+    value: bool,
+    names: &[&str],
+) -> Result<&'static str, kvraft_error> {
+    if names.contains(&name) && !matches!(name, "auto_promote" | "insecure") {
+        return Err(other_form(name, "true or false"));
+    }
+    Ok(if value { "true" } else { "false" })
+}
+
+fn other_form(name: &str, form: &str) -> kvraft_error {
+    kvraft_error::invalid(&format!(
+        "setting {name:?} is not {form}; set it as a text, with _set_str"
+    ))
 }
 
 #[cfg(test)]
@@ -136,7 +152,7 @@ mod tests {
     fn every_setting_that_is_a_number_by_its_name_can_be_set_to_one() {
         let units = ["_bytes", "bytes_per_second", "_interval", "_timeout", "_expect"];
         for name in Config::NAMES {
-            let text = number_as_text(name, 7);
+            let text = number_as_text(name, 7, &Config::NAMES);
             assert_eq!(text.is_ok(), units.iter().any(|unit| name.ends_with(unit)), "{name}");
             if let Ok(text) = text {
                 Config::new("d").set(name, &text).expect("a right form");

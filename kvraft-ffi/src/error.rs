@@ -1,6 +1,7 @@
 //! `kvraft_error` says in words why a call failed.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::ffi::{CString, c_char, c_int};
 use std::ptr;
 
@@ -48,9 +49,8 @@ impl kvraft_error {
         Self { status, message: c_text(message), revision: 0, retryable: false }
     }
 
-    #[cfg(test)]
-    pub(crate) fn text(&self) -> &str {
-        self.message.to_str().expect("made from UTF-8")
+    pub(crate) fn text(&self) -> Cow<'_, str> {
+        self.message.to_string_lossy()
     }
 }
 

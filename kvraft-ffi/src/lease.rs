@@ -3,30 +3,39 @@
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use kvraft::LeaseId;
-use kvraft::blocking::Lease;
+use futures_executor::block_on;
+use kvraft::{Lease, LeaseId, ReplicatedMap};
 
 use crate::boundary;
 use crate::error::kvraft_error;
 use crate::held::Held;
 use crate::lease_info::kvraft_lease_info;
-use crate::map::{kvraft_map, usable};
+use crate::map::{inner, kvraft_map, usable};
 use crate::read_options::kvraft_read_options;
+use crate::shared::Shared;
 use crate::status::kvraft_status;
 
-/// A lease that is kept alive for as long as this is not freed. Not for several threads at once.
+/// A lease that is kept alive for as long as this is not freed.
+///
+/// Any number of threads may use it at once, except for kvraft_lease_free: one may wait for its end
+/// while another works and revokes it.
 #[derive(Debug)]
 pub struct kvraft_lease {
     lease: Held<Kept>,
     id: u64,
 }
 
-/// The lease, until it is revoked.
 #[derive(Debug)]
-struct Kept(Option<Lease>);
+struct Kept {
+    map: ReplicatedMap,
+    lease: Shared<Lease>,
+}
 
 /// Returns the id with this number, of which 0 stands for none.
 pub(crate) fn lease_id(number: u64) -> Result<LeaseId, kvraft_error> {
+    if number == 0 {
+        return Err(kvraft_error::invalid("the lease is 0, which stands for none"));
+    }
     Ok(format!("{number:x}").parse()?)
 }
 
@@ -49,9 +58,10 @@ pub extern "C" fn kvraft_lease_new(
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
     boundary::make(lease, "lease", error, || {
-        let lease = usable(map)?.lease(Duration::from_millis(ttl_ms))?;
+        let map = inner(map)?.map.clone();
+        let lease = block_on(map.lease(Duration::from_millis(ttl_ms)))?;
         let id = lease.id().number();
-        Ok(kvraft_lease { lease: Held::new(Kept(Some(lease))), id })
+        Ok(kvraft_lease { lease: Held::new(Kept { map, lease: Shared::new(lease) }), id })
     })
 }
 
@@ -66,12 +76,12 @@ pub extern "C" fn kvraft_lease_id(lease: Option<&kvraft_lease>) -> u64 {
 #[unsafe(no_mangle)]
 pub extern "C" fn kvraft_lease_is_alive(lease: Option<&kvraft_lease>) -> bool {
     boundary::ask(lease, |lease| {
-        lease.lease.get().is_ok_and(|kept| kept.0.as_ref().is_some_and(Lease::is_alive))
+        lease.lease.get().is_ok_and(|kept| kept.lease.get().is_some_and(|lease| lease.is_alive()))
     })
 }
 
 /// Waits until the lease may have ended: it is gone, or could not be kept alive for its time to live,
-/// or the map was closed.
+/// or the map was closed, or another thread has revoked it.
 ///
 /// timeout_ms: how long at most; 0 looks and does not wait.
 ///
@@ -87,7 +97,7 @@ pub extern "C" fn kvraft_lease_ended(
     boundary::call(error, || {
         let kept = boundary::required(lease, "lease")?.lease.get()?;
         let timeout = Duration::from_millis(timeout_ms.into());
-        Ok(boundary::yes(kept.0.as_ref().is_none_or(|lease| lease.ended(timeout))))
+        Ok(boundary::yes(kept.lease.wait(timeout, async |lease| lease.ended().await)))
     })
 }
 
@@ -99,15 +109,20 @@ pub extern "C" fn kvraft_lease_ended(
 /// Other errors: those of kvraft_delete; the lease ends by its time then.
 #[unsafe(no_mangle)]
 pub extern "C" fn kvraft_lease_revoke(
-    lease: Option<&mut kvraft_lease>,
+    lease: Option<&kvraft_lease>,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    boundary::with(lease, "lease", error, |lease| {
-        let Some(lease) = lease.lease.get_mut()?.0.take() else {
+    boundary::call(error, || {
+        let kept = boundary::required(lease, "lease")?.lease.get()?;
+        let Some(lease) = kept.lease.take() else {
             let text = "the lease has been revoked; take a new one";
             return Err(kvraft_error::new(kvraft_status::KVRAFT_EXPIRED, text));
         };
-        Ok(lease.revoke()?)
+        let id = lease.id();
+        // From here on nobody keeps it alive, unless a thread is about to hear that it has ended.
+        drop(lease);
+        block_on(kept.map.revoke_lease(id))?;
+        Ok(kvraft_status::KVRAFT_OK)
     })
 }
 

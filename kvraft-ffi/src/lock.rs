@@ -3,30 +3,38 @@
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use kvraft::blocking::Lock;
+use futures_executor::block_on;
+use kvraft::{Lock, ReplicatedMap};
 
-use crate::boundary::{self, Lent};
+use crate::boundary::{self, Lent, LentDescriptor};
 use crate::error::kvraft_error;
 use crate::held::Held;
 use crate::lease::lease_id;
-use crate::map::{kvraft_map, usable};
+use crate::map::{inner, kvraft_map, usable};
+use crate::shared::Shared;
 use crate::status::kvraft_status;
+use crate::stop;
 
-/// A lock that is held until it is unlocked, freed, or lost. Not for several threads at once.
+/// A lock that is held until it is unlocked, freed, or lost.
+///
+/// Any number of threads may use it at once, except for kvraft_lock_free: one may wait for its loss
+/// while another works and unlocks it.
 #[derive(Debug)]
 pub struct kvraft_lock {
     lock: Held<Taken>,
     token: u64,
 }
 
-/// The lock, until it is given back.
 #[derive(Debug)]
-struct Taken(Option<Lock>);
+struct Taken {
+    map: ReplicatedMap,
+    lock: Shared<Lock>,
+}
 
 impl kvraft_lock {
-    fn new(lock: Lock) -> Self {
+    fn new(map: &ReplicatedMap, lock: Lock) -> Self {
         let token = lock.token();
-        Self { lock: Held::new(Taken(Some(lock))), token }
+        Self { lock: Held::new(Taken { map: map.clone(), lock: Shared::new(lock) }), token }
     }
 }
 
@@ -57,13 +65,13 @@ pub extern "C" fn kvraft_lock_take(
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
     boundary::make(lock, "lock", error, || {
-        let (map, name) = (usable(map)?, name.slice(name_len, "name")?);
+        let (map, name) = (&inner(map)?.map, name.slice(name_len, "name")?);
         let ttl = Duration::from_millis(ttl_ms);
         let taken = match boundary::within(timeout_ms) {
-            Some(timeout) => map.lock_within(name, ttl, timeout)?,
-            None => map.lock(name, ttl)?,
+            Some(timeout) => block_on(map.lock_within(name, ttl, timeout))?,
+            None => block_on(map.lock(name, ttl))?,
         };
-        Ok(kvraft_lock::new(taken))
+        Ok(kvraft_lock::new(map, taken))
     })
 }
 
@@ -83,9 +91,9 @@ pub extern "C" fn kvraft_lock_try(
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
     boundary::show(lock, "lock", error, || {
-        let (map, name) = (usable(map)?, name.slice(name_len, "name")?);
-        let taken = map.try_lock(name, Duration::from_millis(ttl_ms))?;
-        Ok(taken.map(|lock| Some(Box::new(kvraft_lock::new(lock)))))
+        let (map, name) = (&inner(map)?.map, name.slice(name_len, "name")?);
+        let taken = block_on(map.try_lock(name, Duration::from_millis(ttl_ms)))?;
+        Ok(taken.map(|lock| Some(Box::new(kvraft_lock::new(map, lock)))))
     })
 }
 
@@ -101,12 +109,12 @@ pub extern "C" fn kvraft_lock_token(lock: Option<&kvraft_lock>) -> u64 {
 #[unsafe(no_mangle)]
 pub extern "C" fn kvraft_lock_is_held(lock: Option<&kvraft_lock>) -> bool {
     boundary::ask(lock, |lock| {
-        lock.lock.get().is_ok_and(|taken| taken.0.as_ref().is_some_and(Lock::is_held))
+        lock.lock.get().is_ok_and(|taken| taken.lock.get().is_some_and(|lock| lock.is_held()))
     })
 }
 
 /// Waits until the lock may be another's: its lease is gone, or could not be kept alive, or the map
-/// was closed.
+/// was closed, or another thread has unlocked it.
 ///
 /// timeout_ms: how long at most; 0 looks and does not wait.
 ///
@@ -122,7 +130,7 @@ pub extern "C" fn kvraft_lock_lost(
     boundary::call(error, || {
         let taken = boundary::required(lock, "lock")?.lock.get()?;
         let timeout = Duration::from_millis(timeout_ms.into());
-        Ok(boundary::yes(taken.0.as_ref().is_none_or(|lock| lock.lost(timeout))))
+        Ok(boundary::yes(taken.lock.wait(timeout, async |lock| lock.lost().await)))
     })
 }
 
@@ -133,15 +141,18 @@ pub extern "C" fn kvraft_lock_lost(
 /// Other errors: those of kvraft_delete; the lock ends by its time then.
 #[unsafe(no_mangle)]
 pub extern "C" fn kvraft_lock_unlock(
-    lock: Option<&mut kvraft_lock>,
+    lock: Option<&kvraft_lock>,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    boundary::with(lock, "lock", error, |lock| {
-        let Some(lock) = lock.lock.get_mut()?.0.take() else {
+    boundary::call(error, || {
+        let taken = boundary::required(lock, "lock")?.lock.get()?;
+        let Some(lock) = taken.lock.take() else {
             let text = "the lock has been given back; take it again";
             return Err(kvraft_error::new(kvraft_status::KVRAFT_EXPIRED, text));
         };
-        Ok(lock.unlock()?)
+        // Its lease goes with it, in the background, as soon as nobody waits for its end any more.
+        block_on(taken.map.release(lock.name(), lock.lease().id()))?;
+        Ok(kvraft_status::KVRAFT_OK)
     })
 }
 
@@ -174,6 +185,35 @@ pub extern "C" fn kvraft_lock_acquire(
         let (map, name) = (usable(map)?, name.slice(name_len, "name")?);
         let timeout = Duration::from_millis(timeout_ms.into());
         Ok(Some(map.acquire(name, lease_id(lease)?, timeout)?))
+    })
+}
+
+/// Takes a lock as kvraft_lock_acquire, but gives up the wait for it, and the place in the queue, as
+/// soon as a file descriptor can be read: for a program that has to end in good order.
+///
+/// name, name_len, lease, timeout_ms, token: as for kvraft_lock_acquire.
+/// stop: an eventfd, a pipe, a socket, a signalfd; its end, or a closed other side, count too. It is
+/// not read, and stays open until this returns.
+///
+/// KVRAFT_UNAVAILABLE: also if stop came first. The lease does not wait any more then.
+/// KVRAFT_INVALID_ARGUMENT: also if stop is no open file descriptor.
+/// Other errors: those of kvraft_lock_acquire.
+#[unsafe(no_mangle)]
+pub extern "C" fn kvraft_lock_acquire_unless(
+    map: Option<&kvraft_map>,
+    name: Lent,
+    name_len: usize,
+    lease: u64,
+    timeout_ms: u32,
+    stop: LentDescriptor,
+    token: Option<&mut MaybeUninit<u64>>,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+) -> kvraft_status {
+    boundary::show(token, "token", error, || {
+        let (map, name) = (&inner(map)?.map, name.slice(name_len, "name")?);
+        let (lease, timeout) = (lease_id(lease)?, Duration::from_millis(timeout_ms.into()));
+        let acquire = |stopped| map.acquire_unless(name, lease, timeout, stopped);
+        Ok(Some(stop::unless(stop.borrow("stop")?, acquire)?))
     })
 }
 

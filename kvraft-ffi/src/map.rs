@@ -11,6 +11,7 @@ use crate::client_config::kvraft_client_config;
 use crate::config::kvraft_config;
 use crate::error::kvraft_error;
 use crate::held::Held;
+use crate::signals;
 use crate::status::kvraft_status;
 use crate::tasks::Tasks;
 
@@ -81,7 +82,7 @@ pub extern "C" fn kvraft_open(
 ) -> kvraft_status {
     boundary::make(map, "map", error, || {
         let config = boundary::required(config, "config")?.settings();
-        Ok(kvraft_map::new(futures_executor::block_on(kvraft::ReplicatedMap::open(config))?))
+        Ok(kvraft_map::new(signals::apart(kvraft::ReplicatedMap::open(config))?))
     })
 }
 
@@ -102,7 +103,7 @@ pub extern "C" fn kvraft_connect(
 ) -> kvraft_status {
     boundary::make(map, "map", error, || {
         let config = boundary::required(config, "config")?.settings();
-        Ok(kvraft_map::new(futures_executor::block_on(kvraft::ReplicatedMap::connect(config))?))
+        Ok(kvraft_map::new(signals::apart(kvraft::ReplicatedMap::connect(config))?))
     })
 }
 

@@ -27,12 +27,15 @@ pub enum kvraft_consistency {
 #[derive(Debug, Default)]
 pub struct kvraft_read_options {
     options: ReadOptions,
+    /// That of the configuration without it.
+    timeout: Option<Duration>,
 }
 
 impl kvraft_read_options {
     /// Returns what the caller asks for: the default for `NULL`.
     pub(crate) fn of(this: Option<&Self>) -> ReadOptions {
-        this.map_or_else(ReadOptions::new, |this| this.options)
+        let Some(this) = this else { return ReadOptions::new() };
+        this.timeout.map_or(this.options, |timeout| this.options.timeout(timeout))
     }
 }
 
@@ -88,7 +91,8 @@ pub extern "C" fn kvraft_read_options_set_min_revision(
     })
 }
 
-/// Sets how long the call waits at most, in milliseconds. Default: the configured request_timeout.
+/// Sets how long the call waits at most, in milliseconds; 0 takes the configured request_timeout,
+/// which is the default.
 ///
 /// KVRAFT_INVALID_ARGUMENT: options is NULL.
 #[unsafe(no_mangle)]
@@ -98,7 +102,7 @@ pub extern "C" fn kvraft_read_options_set_timeout_ms(
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
     boundary::with(options, "options", error, |this| {
-        this.options = this.options.timeout(Duration::from_millis(timeout_ms.into()));
+        this.timeout = boundary::within(timeout_ms);
         Ok(())
     })
 }

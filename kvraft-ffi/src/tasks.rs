@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use crate::error::kvraft_error;
+use crate::signals;
 use crate::status::kvraft_status;
 
 /// How many calls of one map may be under way: as many as a node takes at once.
@@ -33,10 +34,8 @@ impl Tasks {
         // and left their place to another one since: at most as many.
         let (ready, tasks) = sync_channel(2 * MAX_TASKS + 1);
         let thread = thread::Builder::new().name("kvraft-call".to_owned());
-        thread.spawn(move || run(&tasks)).map_err(|error| {
-            let text = format!("the thread for callbacks cannot be started: {error}");
-            kvraft_error::new(kvraft_status::KVRAFT_STORAGE, &text)
-        })?;
+        let begun = signals::kept_out(|| thread.spawn(move || run(&tasks)));
+        begun.map_err(|error| signals::no_thread(&error))?;
         Ok(Self { ready, under_way: Arc::default() })
     }
 

@@ -43,9 +43,12 @@ pub enum kvraft_branch {
 ///
 /// At most 1024 comparisons and operations in all, each key at most once in a branch. Every
 /// operation sees the map as it was before the transaction, and all changes have one revision. Keys
-/// and values are copied, and checked by kvraft_txn_commit. Not for several threads at once.
+/// and values are copied, and checked by kvraft_txn_commit. What could not be added is not left out:
+/// kvraft_txn_commit refuses the whole then. Not for several threads at once.
 #[derive(Debug, Default)]
 pub struct kvraft_txn {
+    /// Why the first part that could not be added could not.
+    wrong: Option<String>,
     compares: Vec<Compare>,
     ops: Vec<(kvraft_branch, Op)>,
 }
@@ -65,13 +68,30 @@ impl kvraft_txn {
         Ok(())
     }
 
-    fn whole(&self) -> Txn {
+    fn whole(&self) -> Result<Txn, kvraft_error> {
+        if let Some(wrong) = &self.wrong {
+            let text = format!("the transaction lacks what could not be added to it: {wrong}");
+            return Err(kvraft_error::invalid(&text));
+        }
         let txn = self.compares.iter().cloned().fold(Txn::new(), Txn::when);
-        self.ops.iter().cloned().fold(txn, |txn, (branch, op)| match branch {
+        Ok(self.ops.iter().cloned().fold(txn, |txn, (branch, op)| match branch {
             kvraft_branch::KVRAFT_THEN => txn.then(op),
             kvraft_branch::KVRAFT_ELSE => txn.or_else(op),
-        })
+        }))
     }
+}
+
+/// Adds to a transaction, which remembers that it lacks what could not be added.
+fn build(
+    txn: Option<&mut kvraft_txn>,
+    error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
+    add: impl FnOnce(&mut kvraft_txn) -> Result<(), kvraft_error>,
+) -> kvraft_status {
+    boundary::with(txn, "txn", error, |this| {
+        add(this).inspect_err(|error| {
+            this.wrong.get_or_insert_with(|| error.text().into_owned());
+        })
+    })
 }
 
 fn of_number(branch: c_int) -> Result<kvraft_branch, kvraft_error> {
@@ -116,7 +136,7 @@ pub extern "C" fn kvraft_txn_when_revision(
     revision: u64,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    boundary::with(txn, "txn", error, |this| {
+    build(txn, error, |this| {
         let key = key.slice(key_len, "key")?;
         this.compares.push(Compare::revision(key, relation(cmp)?, revision));
         Ok(())
@@ -135,7 +155,7 @@ pub extern "C" fn kvraft_txn_when_created(
     revision: u64,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    boundary::with(txn, "txn", error, |this| {
+    build(txn, error, |this| {
         let key = key.slice(key_len, "key")?;
         this.compares.push(Compare::created(key, relation(cmp)?, revision));
         Ok(())
@@ -156,7 +176,7 @@ pub extern "C" fn kvraft_txn_when_value(
     value_len: usize,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    boundary::with(txn, "txn", error, |this| {
+    build(txn, error, |this| {
         let key = key.slice(key_len, "key")?;
         let value = value.slice(value_len, "value")?;
         this.compares.push(Compare::value(key, relation(cmp)?, value));
@@ -174,7 +194,7 @@ pub extern "C" fn kvraft_txn_when_absent(
     key_len: usize,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    boundary::with(txn, "txn", error, |this| {
+    build(txn, error, |this| {
         let key = key.slice(key_len, "key")?;
         this.compares.push(Compare::absent(key));
         Ok(())
@@ -191,7 +211,7 @@ pub extern "C" fn kvraft_txn_when_present(
     key_len: usize,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    boundary::with(txn, "txn", error, |this| {
+    build(txn, error, |this| {
         let key = key.slice(key_len, "key")?;
         this.compares.push(Compare::present(key));
         Ok(())
@@ -209,7 +229,7 @@ pub extern "C" fn kvraft_txn_get(
     key_len: usize,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    boundary::with(txn, "txn", error, |this| {
+    build(txn, error, |this| {
         let key = key.slice(key_len, "key")?;
         this.add(branch, Op::get(key))
     })
@@ -228,7 +248,7 @@ pub extern "C" fn kvraft_txn_put(
     value_len: usize,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    boundary::with(txn, "txn", error, |this| {
+    build(txn, error, |this| {
         let key = key.slice(key_len, "key")?;
         let value = value.slice(value_len, "value")?;
         this.add(branch, Op::put(key, value))
@@ -246,7 +266,7 @@ pub extern "C" fn kvraft_txn_delete(
     key_len: usize,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    boundary::with(txn, "txn", error, |this| {
+    build(txn, error, |this| {
         let key = key.slice(key_len, "key")?;
         this.add(branch, Op::delete(key))
     })
@@ -264,7 +284,7 @@ pub extern "C" fn kvraft_txn_increment(
     delta: i64,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    boundary::with(txn, "txn", error, |this| {
+    build(txn, error, |this| {
         let key = key.slice(key_len, "key")?;
         this.add(branch, Op::increment(key, delta))
     })
@@ -280,9 +300,7 @@ pub extern "C" fn kvraft_txn_set_ttl_ms(
     ttl_ms: u64,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    boundary::with(txn, "txn", error, |this| {
-        this.change_last(|op| op.ttl(Duration::from_millis(ttl_ms)))
-    })
+    build(txn, error, |this| this.change_last(|op| op.ttl(Duration::from_millis(ttl_ms))))
 }
 
 /// Takes what the put that was added last writes away when the lease ends. Other operations have no
@@ -295,7 +313,7 @@ pub extern "C" fn kvraft_txn_set_lease(
     lease: u64,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    boundary::with(txn, "txn", error, |this| {
+    build(txn, error, |this| {
         let lease = lease_id(lease)?;
         this.change_last(|op| op.lease(lease))
     })
@@ -309,7 +327,7 @@ pub extern "C" fn kvraft_txn_set_want_previous(
     txn: Option<&mut kvraft_txn>,
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
-    boundary::with(txn, "txn", error, |this| this.change_last(Op::want_previous))
+    build(txn, error, |this| this.change_last(Op::want_previous))
 }
 
 /// Applies a transaction: all of it at once, or nothing. It may be committed again, as another one.
@@ -319,7 +337,8 @@ pub extern "C" fn kvraft_txn_set_want_previous(
 /// result: where goes what it did; may be NULL; free it with kvraft_txn_result_free.
 ///
 /// KVRAFT_INVALID_ARGUMENT: a key or value has a wrong length, there are too many operations or a key
-/// twice in a branch (the message says which), or an argument is NULL.
+/// twice in a branch, or a call that should have added to it has failed (the message says which), or an
+/// argument is NULL.
 /// KVRAFT_EXPIRED: a lease has ended.
 /// KVRAFT_INDETERMINATE: also if its results were over 64 KiB and it had to be sent again.
 /// Other errors: those of kvraft_put. That comparisons do not hold is no error.
@@ -334,7 +353,7 @@ pub extern "C" fn kvraft_txn_commit(
     let result = boundary::zeroed(result);
     boundary::call(error, || {
         let map = usable(map)?;
-        let txn = boundary::required(txn, "txn")?.whole();
+        let txn = boundary::required(txn, "txn")?.whole()?;
         let done = map.txn_with(txn, kvraft_write_options::of(options))?;
         if let Some(result) = result {
             *result = Some(Box::new(done.into()));

@@ -15,12 +15,19 @@ use crate::status::kvraft_status;
 #[derive(Debug, Default)]
 pub struct kvraft_write_options {
     options: WriteOptions,
+    /// That of the configuration without it.
+    timeout: Option<Duration>,
 }
 
 impl kvraft_write_options {
     /// Returns what the caller asks for: the default for `NULL`.
     pub(crate) fn of(this: Option<&Self>) -> WriteOptions {
-        this.map_or_else(WriteOptions::new, |this| this.options.clone())
+        let Some(this) = this else { return WriteOptions::new() };
+        let options = this.options.clone();
+        match this.timeout {
+            Some(timeout) => options.timeout(timeout),
+            None => options,
+        }
     }
 
     fn change(&mut self, change: impl FnOnce(WriteOptions) -> WriteOptions) {
@@ -194,7 +201,8 @@ pub extern "C" fn kvraft_write_options_set_principal(
     })
 }
 
-/// Sets how long the call waits at most, in milliseconds. Default: the configured request_timeout.
+/// Sets how long the call waits at most, in milliseconds; 0 takes the configured request_timeout,
+/// which is the default.
 ///
 /// KVRAFT_INVALID_ARGUMENT: options is NULL.
 #[unsafe(no_mangle)]
@@ -204,7 +212,7 @@ pub extern "C" fn kvraft_write_options_set_timeout_ms(
     error: Option<&mut MaybeUninit<Option<Box<kvraft_error>>>>,
 ) -> kvraft_status {
     boundary::with(options, "options", error, |this| {
-        this.change(|options| options.timeout(Duration::from_millis(timeout_ms.into())));
+        this.timeout = boundary::within(timeout_ms);
         Ok(())
     })
 }

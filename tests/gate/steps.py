@@ -146,11 +146,12 @@ def core(shell: Shell, built: Built) -> tally.Tally:
 
 
 def faces(shell: Shell, built: Built) -> tally.Tally:
-    """Run the tests of C, then those of Python on the wheel that a user would install."""
+    """Run the tests of C, those of Python on the wheel that a user would install, and of both."""
     counts = cargo_tests(shell, built, "faces")
     made = wheel.build(shell, "wheels", "--profile", "dev")
     wheel.install(shell, tools.python(), made)
     counts.add(pytest(shell, built, "kvraft-py/tests"))
+    counts.add(pytest(shell, built, "kvraft-ffi/tests"))
     for python in wheel.others(shell, made):
         # The examples need a web server; what they show is the same under all interpreters.
         ignore = "--ignore=kvraft-py/tests/test_examples.py"
@@ -243,7 +244,11 @@ def pytest(
         *options,
         folder,
     ]
-    env = {"KVRAFT_SERVER": str(program(built, "kvraft-server")), "KVRAFT_TOOLS": str(tools.TOOLS)}
+    env = {
+        "KVRAFT_SERVER": str(program(built, "kvraft-server")),
+        "KVRAFT_LIB_DIR": str(built.libraries),
+        "KVRAFT_TOOLS": str(tools.TOOLS),
+    }
     done = shell.run(command, env=env)
     return tally.of_junit(report, done.code)
 

@@ -1,6 +1,8 @@
 /* Leases end what belongs to them, and locks have one holder at a time. */
 #include "check.h"
 
+#include <pthread.h>
+
 #define TTL_MS 60000
 
 static void a_lease_ends_its_keys(const kvraft_map *map)
@@ -18,7 +20,8 @@ static void a_lease_ends_its_keys(const kvraft_map *map)
     CHECK_STATUS(KVRAFT_NOT_FOUND, kvraft_lease_ended(lease, 1, &error));
     CHECK_OK(kvraft_write_options_new(&options, &error));
     CHECK_OK(kvraft_write_options_set_lease(options, kvraft_lease_id(lease), &error));
-    CHECK_STATUS(KVRAFT_INVALID_ARGUMENT, kvraft_write_options_set_lease(options, 0, &error));
+    CHECK_ERROR(KVRAFT_INVALID_ARGUMENT, "lease is 0",
+                kvraft_write_options_set_lease(options, 0, &error));
     CHECK_OK(kvraft_put_with(map, "a", 1, "v", 1, options, NULL, &error));
     CHECK_OK(kvraft_txn_new(&txn, &error));
     CHECK_OK(kvraft_txn_put(txn, KVRAFT_THEN, "b", 1, "v", 1, &error));
@@ -54,14 +57,22 @@ static void a_lease_ends_its_keys(const kvraft_map *map)
 static void a_lock_has_one_holder(const kvraft_map *map)
 {
     kvraft_lock *first, *second;
+    enum kvraft_status refused;
     uint64_t lease, token, again;
+    uint32_t timeout_ms = 1;
 
     CHECK_OK(kvraft_lock_take(map, "l", 1, TTL_MS, PATIENCE_MS, &first, &error));
     CHECK(kvraft_lock_is_held(first) && kvraft_lock_token(first) > 0);
     CHECK_STATUS(KVRAFT_NOT_FOUND, kvraft_lock_lost(first, 1, &error));
     CHECK_STATUS(KVRAFT_NOT_FOUND, kvraft_lock_try(map, "l", 1, TTL_MS, &second, &error));
     CHECK(second == NULL);
-    CHECK_STATUS(KVRAFT_REFUSED, kvraft_lock_take(map, "l", 1, TTL_MS, 1, &second, &error));
+    /* Too short a time may end before the cluster has said anything. */
+    do {
+        refused = kvraft_lock_take(map, "l", 1, TTL_MS, timeout_ms, &second, NULL);
+        CHECK(second == NULL);
+        timeout_ms *= 2;
+    } while (refused == KVRAFT_UNAVAILABLE);
+    CHECK(refused == KVRAFT_REFUSED);
     CHECK_OK(kvraft_lock_unlock(first, &error));
     CHECK_STATUS(KVRAFT_EXPIRED, kvraft_lock_unlock(first, &error));
     CHECK(!kvraft_lock_is_held(first));
@@ -80,6 +91,100 @@ static void a_lock_has_one_holder(const kvraft_map *map)
     CHECK_STATUS(KVRAFT_INVALID_ARGUMENT, kvraft_lock_release(map, "", 0, lease, &error));
 }
 
+struct waiting {
+    const kvraft_map *map;
+    uint64_t lease;
+    int stop;
+    enum kvraft_status status;
+};
+
+static void *wait_for_the_lock(void *argument)
+{
+    struct waiting *waiting = (struct waiting *)argument;
+    uint64_t token;
+
+    waiting->status =
+        kvraft_lock_acquire_unless(waiting->map, "w", 1, waiting->lease, PATIENCE_MS,
+                                   waiting->stop, &token, NULL);
+    CHECK((token > 0) == (waiting->status == KVRAFT_OK));
+    return NULL;
+}
+
+static void who_waits_for_a_lock_gives_up_when_told(const kvraft_map *map)
+{
+    struct waiting waiting = {map, 0, 0, KVRAFT_OK};
+    uint64_t lease, token;
+    pthread_t thread;
+    int stop[2], told;
+    char byte = 1;
+
+    CHECK_OK(kvraft_lease_grant(map, TTL_MS, &lease, &error));
+    CHECK_OK(kvraft_lease_grant(map, TTL_MS, &waiting.lease, &error));
+    CHECK_OK(kvraft_lock_acquire(map, "w", 1, lease, 0, &token, &error));
+    /* Told by a byte in a pipe, and by the end of the pipe. */
+    for (told = 0; told < 2; told++) {
+        CHECK(pipe(stop) == 0);
+        waiting.stop = stop[0];
+        CHECK(pthread_create(&thread, NULL, wait_for_the_lock, &waiting) == 0);
+        if (told == 0) {
+            CHECK(write(stop[1], &byte, 1) == 1);
+        }
+        CHECK(close(stop[1]) == 0);
+        CHECK(pthread_join(thread, NULL) == 0 && close(stop[0]) == 0);
+        CHECK(waiting.status == KVRAFT_UNAVAILABLE);
+        CHECK_STATUS(KVRAFT_EXPIRED, kvraft_lock_release(map, "w", 1, waiting.lease, &error));
+    }
+    CHECK_ERROR(KVRAFT_INVALID_ARGUMENT, "stop",
+                kvraft_lock_acquire_unless(map, "w", 1, lease, 1, stop[0], &token, &error));
+    CHECK_ERROR(KVRAFT_INVALID_ARGUMENT, "stop",
+                kvraft_lock_acquire_unless(map, "w", 1, lease, 1, -1, &token, &error));
+
+    /* Nobody tells it, so that it gets the lock. */
+    CHECK(pipe(stop) == 0);
+    waiting.stop = stop[0];
+    CHECK(pthread_create(&thread, NULL, wait_for_the_lock, &waiting) == 0);
+    CHECK_OK(kvraft_lock_release(map, "w", 1, lease, &error));
+    CHECK(pthread_join(thread, NULL) == 0 && waiting.status == KVRAFT_OK);
+    CHECK_OK(kvraft_lock_release(map, "w", 1, waiting.lease, &error));
+    CHECK(close(stop[0]) == 0 && close(stop[1]) == 0);
+}
+
+static void *wait_for_the_end(void *lease)
+{
+    CHECK_OK(kvraft_lease_ended((const kvraft_lease *)lease, PATIENCE_MS, &error));
+    return NULL;
+}
+
+static void *wait_for_the_loss(void *lock)
+{
+    CHECK_OK(kvraft_lock_lost((const kvraft_lock *)lock, PATIENCE_MS, &error));
+    return NULL;
+}
+
+/* One thread watches what another one holds, until that gives it back. */
+static void two_threads_share_what_one_gives_back(const kvraft_map *map)
+{
+    pthread_t threads[4];
+    kvraft_lease *lease;
+    kvraft_lock *lock;
+    int i;
+
+    CHECK_OK(kvraft_lease_new(map, TTL_MS, &lease, &error));
+    CHECK_OK(kvraft_lock_take(map, "s", 1, TTL_MS, PATIENCE_MS, &lock, &error));
+    for (i = 0; i < 4; i++) {
+        CHECK(pthread_create(&threads[i], NULL, i < 2 ? wait_for_the_end : wait_for_the_loss,
+                             i < 2 ? (void *)lease : (void *)lock) == 0);
+    }
+    CHECK(kvraft_lease_is_alive(lease) && kvraft_lock_is_held(lock));
+    CHECK_OK(kvraft_lease_revoke(lease, &error));
+    CHECK_OK(kvraft_lock_unlock(lock, &error));
+    for (i = 0; i < 4; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    }
+    kvraft_lease_free(lease);
+    kvraft_lock_free(lock);
+}
+
 int main(int argc, char **argv)
 {
     kvraft_lease *lease;
@@ -91,6 +196,8 @@ int main(int argc, char **argv)
     map = open_at(argv[1]);
     a_lease_ends_its_keys(map);
     a_lock_has_one_holder(map);
+    who_waits_for_a_lock_gives_up_when_told(map);
+    two_threads_share_what_one_gives_back(map);
 
     /* Closing the map lets go of whoever waits for their end. */
     CHECK_OK(kvraft_lease_new(map, TTL_MS, &lease, &error));

@@ -33,6 +33,62 @@ static int heard(const char *dir, kvraft_log_callback callback, int level)
     return told;
 }
 
+/* A listener whose context goes away as soon as it is not called any more. */
+static void count(void *context, int level, const char *part, const char *message)
+{
+    (void)level;
+    (void)part;
+    (void)message;
+    pthread_mutex_lock(&mutex);
+    *(int *)context += 1;
+    pthread_mutex_unlock(&mutex);
+}
+
+static void *write_on(void *argument)
+{
+    const kvraft_map *map = (const kvraft_map *)argument;
+    char key[16];
+    int i;
+
+    for (i = 0; i < 200; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        CHECK_OK(kvraft_put(map, key, strlen(key), "v", 1, PATIENCE_MS, NULL, &error));
+    }
+    return NULL;
+}
+
+static void what_a_listener_had_may_be_freed(const char *dir)
+{
+    kvraft_map *map = open_with(config_for(dir));
+    pthread_t threads[2];
+    int round, i, heard_of_all = 0;
+
+    for (i = 0; i < 2; i++) {
+        CHECK(pthread_create(&threads[i], NULL, write_on, map) == 0);
+    }
+    for (round = 0; round < 100; round++) {
+        int *calls = (int *)calloc(1, sizeof *calls);
+        CHECK_OK(kvraft_set_log_callback(count, calls, KVRAFT_LOG_TRACE, &error));
+        CHECK_OK(kvraft_put(map, "k", 1, "v", 1, PATIENCE_MS, NULL, &error));
+        CHECK_OK(kvraft_set_log_callback(NULL, NULL, KVRAFT_LOG_TRACE, &error));
+        heard_of_all += *calls;
+        free(calls);
+    }
+    for (i = 0; i < 2; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    }
+    CHECK(heard_of_all > 0);
+    CHECK_OK(kvraft_close(map, &error));
+    kvraft_free(map);
+}
+
+/* Ends the listening out of the callback itself. */
+static void end_it(void *context, int level, const char *part, const char *message)
+{
+    count(context, level, part, message);
+    CHECK_OK(kvraft_set_log_callback(NULL, NULL, KVRAFT_LOG_TRACE, &error));
+}
+
 int main(int argc, char **argv)
 {
     alarm(DEADLINE_S);
@@ -44,5 +100,7 @@ int main(int argc, char **argv)
     CHECK(heard(argv[1], NULL, KVRAFT_LOG_TRACE) == 0);
     CHECK(heard(argv[1], listen_to, KVRAFT_LOG_INFO) > 0);
     CHECK(most <= KVRAFT_LOG_INFO);
+    CHECK(heard(argv[1], end_it, KVRAFT_LOG_TRACE) > 0);
+    what_a_listener_had_may_be_freed(argv[1]);
     return 0;
 }

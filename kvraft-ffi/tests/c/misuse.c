@@ -64,6 +64,19 @@ static void a_wrong_setting_is_named(const char *dir)
     kvraft_config_free(config);
 }
 
+static void settings_of_clients_have_their_forms(void)
+{
+    kvraft_client_config *config;
+
+    CHECK_OK(kvraft_client_config_new("127.0.0.1:1", &config, &error));
+    CHECK_OK(kvraft_client_config_set_u64(config, "request_timeout", 100, &error));
+    WRONG("not a number", kvraft_client_config_set_u64(config, "name", 1, &error));
+    WRONG("endpoints", kvraft_client_config_set_u64(config, "colour", 1, &error));
+    CHECK_OK(kvraft_client_config_set_bool(config, "insecure", true, &error));
+    WRONG("not true or false", kvraft_client_config_set_bool(config, "name", true, &error));
+    kvraft_client_config_free(config);
+}
+
 static void a_wrong_size_is_told_the_right_one(const kvraft_map *map)
 {
     static char big[4096];
@@ -91,6 +104,7 @@ int main(int argc, char **argv)
     null_is_freed();
     null_is_named(map, argv[1]);
     a_wrong_setting_is_named(argv[1]);
+    settings_of_clients_have_their_forms();
     a_wrong_size_is_told_the_right_one(map);
     CHECK_ERROR(KVRAFT_REFUSED, "in use", kvraft_open(config, &second, &error));
     CHECK(second == NULL);

@@ -134,7 +134,7 @@ int main(int argc, char **argv)
     set(config, "name", "n1");
     set(config, "listen", "127.0.0.1:0");
     set(config, "cluster_secret", SECRET);
-    CHECK_ERROR(KVRAFT_INVALID_ARGUMENT, "no number",
+    CHECK_ERROR(KVRAFT_INVALID_ARGUMENT, "not a number",
                 kvraft_config_set_u64(config, "name", 7, &error));
     CHECK_ERROR(KVRAFT_INVALID_ARGUMENT, "colour",
                 kvraft_config_set_u64(config, "colour", 7, &error));

@@ -62,6 +62,15 @@ static void ranges(const kvraft::map &map)
     CHECK(map.count(range) == 3);
     auto scan = map.scan(range, &kvraft::scan_options().reverse().limit(2));
     CHECK(scan.next()->key() == "r/3" && scan.next()->value() == "r/2" && !scan.next());
+    const auto page = map.page(range, &kvraft::scan_options().limit(2));
+    CHECK(page.count() == 2 && page.has_more() && page.revision() > 0);
+    CHECK(page.entry(1)->key() == "r/2" && !page.entry(2));
+    std::string walked;
+    auto again = map.scan(range);
+    for (const auto &entry : again) {
+        walked += entry.value();
+    }
+    CHECK(walked == "r/1r/2r/3");
     CHECK(map.erase(kvraft::range::all().from("r/2").until("r/9")) == 2);
 }
 
@@ -102,6 +111,96 @@ static void leases_and_locks(const kvraft::map &map)
     CHECK(thrown([&] { map.lock("lock", 60s, 1ms); }).status() == KVRAFT_REFUSED);
     lock.unlock();
     CHECK(map.try_lock("lock", 60s)->token() > lock.token());
+
+    const auto id = map.grant_lease(60s);
+    map.put("l", "v", kvraft::write_options().lease(id));
+    map.keep_alive(id);
+    const auto info = map.look_up_lease(id);
+    CHECK(info.ttl() == 60s && info.remaining() <= 60s && info.count() == 1);
+    CHECK(info.key(0)->view() == "l" && !info.key(1));
+    const auto token = map.acquire("lease's", id, patience);
+    CHECK(map.acquire_unless("lease's", id, patience, STDIN_FILENO) == token);
+    map.release("lease's", id);
+    CHECK(thrown([&] { map.release("lease's", id); }).status() == KVRAFT_EXPIRED);
+    map.end_lease(id);
+    CHECK(thrown([&] { map.keep_alive(id); }).status() == KVRAFT_EXPIRED);
+}
+
+static void what_is_wrong_is_told(const kvraft::map &map)
+{
+    // What was moved from is empty, and an empty callback is none.
+    auto options = kvraft::read_options();
+    const auto moved = std::move(options);
+    CHECK(thrown([&] { options.min_revision(1); }).status() == KVRAFT_INVALID_ARGUMENT);
+    CHECK(moved.get() && !options.get());
+    CHECK(thrown([&] { map.get_async("k", nullptr); }).status() == KVRAFT_INVALID_ARGUMENT);
+    // A time that is over is not the configured one.
+    const kvraft::lock held = map.lock("over", 60s);
+    CHECK(thrown([&] { map.lock("over", 60s, -5s); }).status() == KVRAFT_REFUSED);
+    try {
+        kvraft::config(std::string("data\0more", 9));
+        CHECK(!"half of the path was taken");
+    } catch (const std::invalid_argument &) {
+    }
+}
+
+static void operators(const kvraft::map &map)
+{
+    const auto status = map.status();
+    CHECK(status.name() == std::string("a") && status.leader() == std::string("a"));
+    CHECK(status.role() == std::string("leader") && status.is_leader() && status.is_ready());
+    CHECK(status.term() > 0 && status.applied() <= status.committed() + 1 && status.revision() > 0);
+    CHECK(status.keys() > 0 && status.bytes() > 0 && status.members().size() == 1);
+    CHECK(status.members().at(0).voter && status.members().at(0).name == std::string("a"));
+    CHECK(map.max_value_bytes() == 1 << 20 && map.max_command_bytes() > map.max_value_bytes());
+    map.promote("a");
+    map.shrink(1);
+    for (const auto &refused : {thrown([&] { map.demote("a"); }), thrown([&] { map.refill(); }),
+                                thrown([&] { map.remove_member("b"); }),
+                                thrown([&] { map.transfer_leadership(); }),
+                                thrown([&] { map.transfer_leadership("b"); })}) {
+        CHECK(refused.status() == KVRAFT_REFUSED);
+    }
+    CHECK(map.verify().find("\"verdict\":\"agreed\"") != std::string::npos);
+    CHECK(map.metrics_json().find("\"keys\"") != std::string::npos);
+    CHECK(kvraft::version() == std::string(KVRAFT_VERSION));
+    CHECK(kvraft::abi_version() == KVRAFT_ABI_VERSION);
+    CHECK(kvraft::status_name(KVRAFT_FULL) == std::string("full"));
+}
+
+static void files(const kvraft::map &map, const std::string &dir)
+{
+    const std::string file = dir + ".backup", restored = dir + ".restored";
+    FILE *out = fopen(file.c_str(), "wb");
+    CHECK(out);
+    auto backup = map.backup();
+    CHECK(backup.revision() > 0 && backup.entries() > 0);
+    while (auto chunk = backup.next()) {
+        const auto view = chunk->view();
+        CHECK(fwrite(view.data(), 1, view.size(), out) == view.size());
+    }
+    CHECK(fclose(out) == 0);
+    CHECK(kvraft::verify_backup(file).find("\"sound\":true") != std::string::npos);
+    CHECK(kvraft::restore(file, restored, "b").find("\"nextRevision\"") != std::string::npos);
+    CHECK(kvraft::verify_data_dir(restored).find("\"sound\":true") != std::string::npos);
+    kvraft::recover_quorum(restored, dir + ".recovered");
+    CHECK(thrown([&] { kvraft::set_aside(restored); }).status() == KVRAFT_REFUSED);
+}
+
+static void logs(const std::string &dir)
+{
+    std::mutex mutex;
+    int told = 0;
+    kvraft::set_log_callback(
+        [&](int level, const char *part, const char *message) {
+            CHECK(level <= KVRAFT_LOG_DEBUG && part && message);
+            const std::lock_guard<std::mutex> guard(mutex);
+            told++;
+        },
+        KVRAFT_LOG_DEBUG);
+    kvraft::map::open(kvraft::config(dir)).close();
+    kvraft::set_log_callback(nullptr);
+    CHECK(told > 0);
 }
 
 static void callbacks(const kvraft::map &map)
@@ -143,11 +242,11 @@ int main(int argc, char **argv)
     leases_and_locks(map);
     callbacks(map);
     CHECK(map.status_json().find("\"name\":\"a\"") != std::string::npos);
-    auto backup = map.backup();
-    while (auto chunk = backup.next()) {
-        CHECK(!chunk->view().empty());
-    }
+    what_is_wrong_is_told(map);
+    operators(map);
+    files(map, argv[1]);
     map.close();
+    logs(argv[1] + std::string(".logs"));
     CHECK(thrown([&] { map.get("k"); }).status() == KVRAFT_CLOSED);
     return 0;
 }

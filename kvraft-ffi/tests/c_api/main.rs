@@ -3,10 +3,11 @@
 mod abi;
 mod mixed;
 mod null;
+mod outside;
 mod package;
 mod support;
-mod valgrind;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::fs;
@@ -78,6 +79,18 @@ fn a_callback_is_called_once_whatever_becomes_of_its_call() {
 #[test]
 fn operators_look_compare_back_up_restore_and_recover() {
     watched_and_shared("operate", &["data", "backup", "restored", "recovered"]);
+}
+
+#[test]
+fn signals_are_the_programs_own() {
+    watched_and_shared("signals", &["data"]);
+}
+
+#[test]
+fn a_library_that_was_loaded_at_run_time_stays_when_it_is_let_go_of() {
+    let program = Program::of("plugin", Linkage::Shared, Language::C);
+    let library = support::library_dir().join("libkvraft.so");
+    program.run([library, program.data_dir("data")]);
 }
 
 #[test]
@@ -157,12 +170,85 @@ fn the_example_in_the_header_does_what_it_shows() {
     let source = format!(
         "#include <stdio.h>\n#include \"kvraft.h\"\n\nint main(void)\n{{\n{lines}    return 0;\n}}\n"
     );
+    assert_eq!(said_by(&source, Language::C), "hello\n");
+}
 
+#[test]
+fn the_examples_in_the_readme_do_what_they_show() {
+    let readme = include_str!("../../../README.md");
+    let example = |language: &str| {
+        let (_, rest) = readme.split_once(&format!("```{language}\n")).expect("an example");
+        rest.split_once("```").expect("an end of the example").0
+    };
+    let source = format!(
+        "#include \"check.h\"\n\nint main(void)\n{{\n    kvraft_map *map = open_at(\"data\");\n{}\
+         \x20   CHECK(revision > 0 && kvraft_close(map, NULL) == KVRAFT_OK);\n\
+         \x20   kvraft_free(map);\n    return 0;\n}}\n",
+        example("c")
+    );
+    assert_eq!(said_by(&source, Language::C), "");
+    let source = format!(
+        "#include <iostream>\n#include \"kvraft.hpp\"\n\nint main()\n{{\n{}}}\n",
+        example("cpp")
+    );
+    assert_eq!(said_by(&source, Language::Cxx), "greeting\n");
+}
+
+/// Compiles a text and runs it in a directory of its own.
+fn said_by(source: &str, language: Language) -> String {
     let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("example.c");
+    let path = dir.path().join("example");
     fs::write(&path, source).expect("a new file");
-    let program = Program::compile(&path, Linkage::Shared, Language::C);
-    assert_eq!(program.run([""; 0]), "hello\n");
+    Program::compile(&path, Linkage::Shared, language).run([""; 0])
+}
+
+#[test]
+fn the_cxx_wrapper_has_every_function() {
+    let wrapper = include_str!("../../../include/kvraft.hpp");
+    let words: BTreeSet<_> =
+        wrapper.split(|letter: char| !letter.is_alphanumeric() && letter != '_').collect();
+    // What an outcome has is taken out of it, which leaves nothing to free.
+    let missing: Vec<_> = abi::functions()
+        .into_iter()
+        .map(|function| function.name)
+        .filter(|name| name != "kvraft_outcome_free" && !words.contains(name.as_str()))
+        .collect();
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+#[test]
+fn the_headers_give_no_warning_to_those_who_ask_for_all() {
+    const ASKED: [&str; 8] = [
+        "-Wall",
+        "-Wextra",
+        "-Wpedantic",
+        "-Wshadow",
+        "-Wconversion",
+        "-Wold-style-cast",
+        "-Wnon-virtual-dtor",
+        "-Werror",
+    ];
+    let dir = tempfile::tempdir().expect("a directory");
+    let include = concat!(env!("CARGO_MANIFEST_DIR"), "/../include");
+    // Two files with all of it make one program.
+    let (one, other) = (dir.path().join("one.cpp"), dir.path().join("other.cpp"));
+    fs::write(
+        &one,
+        "#include \"kvraft.hpp\"\nint main() { return kvraft::version() == nullptr; }\n",
+    )
+    .expect("a new file");
+    fs::write(
+        &other,
+        "#include \"kvraft.hpp\"\nvoid other() { kvraft::set_log_callback(nullptr); }\n",
+    )
+    .expect("a new file");
+    for standard in ["-std=c++17", "-std=c++20"] {
+        let mut compiler = support::tool("CXX", "g++");
+        compiler.args([standard, "-I", include]).args(ASKED).args([&one, &other]);
+        compiler.arg("-o").arg(dir.path().join("program"));
+        compiler.arg(support::library_dir().join("libkvraft.so"));
+        support::success(&mut compiler);
+    }
 }
 
 #[test]

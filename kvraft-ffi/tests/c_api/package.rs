@@ -70,6 +70,7 @@ fn the_examples_are_built_with_cc_and_pkg_config_from_a_moved_installation() {
     make.env_remove("MAKEFLAGS").env("PKG_CONFIG_PATH", library.join("pkgconfig"));
     success(make.current_dir(&built));
     installed.run_examples(&built);
+    a_static_program_needs_no_library_beside_it(&installed, &library);
 
     let mut watch = Command::new(built.join("watch"));
     watch.arg(installed.dir.path().join("watched")).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -83,6 +84,19 @@ fn the_examples_are_built_with_cc_and_pkg_config_from_a_moved_installation() {
     let told: Vec<_> = said.lines().filter_map(|line| line.split_once(": ")).collect();
     let told: Vec<_> = told.into_iter().map(|(_, told)| told).collect();
     assert_eq!(told, ["notes/last is first", "notes/last is second"]);
+}
+
+fn a_static_program_needs_no_library_beside_it(installed: &Installed, library: &Path) {
+    let mut flags = tool("PKG_CONFIG", "pkg-config");
+    flags.args(["--cflags", "--libs", "kvraft-static"]);
+    let flags = success(flags.env("PKG_CONFIG_PATH", library.join("pkgconfig"))).stdout;
+    let program = installed.dir.path().join("alone");
+    let mut compiler = tool("CC", "cc");
+    compiler.arg(examples().join("quick_start.c")).arg("-o").arg(&program);
+    success(compiler.args(String::from_utf8_lossy(&flags).split_whitespace()));
+    let needed = success(tool("READELF", "readelf").arg("-d").arg(&program)).stdout;
+    assert!(!String::from_utf8_lossy(&needed).contains("libkvraft"));
+    success(Command::new(&program).arg(installed.dir.path().join("alone's")));
 }
 
 #[test]

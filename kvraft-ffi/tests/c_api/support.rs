@@ -26,6 +26,8 @@ pub(crate) enum Linkage {
     /// Static, and ended by the compiler's sanitizers at the first wrong access, undefined
     /// behaviour or leak: they watch the library's heap as well.
     Watched,
+    /// Shared, and ended by the compiler's ThreadSanitizer, which sees the program alone.
+    Raced,
 }
 
 const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
@@ -74,14 +76,16 @@ impl Program {
             .arg(source)
             .args(["-x", "none", "-o"])
             .arg(&exe);
-        if linkage == Linkage::Watched {
-            compiler.args(SANITIZERS);
-        }
+        match linkage {
+            Linkage::Watched => compiler.args(SANITIZERS),
+            Linkage::Raced => compiler.arg("-fsanitize=thread"),
+            Linkage::Shared | Linkage::Static => &mut compiler,
+        };
         match linkage {
             Linkage::Static | Linkage::Watched => {
                 compiler.arg(library_dir().join("libkvraft.a")).args(SYSTEM_LIBRARIES);
             }
-            Linkage::Shared => {
+            Linkage::Shared | Linkage::Raced => {
                 let installed = install_shared(dir.path());
                 compiler.arg("-L").arg(&installed).arg("-lkvraft");
                 compiler.arg(format!("-Wl,-rpath,{}", installed.display()));
