@@ -62,6 +62,7 @@ pub(super) enum Content {
     Bytes,
     Events,
     Text,
+    Html,
 }
 
 /// What a parameter of the query is.

@@ -6,7 +6,7 @@ use axum::routing::{delete, get, post, put};
 use super::endpoint::{Access, Answer, Asks, Content, Endpoint, Headers, Kind, Parameter, Payload};
 use super::{
     backup, counter, integrity, key, keys, leases, locks, members, metrics, openapi, probes,
-    status, txn, watch,
+    status, txn, ui, watch,
 };
 use crate::tokens::Role;
 
@@ -248,13 +248,15 @@ static LASTING: [Endpoint; 7] = [
 ];
 
 /// The node and its cluster.
-static CLUSTER: [Endpoint; 11] = [
+static CLUSTER: [Endpoint; 12] = [
     Endpoint::get("/status", READ, "What this node says of itself, without asking others.", || {
         get(status::status)
     })
     .answers(&[Answer::new(200, Content::Json("Status"), "The status.")]),
     Endpoint::get("/openapi.json", Access::Anyone, "This document.", || get(openapi::openapi))
         .answers(&[Answer::new(200, Content::Json("OpenApi"), "OpenAPI 3.1.")]),
+    Endpoint::get("/ui", Access::Anyone, "A page to look at, for browsers.", || get(ui::ui))
+        .answers(&[Answer::new(200, Content::Html, "The page.")]),
     Endpoint::get("/cluster/members", ADMIN, "Lists the members as this node knows them.", || {
         get(members::list)
     })

@@ -36,6 +36,7 @@ mod tests;
 mod tls;
 mod traffic;
 mod txn;
+mod ui;
 mod watch;
 
 use std::sync::{Arc, OnceLock};

@@ -237,6 +237,7 @@ fn response(answer: &Answer) -> Value {
         Content::Bytes => json!({ "application/octet-stream": { "schema": {} } }),
         Content::Events => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
         Content::Text => json!({ "text/plain": { "schema": { "type": "string" } } }),
+        Content::Html => json!({ "text/html": { "schema": { "type": "string" } } }),
     };
     json!({ "description": answer.about, "content": content })
 }

@@ -1,0 +1,191 @@
+// The overview: who leads, who is behind or silent, what is wrong, in words and figures.
+
+/** A member that gets on less than this long is not called slow. */
+const STILL_SECONDS = 5;
+/** A node that is so many entries behind is not ready for requests. */
+const FAR_BEHIND = 10_000;
+
+/** Leaders, newest first, as they were seen from this page. */
+const leaders = [];
+/** Name of a member -> how far it was known to be, and since when. */
+const progress = new Map();
+
+/** What is wrong, worst first: { kind: "bad" or "warn", words }. */
+function alarmsOf(status, members) {
+  const found = [];
+  const add = (kind, words) => found.push({ kind, words });
+  if (status.failure) add("bad", `Stopped: ${status.failure.detail}. Its log says more.`);
+  if (status.divergence) {
+    add("bad", `Divergence: ${status.divergence}. “kvraft-server cluster refill” has this node fetch its state anew.`);
+  }
+  if (!status.leaderID) {
+    add("bad", "No leader: writes wait, and reads of anything but a node’s own copy. A majority of the voters has to be up.");
+  } else if (!status.ready) {
+    add("warn", "Not ready: this node recovers, or has not heard of the leader lately.");
+  }
+  if (status.diskFull) add("bad", "Full: only deletes are let in until there is room again.");
+  for (const { name, health } of members) {
+    if (health.kind !== "good") add("warn", `${name}: ${health.words}.`);
+  }
+  return found;
+}
+
+/** The members with what this node knows of the health of each. */
+function membersOf(status) {
+  const seconds = performance.now() / 1000;
+  return status.members.map((member) => {
+    const self = member.name === status.name;
+    const leads = member.name === status.leaderID;
+    const role = leads ? "leader" : member.voter ? "voter" : "learner";
+    let lag = null;
+    if (self) lag = Math.max(0, status.committed - status.applied);
+    else if (member.matched !== null) lag = Math.max(0, status.lastLog - member.matched);
+    const known = self ? status.applied : member.matched;
+    const before = progress.get(member.name);
+    if (!before || before.known !== known || lag === 0) {
+      progress.set(member.name, { known, since: seconds });
+    }
+    const still = seconds - progress.get(member.name).since;
+    return { ...member, self, role, lag, health: healthOf(status, member, { self, lag, still }) };
+  });
+}
+
+function healthOf(status, member, { self, lag, still }) {
+  const is = (kind, words) => ({ kind, words });
+  if (self && !status.ready) return is("warn", "not ready");
+  if (self || !status.isLead) {
+    if (lag > FAR_BEHIND) return is("warn", "far behind");
+    return self ? is("good", "answers") : is("good", member.name === status.leaderID ? "leads" : "");
+  }
+  if (member.matched === null) return is("bad", "silent since this leader began");
+  if (lag > 0 && still > STILL_SECONDS) return is("bad", `silent for ${span(Math.round(still))}`);
+  if (lag > FAR_BEHIND) return is("warn", "far behind, catching up");
+  return is("good", lag > 0 ? "follows" : "up to date");
+}
+
+/** Remembers who leads. */
+function noteLeader(status) {
+  const last = leaders[0];
+  if (last && last.leader === status.leaderID && last.term === status.term) return;
+  // A candidate that counts up its term is the same lack of a leader.
+  if (last && !last.leader && !status.leaderID) last.term = status.term;
+  else leaders.unshift({ time: clock(new Date()), leader: status.leaderID, term: status.term });
+  leaders.length = Math.min(leaders.length, 100);
+  if (last) announce(status.leaderID ? `${status.leaderID} leads now.` : "There is no leader.");
+}
+
+function drawLeaders() {
+  redraw(at("leaders"), leaders, () =>
+    leaders.map(({ time, leader, term }) =>
+      element("li", {}, element("time", {}, time), element("span", {}, leader ? shownName(leader) : "no leader"), element("span", { class: "term" }, `term ${count(term)}`)),
+    ),
+  );
+}
+
+function shownName(name) {
+  return escapedText(name);
+}
+
+function drawMembers(status, members) {
+  redraw(at("members").tBodies[0], members, () => members.map(row));
+  const leader = status.members.find((member) => member.name === status.leaderID);
+  const link = leader && pageOf(leader, `the page of ${shownName(leader.name)}`);
+  const note = at("members-note");
+  redraw(note, [status.isLead, leader?.name, leader?.http], () => {
+    if (status.isLead || !leader) return [];
+    if (!link) return ["The leader alone knows how far each member is; it advertises no HTTP address."];
+    return ["The leader alone knows how far each member is: see ", link, "."];
+  });
+}
+
+function row(member) {
+  const { name, self, role, lag, health, address } = member;
+  const state = health.words ? element("span", { class: "state", "data-state": health.kind }, health.words) : "–";
+  return element(
+    "tr",
+    {},
+    element("td", {}, self ? `${shownName(name)} (this one)` : shownName(name)),
+    element("td", {}, role),
+    element("td", {}, state),
+    element("td", { class: "number" }, lag === null ? "–" : count(lag)),
+    element("td", { class: "extra code" }, shownName(address)),
+    element("td", { class: "extra" }, self ? "here" : (pageOf(member, "open") ?? "–")),
+  );
+}
+
+/** Everything that a status says. */
+function drawStatus(status) {
+  const members = membersOf(status);
+  const alarms = alarmsOf(status, members);
+  noteLeader(status);
+  drawAlarms(alarms);
+  drawMembers(status, members);
+  drawLeaders();
+  say(at("whoami"), `${shownName(status.name)} · ${status.role}`);
+  say(at("health"), sentence(status, members, alarms));
+  const worst = alarms.find(({ kind }) => kind === "bad") ?? alarms[0];
+  pill(worst ? worst.kind : "good", worst ? (status.leaderID ? "look at it" : "no leader") : "healthy");
+  facts(at("figures"), [
+    ["Leader", status.leaderID ? shownName(status.leaderID) : "none"],
+    ["Term", count(status.term)],
+    ["Revision", count(status.revision)],
+    ["Keys", count(status.keys)],
+    ["Keys and values", size(status.bytes)],
+    ["Version", status.version],
+  ]);
+  document.title = `${worst ? "! " : ""}${shownName(status.name)} · kvraft`;
+}
+
+function sentence(status, members, alarms) {
+  if (alarms.length) return `${alarms.length === 1 ? "One thing needs" : `${alarms.length} things need`} a look.`;
+  const voters = members.filter((member) => member.voter).length;
+  const votes = voters === 1 ? "one voter" : `${voters} voters`;
+  const lead = `All is well: ${shownName(status.leaderID)} leads ${votes}`;
+  if (!status.isLead) return `${lead}, and this node follows.`;
+  return members.every(({ lag }) => lag === 0) ? `${lead}, and everyone is up to date.` : `${lead}, and all follow.`;
+}
+
+function drawAlarms(alarms) {
+  redraw(at("alarms"), alarms, () =>
+    alarms.map(({ kind, words, links = [] }) =>
+      element("p", { class: "alarm", "data-kind": kind }, escapedText(words), ...links),
+    ),
+  );
+}
+
+function pill(state, words) {
+  at("pill").dataset.state = state;
+  say(at("pill"), words);
+}
+
+/** The node does not answer: says so, and where the others are. */
+function drawSilence({ words, since, last }) {
+  const others = (last?.members ?? []).filter((member) => member.name !== last.name);
+  const known = others.map((member) => pageOf(member, shownName(`${member.name} ${member.http}`)) ?? shownName(`${member.name} at ${member.address} (QUIC)`));
+  const text = `${last ? shownName(last.name) : "The node"} has not answered since ${clock(since)}: ${words} Trying again.`;
+  redraw(at("alarms"), [text, others], () => [
+    element("p", { class: "alarm", "data-kind": "bad" }, text, ...(known.length ? [" Other members: ", ...known.flatMap((one) => [one, " "])] : [])),
+  ]);
+  pill("bad", "silent");
+  say(at("health"), "This node does not answer. What stands below is what it said last.");
+  document.title = "! silent · kvraft";
+}
+
+function drawStorage(status, sample) {
+  const bytes = (name) => (sample.get(name) === null ? "–" : size(sample.get(name)));
+  const number = (name) => (sample.get(name) === null ? "–" : count(sample.get(name)));
+  facts(at("storage"), [
+    ["State file", bytes("kvraft_state_bytes")],
+    ["Applied, not yet in it", bytes("kvraft_buffer_bytes")],
+    ["Log entries held", count(status.lastLog - status.firstLog + 1)],
+    ["Committed, not yet applied", count(Math.max(0, status.committed - status.applied))],
+    ["Changes held for watches", bytes("kvraft_history_bytes")],
+    ["Watches on this node", number("kvraft_watchers")],
+    ["Leases", number("kvraft_leases")],
+    ["Locks held", number("kvraft_locks_held")],
+    ["Idempotency keys", number("kvraft_request_ids")],
+    ["Cluster", status.clusterID || "–"],
+    ["Node", status.nodeID],
+    ["Format level", String(status.formatLevel)],
+  ]);
+}
