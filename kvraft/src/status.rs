@@ -1,6 +1,7 @@
 //! `Status` is what a node says of itself, without asking anyone.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::error::Error;
 
@@ -56,6 +57,9 @@ pub struct MemberStatus {
     /// Index of the last log entry that it is known to have, compared with
     /// [`last_log`](Status::last_log) how far it has caught up. Only the leader knows it.
     pub matched: Option<u64>,
+    /// How long ago it was last heard of; 0 for the leader itself, `None` if never since this leader
+    /// leads. A member that lives is heard of with every heartbeat. Only the leader knows it.
+    pub silence: Option<Duration>,
 }
 
 /// What a node says of itself. Known locally; a leader that has just been deposed may not know yet.

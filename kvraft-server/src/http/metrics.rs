@@ -200,6 +200,7 @@ mod tests {
             labels: std::collections::BTreeMap::new(),
             voter: true,
             matched: Some(matched),
+            silence: None,
         };
         let members = vec![member("a", 9), member("b\"", 7)];
         let status = Status { last_log: 9, members, ..Status::default() };

@@ -155,6 +155,7 @@ fn cluster() -> Value {
         ("labels", json!({ "type": "object", "additionalProperties": text() })),
         ("voter", switch()),
         ("matched", absent("integer")),
+        ("silentMs", absent("integer")),
     ];
     let state = [
         ("name", text()),

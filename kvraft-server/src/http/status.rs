@@ -1,6 +1,7 @@
 //! `/status`: what this node says of itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -44,6 +45,7 @@ fn document(status: &Status) -> Value {
 }
 
 pub(super) fn member(member: &MemberStatus) -> Value {
+    let silent = |silence: Duration| u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
     json!({
         "name": member.name,
         "nodeID": member.node_id,
@@ -52,5 +54,6 @@ pub(super) fn member(member: &MemberStatus) -> Value {
         "labels": member.labels,
         "voter": member.voter,
         "matched": member.matched,
+        "silentMs": member.silence.map(silent),
     })
 }

@@ -13,6 +13,7 @@ import threading
 import time
 import urllib.request
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -89,16 +90,37 @@ class Node:
             self.process = None
 
 
+@dataclass(frozen=True)
+class Token:
+    """A token, and the line that makes it known to a server."""
+
+    secret: str
+    line: str
+
+
+def new_token(role: str) -> Token:
+    """Make a token, named after its role."""
+    command = [PROGRAM, "token", "new", f"--role={role}", f"--name={role}"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    secret = re.search(r"\bkvraft_\S+", said)
+    line = re.search(rf"\b{role} {role} sha256:\S+", said)
+    if secret is None or line is None:
+        raise NotStartedError(f"no token in {said!r}")
+    return Token(secret[0], line[0])
+
+
 class Nodes:
     """Three nodes, or as many as are named."""
 
-    def __init__(self, folder: Path, names: str = "abc", flags: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: Path, names: str = "abc", tokens: dict[str, Token] | None = None) -> None:
         """Start all, and wait until all are ready. Ports that others took are chosen anew."""
+        self.made = tokens or {role: new_token(role) for role in ("read", "write", "admin")}
+        self.tokens = {role: token.secret for role, token in self.made.items()}
         for attempt in range(ATTEMPTS):
             self.folder = folder / f"attempt-{attempt}"
             self.folder.mkdir()
             try:
-                self._start(names, flags)
+                self._start(names)
             except NotStartedError:
                 self.close()
                 if attempt == ATTEMPTS - 1:
@@ -106,29 +128,20 @@ class Nodes:
             else:
                 return
 
-    def _start(self, names: str, flags: tuple[str, ...]) -> None:
+    def _start(self, names: str) -> None:
         (self.folder / "secret").write_text(secrets.token_hex(32))
-        self.tokens = {role: self._token(role) for role in ("read", "write", "admin")}
+        lines = [token.line for token in self.made.values()]
+        (self.folder / "tokens").write_text("\n".join(lines) + "\n")
         raft = free_ports(socket.SOCK_DGRAM, len(names))
         http = free_ports(socket.SOCK_STREAM, len(names))
         self.nodes = [Node(*row) for row in zip(names, raft, http, strict=True)]
         self.members = ",".join(f"{node.name}=127.0.0.1:{node.raft}" for node in self.nodes)
-        self.flags = [f"--token-file={self.folder / 'tokens'}", *flags]
-        lines = [node.start(self.folder, self.members, self.flags) for node in self.nodes]
-        for node, first in zip(self.nodes, lines, strict=True):
+        self.flags = [f"--token-file={self.folder / 'tokens'}"]
+        said = [node.start(self.folder, self.members, self.flags) for node in self.nodes]
+        for node, first in zip(self.nodes, said, strict=True):
             self._listens(node, first)
         for node in self.nodes:
             self.wait_ready(node)
-
-    def _token(self, role: str) -> str:
-        command = [PROGRAM, "token", "new", f"--role={role}", f"--name={role}"]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        token = re.search(r"\bkvraft_\S+", said)
-        line = re.search(rf"^.*\b{role} sha256:\S+$", said, re.MULTILINE)
-        assert token and line, said
-        with (self.folder / "tokens").open("a") as file:
-            file.write(line[0].strip() + "\n")
-        return token[0]
 
     def _listens(self, node: Node, lines: queue.Queue[str]) -> None:
         try:
@@ -139,9 +152,13 @@ class Nodes:
             log = (self.folder / f"{node.name}.log").read_text()
             raise NotStartedError(f"node {node.name} does not start: {log[-2000:]}")
 
-    def restart(self, node: Node) -> None:
-        """Start a node again on its old directory, and wait until it is ready."""
+    def start(self, node: Node) -> None:
+        """Start a node again on its old directory."""
         self._listens(node, node.start(self.folder, self.members, self.flags))
+
+    def restart(self, node: Node) -> None:
+        """Start a node again, and wait until it is ready."""
+        self.start(node)
         self.wait_ready(node)
 
     def wait_ready(self, node: Node) -> None:

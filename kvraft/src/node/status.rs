@@ -1,8 +1,9 @@
 //! What a node says of itself, gathered from raft, state and identity.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use openraft::{RaftMetrics, ServerState};
+use openraft::{Instant as _, RaftMetrics, ServerState};
 
 use super::core::Core;
 use super::life::Stage;
@@ -18,6 +19,15 @@ fn matched(metrics: &RaftMetrics<TypeConfig>, id: u64) -> Option<u64> {
         return metrics.replication.as_ref().and(metrics.last_log_index);
     }
     metrics.replication.as_ref()?.get(&id)?.as_ref().map(openraft::LogId::index)
+}
+
+/// Returns how long ago a member was heard of, if this node leads and has heard of it.
+fn silence(metrics: &RaftMetrics<TypeConfig>, id: u64) -> Option<Duration> {
+    let heard = metrics.heartbeat.as_ref()?;
+    if id == metrics.id {
+        return Some(Duration::ZERO);
+    }
+    heard.get(&id)?.as_ref().map(|heard| heard.elapsed())
 }
 
 impl Core {
@@ -40,6 +50,7 @@ impl Core {
                 labels: member.labels.clone(),
                 voter: voters.contains(id),
                 matched: matched(&metrics, *id),
+                silence: silence(&metrics, *id),
             })
             .collect();
         members.sort_by(|a, b| a.name.cmp(&b.name));

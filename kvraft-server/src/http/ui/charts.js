@@ -1,6 +1,8 @@
 // Charts: what /metrics counts, as rates and latencies over the last minutes, in small lines.
 
 const SAMPLES = 150;
+/** A picture is as wide as so many, until there are more. */
+const FEWEST = 30;
 const DURATION = "kvraft_http_request_duration_seconds";
 /** What clients do; what this page itself asks all the time is left out. */
 const OF_CLIENTS = /^\/(key|txn|leases|locks|watch)/;
@@ -144,7 +146,7 @@ class Chart {
     this.title = title;
     this.unit = unit;
     this.lines = lines.map(([name, value]) => ({ name, value, points: [] }));
-    this.now = element("span", { class: "now" }, "–");
+    this.now = element("span", { class: "now" });
     this.range = element("div", { class: "range" }, "waiting for a second look");
     this.picture = svg("svg", { viewBox: "0 0 149 40", preserveAspectRatio: "none", role: "img" });
     const caption = element("figcaption", {}, element("span", { class: "title" }, title), this.now);
@@ -166,12 +168,12 @@ class Chart {
   draw(values) {
     const words = this.lines.map(({ name }, place) => {
       const value = values[place] === null ? "–" : this.unit(values[place]);
-      return name ? `${value} ${name}` : value;
+      return name ? `${name} ${value}` : value;
     });
-    say(this.now, values.every((value) => value === null) ? "–" : words.join(" · "));
+    redraw(this.now, words, () => words.map((word, place) => element("span", { class: this.lines[place].name ? `line-${place}` : null }, word)));
     const known = this.lines.flatMap(({ points }) => points.filter((point) => point !== null));
     const highest = known.length ? Math.max(...known) : null;
-    const top = highest === null ? "none in five minutes" : `at most ${this.unit(highest)}`;
+    const top = highest === null ? "nothing yet" : `at most ${this.unit(highest)}`;
     say(this.range, top);
     this.picture.setAttribute("aria-label", `${this.title}: now ${words.join(", ")}; ${top}`);
     this.picture.replaceChildren(...this.lines.flatMap((line, place) => pieces(line.points, highest, place)));
@@ -187,11 +189,12 @@ function svg(tag, attributes) {
 /** The points of a line, newest to the right, one piece between two gaps. */
 function pieces(points, highest, place) {
   const drawn = [];
+  const wide = Math.max(FEWEST, points.length);
   let piece = [];
   points.forEach((point, index) => {
     if (point !== null) {
-      const x = SAMPLES - points.length + index;
-      piece.push(`${x},${(38 - 36 * (highest > 0 ? point / highest : 0)).toFixed(1)}`);
+      const x = ((wide - points.length + index) / (wide - 1)) * 149;
+      piece.push(`${x.toFixed(1)},${(38 - 36 * (highest > 0 ? point / highest : 0)).toFixed(1)}`);
     }
     if (piece.length && (point === null || index === points.length - 1)) {
       // A single point is a dot of a line.

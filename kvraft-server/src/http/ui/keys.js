@@ -8,7 +8,7 @@ const COMPARE_EVERY = 4000;
 const SIDE = 4096;
 
 /** The list: what was searched, and where its next page begins. */
-const found = { prefix: new Uint8Array(), cursor: null, keys: [] };
+let found = { prefix: new Uint8Array(), cursor: null, keys: [] };
 /** What is open: `entry` is null for a key that has no value yet. */
 const open = { key: null, entry: null, form: "text", written: "", large: null, newer: null };
 /** The value of somebody else that stands beside one's own; null if it was deleted. */
@@ -21,9 +21,7 @@ function readOptions() {
 async function search(event) {
   event?.preventDefault();
   try {
-    found.prefix = typed(at("prefix").value);
-    found.keys = [];
-    found.cursor = null;
+    found = { prefix: typed(at("prefix").value), cursor: null, keys: [] };
     await more();
   } catch (error) {
     say(at("found"), error.message);
@@ -31,12 +29,15 @@ async function search(event) {
 }
 
 async function more() {
-  const focus = found.keys.length;
-  const from = found.cursor ? `&cursor=${found.cursor}` : "";
-  const path = `/keys?prefix=${inUrl(found.prefix)}&limit=${PAGE}${from}${readOptions()}`;
+  const searched = found;
+  const focus = searched.keys.length;
+  const from = searched.cursor ? `&cursor=${searched.cursor}` : "";
+  const path = `/keys?prefix=${inUrl(searched.prefix)}&limit=${PAGE}${from}${readOptions()}`;
   const page = await (await ask("GET", path)).json();
-  found.keys.push(...page.keys.map((key) => bytesIn(key, "key")));
-  found.cursor = page.cursor;
+  // Another search was begun meanwhile, or the same page was asked for twice.
+  if (searched !== found || searched.keys.length !== focus) return;
+  searched.keys.push(...page.keys.map((key) => bytesIn(key, "key")));
+  searched.cursor = page.cursor;
   drawList(focus);
 }
 

@@ -66,7 +66,7 @@ async function look() {
     if (!node.silentSince) announce("The node does not answer.");
     node.silentSince ??= new Date();
     charts.miss();
-    drawSilence({ words: error.message, since: node.silentSince, last: node.last });
+    drawSilence({ words: error.status ? ` (${error.message})` : "", since: node.silentSince, last: node.last });
   }
 }
 

@@ -1,14 +1,12 @@
 // The overview: who leads, who is behind or silent, what is wrong, in words and figures.
 
-/** A member that gets on less than this long is not called slow. */
-const STILL_SECONDS = 5;
+/** A member that was heard of so long ago misses several heartbeats. */
+const SILENT_MS = 3000;
 /** A node that is so many entries behind is not ready for requests. */
 const FAR_BEHIND = 10_000;
 
 /** Leaders, newest first, as they were seen from this page. */
 const leaders = [];
-/** Name of a member -> how far it was known to be, and since when. */
-const progress = new Map();
 
 /** What is wrong, worst first: { kind: "bad" or "warn", words }. */
 function alarmsOf(status, members) {
@@ -25,41 +23,43 @@ function alarmsOf(status, members) {
   }
   if (status.diskFull) add("bad", "Full: only deletes are let in until there is room again.");
   for (const { name, health } of members) {
-    if (health.kind !== "good") add("warn", `${name}: ${health.words}.`);
+    // Without a number that counts up: it would be read aloud again and again.
+    if (health.kind === "bad") add("warn", `${name} is silent. ${spare(members)}`);
+    if (health.kind === "warn") add("warn", `${name} is ${health.words}.`);
   }
   return found;
 }
 
+/** How many voters may be lost from here on. */
+function spare(members) {
+  const voters = members.filter((member) => member.voter);
+  const silent = voters.filter(({ health }) => health.kind === "bad").length;
+  const left = Math.floor((voters.length - 1) / 2) - silent;
+  return left > 0 ? `Of the other voters, ${left} may be lost too.` : "No other voter may be lost.";
+}
+
 /** The members with what this node knows of the health of each. */
 function membersOf(status) {
-  const seconds = performance.now() / 1000;
   return status.members.map((member) => {
     const self = member.name === status.name;
     const leads = member.name === status.leaderID;
-    const role = leads ? "leader" : member.voter ? "voter" : "learner";
     let lag = null;
     if (self) lag = Math.max(0, status.committed - status.applied);
     else if (member.matched !== null) lag = Math.max(0, status.lastLog - member.matched);
-    const known = self ? status.applied : member.matched;
-    const before = progress.get(member.name);
-    if (!before || before.known !== known || lag === 0) {
-      progress.set(member.name, { known, since: seconds });
-    }
-    const still = seconds - progress.get(member.name).since;
-    return { ...member, self, role, lag, health: healthOf(status, member, { self, lag, still }) };
+    const role = leads ? "leader" : member.voter ? "voter" : "learner";
+    return { ...member, silentMs: undefined, self, role, lag, health: healthOf(status, member, self, lag) };
   });
 }
 
-function healthOf(status, member, { self, lag, still }) {
+/** What is known of a member; of the others, only the leader knows anything. */
+function healthOf(status, member, self, lag) {
   const is = (kind, words) => ({ kind, words });
   if (self && !status.ready) return is("warn", "not ready");
-  if (self || !status.isLead) {
-    if (lag > FAR_BEHIND) return is("warn", "far behind");
-    return self ? is("good", "answers") : is("good", member.name === status.leaderID ? "leads" : "");
-  }
-  if (member.matched === null) return is("bad", "silent since this leader began");
-  if (lag > 0 && still > STILL_SECONDS) return is("bad", `silent for ${span(Math.round(still))}`);
-  if (lag > FAR_BEHIND) return is("warn", "far behind, catching up");
+  if (self) return lag > FAR_BEHIND ? is("warn", "far behind") : is("good", "answers");
+  if (!status.isLead) return is("unknown", member.name === status.leaderID ? "leads" : "not known here");
+  if (member.silentMs === null) return is("bad", "silent since this leader began");
+  if (member.silentMs > SILENT_MS) return is("bad", `silent for ${span(Math.round(member.silentMs / 1000))}`);
+  if (lag === null || lag > FAR_BEHIND) return is("warn", "far behind, catching up");
   return is("good", lag > 0 ? "follows" : "up to date");
 }
 
@@ -100,7 +100,7 @@ function drawMembers(status, members) {
 
 function row(member) {
   const { name, self, role, lag, health, address } = member;
-  const state = health.words ? element("span", { class: "state", "data-state": health.kind }, health.words) : "–";
+  const state = element("span", { class: "state", "data-state": health.kind }, health.words);
   return element(
     "tr",
     {},
@@ -118,13 +118,14 @@ function drawStatus(status) {
   const members = membersOf(status);
   const alarms = alarmsOf(status, members);
   noteLeader(status);
+  at("overview").classList.remove("old");
   drawAlarms(alarms);
   drawMembers(status, members);
   drawLeaders();
   say(at("whoami"), `${shownName(status.name)} · ${status.role}`);
   say(at("health"), sentence(status, members, alarms));
   const worst = alarms.find(({ kind }) => kind === "bad") ?? alarms[0];
-  pill(worst ? worst.kind : "good", worst ? (status.leaderID ? "look at it" : "no leader") : "healthy");
+  pill(worst ? worst.kind : "good", worst ? (status.leaderID ? "needs a look" : "no leader") : "healthy");
   facts(at("figures"), [
     ["Leader", status.leaderID ? shownName(status.leaderID) : "none"],
     ["Term", count(status.term)],
@@ -138,10 +139,10 @@ function drawStatus(status) {
 
 function sentence(status, members, alarms) {
   if (alarms.length) return `${alarms.length === 1 ? "One thing needs" : `${alarms.length} things need`} a look.`;
+  const leader = shownName(status.leaderID);
+  if (!status.isLead) return `This node is well: it follows ${leader}.`;
   const voters = members.filter((member) => member.voter).length;
-  const votes = voters === 1 ? "one voter" : `${voters} voters`;
-  const lead = `All is well: ${shownName(status.leaderID)} leads ${votes}`;
-  if (!status.isLead) return `${lead}, and this node follows.`;
+  const lead = `All is well: ${leader} leads ${voters === 1 ? "one voter" : `${voters} voters`}`;
   return members.every(({ lag }) => lag === 0) ? `${lead}, and everyone is up to date.` : `${lead}, and all follow.`;
 }
 
@@ -162,12 +163,13 @@ function pill(state, words) {
 function drawSilence({ words, since, last }) {
   const others = (last?.members ?? []).filter((member) => member.name !== last.name);
   const known = others.map((member) => pageOf(member, shownName(`${member.name} ${member.http}`)) ?? shownName(`${member.name} at ${member.address} (QUIC)`));
-  const text = `${last ? shownName(last.name) : "The node"} has not answered since ${clock(since)}: ${words} Trying again.`;
+  const text = `${last ? shownName(last.name) : "This node"} has not answered since ${clock(since)}${words}. This page goes on as soon as it does.`;
   redraw(at("alarms"), [text, others], () => [
     element("p", { class: "alarm", "data-kind": "bad" }, text, ...(known.length ? [" Other members: ", ...known.flatMap((one) => [one, " "])] : [])),
   ]);
   pill("bad", "silent");
-  say(at("health"), "This node does not answer. What stands below is what it said last.");
+  say(at("health"), last ? "What stands below is what it said last." : "Nothing is known yet.");
+  at("overview").classList.add("old");
   document.title = "! silent · kvraft";
 }
 
