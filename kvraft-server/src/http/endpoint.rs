@@ -72,8 +72,12 @@ pub(super) enum Kind {
     Text,
     Switch,
     Number,
+    /// A number from 1 on.
+    Positive,
     SignedNumber,
     Duration,
+    /// A duration of at most ten minutes.
+    Patience,
     LeaseId,
     Consistency,
 }

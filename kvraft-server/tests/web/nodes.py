@@ -112,7 +112,14 @@ def new_token(role: str) -> Token:
 class Nodes:
     """Three nodes, or as many as are named."""
 
-    def __init__(self, folder: Path, names: str = "abc", tokens: dict[str, Token] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        names: str = "abc",
+        *,
+        tokens: dict[str, Token] | None = None,
+        flags: tuple[str, ...] = (),
+    ) -> None:
         """Start all, and wait until all are ready. Ports that others took are chosen anew."""
         self.made = tokens or {role: new_token(role) for role in ("read", "write", "admin")}
         self.tokens = {role: token.secret for role, token in self.made.items()}
@@ -120,7 +127,7 @@ class Nodes:
             self.folder = folder / f"attempt-{attempt}"
             self.folder.mkdir()
             try:
-                self._start(names)
+                self._start(names, flags)
             except NotStartedError:
                 self.close()
                 if attempt == ATTEMPTS - 1:
@@ -128,7 +135,7 @@ class Nodes:
             else:
                 return
 
-    def _start(self, names: str) -> None:
+    def _start(self, names: str, flags: tuple[str, ...]) -> None:
         (self.folder / "secret").write_text(secrets.token_hex(32))
         lines = [token.line for token in self.made.values()]
         (self.folder / "tokens").write_text("\n".join(lines) + "\n")
@@ -136,7 +143,7 @@ class Nodes:
         http = free_ports(socket.SOCK_STREAM, len(names))
         self.nodes = [Node(*row) for row in zip(names, raft, http, strict=True)]
         self.members = ",".join(f"{node.name}=127.0.0.1:{node.raft}" for node in self.nodes)
-        self.flags = [f"--token-file={self.folder / 'tokens'}"]
+        self.flags = [f"--token-file={self.folder / 'tokens'}", *flags]
         said = [node.start(self.folder, self.members, self.flags) for node in self.nodes]
         for node, first in zip(self.nodes, said, strict=True):
             self._listens(node, first)
