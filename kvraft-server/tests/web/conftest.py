@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import pytest
-from nodes import Node, Nodes
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+
+from nodes import Node, Nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 CHROMIUM = os.environ.get("KVRAFT_CHROMIUM", "/usr/bin/chromium")
 QUIET = [
@@ -44,7 +47,7 @@ def browser() -> Iterator[Browser]:
 class Visit(Protocol):
     """Opens the page of a node."""
 
-    def __call__(self, node: Node, token: str | None = None, **options: Any) -> Page: ...
+    def __call__(self, node: Node, role: str | None = "admin", **options: Any) -> Page: ...
 
 
 class Witness:
@@ -81,11 +84,11 @@ def visit(browser: Browser, nodes: Nodes) -> Iterator[Visit]:
     witness = Witness(nodes.tokens)
     contexts: list[BrowserContext] = []
 
-    def visit(node: Node, token: str | None = "admin", **options: Any) -> Page:
+    def visit(node: Node, role: str | None = "admin", **options: Any) -> Page:
         context = browser.new_context(reduced_motion="reduce", **options)
         contexts.append(context)
-        if token:
-            secret = json.dumps(nodes.tokens[token])
+        if role:
+            secret = json.dumps(nodes.tokens[role])
             context.add_init_script(f"sessionStorage.setItem('kvraft-token', {secret})")
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
@@ -101,12 +104,12 @@ def visit(browser: Browser, nodes: Nodes) -> Iterator[Visit]:
 
 @pytest.fixture
 def prefix(request: pytest.FixtureRequest) -> str:
-    """A part of the map for this test alone."""
+    """Return a part of the map for this test alone."""
     return f"{request.node.name.removeprefix('test_')[:40]}/"
 
 
 @pytest.fixture
 def own_nodes(tmp_path: Path, nodes: Nodes) -> Iterator[Nodes]:
-    """A cluster whose nodes a test may kill; it knows the same tokens."""
+    """Start a cluster whose nodes a test may kill; it knows the same tokens."""
     with Nodes(tmp_path, tokens=nodes.made) as own:
         yield own

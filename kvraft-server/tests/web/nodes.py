@@ -11,9 +11,9 @@ import socket
 import subprocess
 import threading
 import time
-import urllib.request
 from contextlib import ExitStack
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -65,7 +65,12 @@ class Node:
         kept = {name: text for name, text in os.environ.items() if not name.startswith("KVRAFT_")}
         with log:
             process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=kept
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=kept,
             )
         self.process = process
         lines: queue.Queue[str] = queue.Queue()
@@ -100,7 +105,7 @@ class Token:
 
 def new_token(role: str) -> Token:
     """Make a token, named after its role."""
-    command = [PROGRAM, "token", "new", f"--role={role}", f"--name={role}"]
+    command = [str(PROGRAM), "token", "new", f"--role={role}", f"--name={role}"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     secret = re.search(r"\bkvraft_\S+", said)
     line = re.search(rf"\b{role} {role} sha256:\S+", said)
@@ -184,7 +189,7 @@ class Nodes:
         """Return what a node says of itself, or nothing if it does not answer."""
         try:
             status: dict[str, Any] = json.loads(self.ask("GET", "/status", node=node)[1])
-        except OSError:
+        except (OSError, HTTPException):
             return {}
         return status
 
@@ -210,11 +215,18 @@ class Nodes:
         headers: Mapping[str, str] | None = None,
     ) -> tuple[HTTPMessage, bytes]:
         """Send a request, with the token of an admin; an answer that is no success raises."""
-        url = (node or self.nodes[0]).url + path
+        address = (node or self.nodes[0]).url.removeprefix("http://")
         sent = {"Authorization": f"Bearer {self.tokens['admin']}", **(headers or {})}
-        request = urllib.request.Request(url, body, sent, method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return answer.headers, answer.read()
+        connection = HTTPConnection(address, timeout=20)
+        try:
+            connection.request(method, path, body, sent)
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        if answer.status >= 300:
+            raise OSError(f"{method} {path}: {answer.status} {content!r}")
+        return answer.headers, content
 
     def close(self) -> None:
         """End all."""

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from nodes import Nodes
 
-
 HERE = Path(__file__).parent
 PROGRAM = Path(sys.executable).with_name("schemathesis")
 CASES = 20

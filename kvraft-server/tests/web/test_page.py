@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import urllib.request
+from importlib.resources import files
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 if TYPE_CHECKING:
@@ -20,6 +19,16 @@ HOSTILE = {
     "'\"><svg/onload=alert(2)>": "javascript:alert(2)",
     "{{constructor.constructor('alert(3)')()}}": "${alert(3)}",
 }
+
+
+RULES = (files("axe_playwright_python") / "axe.min.js").read_text()
+"""The rules of access that a program can check: names, roles, contrast."""
+
+
+def violations(page: Page) -> list[str]:
+    page.evaluate(RULES)
+    found = page.evaluate("axe.run()")["violations"]
+    return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]
 
 
 def path(key: str | bytes) -> str:
@@ -43,8 +52,7 @@ def open_key(page: Page, key: str) -> None:
 
 
 def test_the_page_comes_to_everyone_whole_and_under_a_strict_policy(nodes: Nodes) -> None:
-    with urllib.request.urlopen(f"{nodes.nodes[0].url}/ui", timeout=10) as answer:
-        headers = answer.headers
+    headers, _page = nodes.ask("GET", "/ui", headers={"Authorization": ""})
     policy = headers["content-security-policy"]
     for rule in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"]:
         assert rule in policy
@@ -97,9 +105,7 @@ def test_the_overview_names_the_leader_and_how_every_member_is(nodes: Nodes, vis
     expect(link).to_have_attribute("href", f"{leader.url}/ui")
 
 
-def test_rates_latencies_and_storage_are_told_live(
-    nodes: Nodes, visit: Visit, prefix: str
-) -> None:
+def test_rates_latencies_and_storage_are_told_live(nodes: Nodes, visit: Visit, prefix: str) -> None:
     leader = nodes.leader()
     page = visit(leader)
     writes = page.get_by_role("img", name=re.compile("Requests of clients"))
@@ -328,5 +334,4 @@ def test_a_small_phone_shows_all_and_rules_of_access_hold(
             page.get_by_role("list", name="Keys").get_by_role("button").tap()
             expect(page.get_by_label("Value", exact=True)).to_have_value("x" * 500)
         assert page.evaluate("document.documentElement.scrollWidth") == 320
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
+        assert violations(page) == []
