@@ -9,6 +9,8 @@ mod connection;
 mod counter;
 mod endpoint;
 mod endpoints;
+#[cfg(test)]
+mod fuzz;
 mod guard;
 mod id;
 mod integrity;
