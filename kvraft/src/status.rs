@@ -1,7 +1,6 @@
 //! `Status` is what a node says of itself, without asking anyone.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::error::Error;
 
@@ -57,9 +56,25 @@ pub struct MemberStatus {
     /// Index of the last log entry that it is known to have, compared with
     /// [`last_log`](Status::last_log) how far it has caught up. Only the leader knows it.
     pub matched: Option<u64>,
-    /// How long ago it was last heard of; 0 for the leader itself, `None` if never since this leader
-    /// leads. A member that lives is heard of with every heartbeat. Only the leader knows it.
-    pub silence: Option<Duration>,
+    /// How many milliseconds ago it was last heard of; 0 for the leader itself, `None` if never
+    /// since this leader leads. One that lives is heard of with every heartbeat. Only the leader
+    /// knows it.
+    pub silent_ms: Option<u64>,
+    /// The connection by which this node asks it; `None` while there is none, as to itself,
+    /// and for a client.
+    pub link: Option<LinkStatus>,
+}
+
+/// The QUIC connection from this node to a member, since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct LinkStatus {
+    /// How long a packet and its acknowledgement take, in microseconds, smoothed (RFC 9002).
+    pub round_trip_micros: u64,
+    /// Packets sent.
+    pub packets_sent: u64,
+    /// Those of them that were lost, and sent again.
+    pub packets_lost: u64,
 }
 
 /// What a node says of itself. Known locally; a leader that has just been deposed may not know yet.

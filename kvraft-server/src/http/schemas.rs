@@ -156,7 +156,10 @@ fn cluster() -> Value {
         ("voter", switch()),
         ("matched", absent("integer")),
         ("silentMs", absent("integer")),
+        ("link", json!({ "oneOf": [reference("Link"), { "type": "null" }] })),
     ];
+    let link =
+        [("roundTripMicros", number()), ("packetsSent", number()), ("packetsLost", number())];
     let state = [
         ("name", text()),
         ("nodeID", text()),
@@ -193,6 +196,7 @@ fn cluster() -> Value {
     let listed = [("leaderID", text()), ("lastLog", number()), ("members", members)];
     json!({
         "Member": object(&member, &[]),
+        "Link": object(&link, &[]),
         "MemberState": object(&state, &[]),
         "Members": object(&listed, &[]),
         "Verification": object(&verification, &[]),

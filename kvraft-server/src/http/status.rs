@@ -1,7 +1,6 @@
 //! `/status`: what this node says of itself.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -45,7 +44,6 @@ fn document(status: &Status) -> Value {
 }
 
 pub(super) fn member(member: &MemberStatus) -> Value {
-    let silent = |silence: Duration| u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
     json!({
         "name": member.name,
         "nodeID": member.node_id,
@@ -54,6 +52,11 @@ pub(super) fn member(member: &MemberStatus) -> Value {
         "labels": member.labels,
         "voter": member.voter,
         "matched": member.matched,
-        "silentMs": member.silence.map(silent),
+        "silentMs": member.silent_ms,
+        "link": member.link.map(|link| json!({
+            "roundTripMicros": link.round_trip_micros,
+            "packetsSent": link.packets_sent,
+            "packetsLost": link.packets_lost,
+        })),
     })
 }

@@ -118,7 +118,8 @@ impl Core {
             labels: peer.member.labels.clone(),
             voter: peer.voter,
             matched: None,
-            silence: None,
+            silent_ms: None,
+            link: None,
         });
         let mut members: Vec<_> = members.collect();
         members.sort_by(|a, b| a.name.cmp(&b.name));

@@ -1,7 +1,6 @@
 //! What a node says of itself, gathered from raft, state and identity.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use openraft::{Instant as _, RaftMetrics, ServerState};
 
@@ -11,7 +10,9 @@ use crate::error::Result;
 use crate::identity::HexId;
 use crate::metrics::{HeldMetrics, Metrics, WatchMetrics};
 use crate::raft::TypeConfig;
-use crate::status::{MemberStatus, Role, Status};
+use crate::status::{LinkStatus, MemberStatus, Role, Status};
+use crate::storage::disk_bytes;
+use crate::transport::{Link, Transport};
 
 /// Returns how far a member has come, if this node leads and knows it.
 fn matched(metrics: &RaftMetrics<TypeConfig>, id: u64) -> Option<u64> {
@@ -21,13 +22,22 @@ fn matched(metrics: &RaftMetrics<TypeConfig>, id: u64) -> Option<u64> {
     metrics.replication.as_ref()?.get(&id)?.as_ref().map(openraft::LogId::index)
 }
 
-/// Returns how long ago a member was heard of, if this node leads and has heard of it.
-fn silence(metrics: &RaftMetrics<TypeConfig>, id: u64) -> Option<Duration> {
+/// Returns how many milliseconds ago a member was heard of, if this node leads and has heard of it.
+fn silent_ms(metrics: &RaftMetrics<TypeConfig>, id: u64) -> Option<u64> {
     let heard = metrics.heartbeat.as_ref()?;
     if id == metrics.id {
-        return Some(Duration::ZERO);
+        return Some(0);
     }
-    heard.get(&id)?.as_ref().map(|heard| heard.elapsed())
+    let silence = heard.get(&id)?.as_ref()?.elapsed();
+    Some(u64::try_from(silence.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn link_status(link: &Link) -> LinkStatus {
+    LinkStatus {
+        round_trip_micros: u64::try_from(link.round_trip.as_micros()).unwrap_or(u64::MAX),
+        packets_sent: link.packets_sent,
+        packets_lost: link.packets_lost,
+    }
 }
 
 impl Core {
@@ -40,6 +50,7 @@ impl Core {
         let confirmed = self.life.check().is_ok() && self.confirms_leader(&metrics);
         let membership = metrics.membership_config.membership();
         let voters: BTreeSet<u64> = membership.voter_ids().collect();
+        let links = self.transport.as_ref().map(Transport::links).unwrap_or_default();
         let mut members: Vec<_> = membership
             .nodes()
             .map(|(id, member)| MemberStatus {
@@ -50,7 +61,8 @@ impl Core {
                 labels: member.labels.clone(),
                 voter: voters.contains(id),
                 matched: matched(&metrics, *id),
-                silence: silence(&metrics, *id),
+                silent_ms: silent_ms(&metrics, *id),
+                link: links.iter().find(|link| link.node_id == *id).map(link_status),
             })
             .collect();
         members.sort_by(|a, b| a.name.cmp(&b.name));
@@ -90,10 +102,14 @@ impl Core {
         Ok(Metrics {
             log_entries: log.entries,
             log_batches: log.batches,
-            log_flushes: log.flushes,
-            checkpoints: state.checkpoints,
+            log_flushes: log.flush_time.count,
+            log_flush_time: log.flush_time,
+            checkpoints: state.checkpoint_time.count,
+            checkpoint_time: state.checkpoint_time,
             buffer_bytes: state.buffer_bytes,
             state_bytes: state.disk_bytes,
+            disk_bytes: disk_bytes(&self.config.data_dir)?,
+            leader_changes: self.contact.leaders(),
             leases_expired: state.leases_expired,
             snapshot_bytes_sent: self.pace.sent(),
             snapshot_bytes_received: self.arrivals.received(),
