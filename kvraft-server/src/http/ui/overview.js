@@ -14,7 +14,7 @@ function alarmsOf(status, members) {
   const add = (kind, words) => found.push({ kind, words });
   if (status.failure) add("bad", `Stopped: ${status.failure.detail}. Its log says more.`);
   if (status.divergence) {
-    add("bad", `Divergence: ${status.divergence}. “kvraft-server cluster refill” has this node fetch its state anew.`);
+    add("bad", `Divergence: ${status.divergence}. “kvraft-server refill” has this node fetch its state anew.`);
   }
   if (!status.leaderID) {
     add("bad", "No leader: writes wait, and reads of anything but a node’s own copy. A majority of the voters has to be up.");
