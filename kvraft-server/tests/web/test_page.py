@@ -116,7 +116,19 @@ def test_rates_latencies_and_storage_are_told_live(nodes: Nodes, visit: Visit, p
     expect(writes).to_have_accessible_name(re.compile(r"at most [1-9][\d.]* /s"))
     latency = page.get_by_role("img", name=re.compile("Latency of writes"))
     expect(latency).to_have_accessible_name(re.compile(r"at most [\d.]+ m?s"))
+    flush = page.get_by_role("img", name=re.compile("Flushes of the log"))
+    expect(flush).to_have_accessible_name(re.compile(r"at most [\d.]+ m?s"))
+    # Figures change around a link that has the focus.
+    link = page.locator("#members").get_by_role("link").first
+    link.focus()
+    revision = page.locator("#figures").get_by_text(re.compile("^[0-9,]+$")).nth(1)
+    before = revision.inner_text()
+    nodes.ask("PUT", path(prefix), b"one more", node=leader)
+    expect(revision).not_to_have_text(before)
+    expect(link).to_be_focused()
     expect(page.locator("#storage")).to_contain_text(re.compile(r"State file[\d.]+ KiB"))
+    expect(page.locator("#storage")).to_contain_text(re.compile(r"Taken of the disk[\d.]+ MiB"))
+    expect(page.locator("#leaders-note")).to_contain_text("since it was started")
     expect(page.locator("#figures")).to_contain_text(re.compile(r"Revision\d+"))
 
 

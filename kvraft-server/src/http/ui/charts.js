@@ -4,6 +4,7 @@ const SAMPLES = 150;
 /** A picture is as wide as so many, until there are more. */
 const FEWEST = 30;
 const DURATION = "kvraft_http_request_duration_seconds";
+const FLUSH = "kvraft_log_flush_duration_seconds_bucket";
 /** What clients do; what this page itself asks all the time is left out. */
 const OF_CLIENTS = /^\/(key|txn|leases|locks|watch)/;
 /** These wait because they are asked to. */
@@ -30,8 +31,10 @@ class Sample {
     this.time = performance.now() / 1000;
     this.plain = new Map();
     this.requests = { reads: histogram(), writes: histogram(), failed: 0 };
+    this.flushes = histogram();
     for (const one of series(text)) {
       if (one.name.startsWith(DURATION)) this.add(one);
+      else if (one.name === FLUSH) this.flushes.buckets.set(one.labels.le, one.value);
       else if (Object.keys(one.labels).length === 0) this.plain.set(one.name, one.value);
     }
   }
@@ -88,6 +91,7 @@ const counted = (name) => (before, after) => rate(before, after, (sample) => sam
 const now = (name) => (_, after) => after.get(name);
 const latency = (kind, share) => (before, after) =>
   quantile(share, before.requests[kind], after.requests[kind]);
+const flush = (share) => (before, after) => quantile(share, before.flushes, after.flushes);
 
 /** Each chart has one line or two; what has no value at a time is a gap. */
 const CHARTS = [
@@ -115,9 +119,9 @@ const CHARTS = [
     lines: [["", (before, after) => rate(before, after, (sample) => sample.requests.failed)]],
   },
   { title: "Log entries written", unit: perSecond, lines: [["", counted("kvraft_log_entries_total")]] },
-  { title: "Flushes of the disk", unit: perSecond, lines: [["", counted("kvraft_log_flushes_total")]] },
+  { title: "Flushes of the log", unit: span, lines: [["p50", flush(0.5)], ["p99", flush(0.99)]] },
   { title: "Applied, not yet in the state file", unit: size, lines: [["", now("kvraft_buffer_bytes")]] },
-  { title: "State file", unit: size, lines: [["", now("kvraft_state_bytes")]] },
+  { title: "Taken of the disk", unit: size, lines: [["", now("kvraft_disk_bytes")]] },
 ];
 
 /** What is counted since the page was opened, and its pictures. */

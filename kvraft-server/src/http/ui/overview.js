@@ -47,8 +47,13 @@ function membersOf(status) {
     if (self) lag = Math.max(0, status.committed - status.applied);
     else if (member.matched !== null) lag = Math.max(0, status.lastLog - member.matched);
     const role = leads ? "leader" : member.voter ? "voter" : "learner";
-    return { ...member, silentMs: undefined, self, role, lag, health: healthOf(status, member, self, lag) };
+    return { ...member, silentMs: undefined, link: undefined, trip: tripOf(member), self, role, lag, health: healthOf(status, member, self, lag) };
   });
+}
+
+/** How long a packet to a member and back takes, in two digits so that it does not jump about. */
+function tripOf({ link }) {
+  return link ? span(Number((link.roundTripMicros / 1e6).toPrecision(2))) : "–";
 }
 
 /** What is known of a member; of the others, only the leader knows anything. */
@@ -87,7 +92,9 @@ function shownName(name) {
 }
 
 function drawMembers(status, members) {
-  redraw(at("members").tBodies[0], members, () => members.map(row));
+  const body = at("members").tBodies[0];
+  redraw(body, members.map(({ name }) => name), () => members.map(emptyRow));
+  members.forEach((member, place) => fillRow(body.rows[place], member));
   const leader = status.members.find((member) => member.name === status.leaderID);
   const link = leader && pageOf(leader, `the page of ${shownName(leader.name)}`);
   const note = at("members-note");
@@ -98,19 +105,20 @@ function drawMembers(status, members) {
   });
 }
 
-function row(member) {
-  const { name, self, role, lag, health, address } = member;
-  const state = element("span", { class: "state", "data-state": health.kind }, health.words);
-  return element(
-    "tr",
-    {},
-    element("td", {}, self ? `${shownName(name)} (this one)` : shownName(name)),
-    element("td", {}, role),
-    element("td", {}, state),
-    element("td", { class: "number" }, lag === null ? "–" : count(lag)),
-    element("td", { class: "extra code" }, shownName(address)),
-    element("td", { class: "extra" }, self ? "here" : (pageOf(member, "open") ?? "–")),
-  );
+function emptyRow() {
+  const cells = ["", "", "", "number", "extra number", "extra code", "extra"];
+  return element("tr", {}, ...cells.map((name) => element("td", { class: name || null })));
+}
+
+/** Fills the cells one by one, so that a link keeps the focus while figures change. */
+function fillRow({ cells }, { name, http, self, role, lag, health, address, trip }) {
+  say(cells[0], self ? `${shownName(name)} (this one)` : shownName(name));
+  say(cells[1], role);
+  redraw(cells[2], health, () => [element("span", { class: "state", "data-state": health.kind }, health.words)]);
+  say(cells[3], lag === null ? "–" : count(lag));
+  say(cells[4], trip);
+  say(cells[5], shownName(address));
+  redraw(cells[6], [self, http], () => [self ? "here" : (pageOf({ http }, "open") ?? "–")]);
 }
 
 /** Everything that a status says. */
@@ -177,6 +185,7 @@ function drawStorage(status, sample) {
   const bytes = (name) => (sample.get(name) === null ? "–" : size(sample.get(name)));
   const number = (name) => (sample.get(name) === null ? "–" : count(sample.get(name)));
   facts(at("storage"), [
+    ["Taken of the disk", bytes("kvraft_disk_bytes")],
     ["State file", bytes("kvraft_state_bytes")],
     ["Applied, not yet in it", bytes("kvraft_buffer_bytes")],
     ["Log entries held", count(status.lastLog - status.firstLog + 1)],
@@ -190,4 +199,7 @@ function drawStorage(status, sample) {
     ["Node", status.nodeID],
     ["Format level", String(status.formatLevel)],
   ]);
+  const changes = sample.get("kvraft_leader_changes_total");
+  const since = changes === null ? "" : ` This node has seen ${changes === 1 ? "one leader begin" : `${count(changes)} leaders begin`} since it was started.`;
+  say(at("leaders-note"), `Seen while this page is open.${since}`);
 }
