@@ -34,7 +34,7 @@ class MemberStatus(TypedDict):
     matched: int | None
     """Index of the last log entry that it is known to have; only the leader knows it."""
     silent_ms: int | None
-    """How many milliseconds ago the leader heard of it; `None` if never, or if it is not known here."""
+    """How many milliseconds ago the leader heard of it; `None` if it did not, or elsewhere."""
     link: LinkStatus | None
     """The connection by which this node asks it; `None` while there is none, as to itself."""
 

@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = Path(os.environ.get("KVRAFT_SERVER", ROOT / "target/debug/kvraft-server"))
 START_SECONDS = 30.0
 ATTEMPTS = 3
+STEADY = ("--heartbeat-interval=200ms", "--election-timeout=2s")
+"""No leader is lost because a browser beside it takes all of the processor."""
 
 
 def free_ports(kind: socket.SocketKind, number: int) -> list[int]:
@@ -60,6 +62,7 @@ class Node:
             f"--listen=127.0.0.1:{self.raft}",
             f"--members={members}",
             f"--cluster-secret-file={folder / 'secret'}",
+            *STEADY,
             *flags,
         ]
         kept = {name: text for name, text in os.environ.items() if not name.startswith("KVRAFT_")}
