@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = "x86_64-unknown-linux-gnu"
-CRATES = ("kvraft",)
+CRATES = ("kvraft", "kvraft-server")
 FLAGS = (
     "--cfg fuzzing --cfg fuzzing_libfuzzer -Cpasses=sancov-module "
     "-Cllvm-args=-sanitizer-coverage-level=4 "

@@ -99,6 +99,7 @@ fn member(member: &MemberStatus) -> Value {
         "labels": member.labels,
         "voter": member.voter,
         "matched": member.matched,
+        "silentMs": member.silent_ms,
         "link": member.link.map(|link| json!({
             "roundTripMicros": link.round_trip_micros,
             "packetsSent": link.packets_sent,

@@ -55,6 +55,7 @@ fn member_to_dict<'py>(py: Python<'py>, member: &MemberStatus) -> PyResult<Bound
         dict.set_item("packets_lost", link.packets_lost)?;
         PyResult::Ok(dict)
     });
+    dict.set_item("silent_ms", member.silent_ms)?;
     dict.set_item("link", link.transpose()?)?;
     Ok(dict)
 }

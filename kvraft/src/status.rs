@@ -56,6 +56,10 @@ pub struct MemberStatus {
     /// Index of the last log entry that it is known to have, compared with
     /// [`last_log`](Status::last_log) how far it has caught up. Only the leader knows it.
     pub matched: Option<u64>,
+    /// How many milliseconds ago it was last heard of; 0 for the leader itself, `None` if never
+    /// since this leader leads. One that lives is heard of with every heartbeat. Only the leader
+    /// knows it.
+    pub silent_ms: Option<u64>,
     /// The connection by which this node asks it; `None` while there is none, as to itself,
     /// and for a client.
     pub link: Option<LinkStatus>,

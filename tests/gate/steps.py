@@ -163,8 +163,13 @@ def faces(shell: Shell, built: Built) -> tally.Tally:
 
 
 def server(shell: Shell, built: Built) -> tally.Tally:
-    """Run the tests of the server and of the load generator, then the demo as a user would."""
+    """Run the tests of the server and of the load generator, then the demo as a user would.
+
+    Its page is looked at in a browser, and its OpenAPI document is held against a node.
+    """
     counts = cargo_tests(shell, built, "server")
+    counts.add(pytest(shell, built, "kvraft-server/tests/web"))
+    shell.check([tools.python(), "-m", "mypy", "--strict", "kvraft-server/tests/web"])
     demo = shell.run([program(built, "kvraft-server"), "demo"])
     if demo.code == 0:
         counts.passed += 1
@@ -277,7 +282,7 @@ STEPS = (
     Step("build", "one build for all tests", 20, (), build),
     Step("core", "tests and examples of kvraft", 16, ("build",), core),
     Step("faces", "C and Python", 12, ("tools", "build"), faces),
-    Step("server", "HTTP, demo, load generator", 8, ("build",), server),
+    Step("server", "HTTP, page, demo, load generator", 10, ("tools", "build"), server),
     Step("chart", "lint, render, validate", 10, ("tools", "build"), chart),
     Step("house", "versions, README, this gate", 6, ("tools", "build"), house),
     Step("package", "crates and wheel as they would be published", 20, ("tools",), package),

@@ -21,6 +21,7 @@ TOOLS = ROOT / "target" / "tools"
 COMMANDS = {
     "abidiff": "abigail-tools",
     "cc": "gcc",
+    "chromium": "chromium",
     "c++": "g++",
     "cmake": "cmake",
     "faketime": "faketime",

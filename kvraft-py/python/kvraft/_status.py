@@ -33,6 +33,8 @@ class MemberStatus(TypedDict):
     """Whether it votes."""
     matched: int | None
     """Index of the last log entry that it is known to have; only the leader knows it."""
+    silent_ms: int | None
+    """How many milliseconds ago the leader heard of it; `None` if it did not, or elsewhere."""
     link: LinkStatus | None
     """The connection by which this node asks it; `None` while there is none, as to itself."""
 

@@ -5,6 +5,7 @@ use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use kvraft::WriteOptions;
 
+use super::etag;
 use super::problem::Problem;
 use crate::tokens::Principal;
 
@@ -73,10 +74,12 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>,
     Ok(Some(text.trim()))
 }
 
+/// The revision whose ETag this is. Another way to write its number is another ETag; and there is no
+/// revision 0, which to the map would mean that there is no entry.
 fn revision(tag: &str) -> Result<u64, Problem> {
     let digits = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-    let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()));
-    digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
+    let revision = digits.and_then(|digits| digits.parse().ok());
+    revision.filter(|revision| *revision > 0 && etag(*revision) == tag).ok_or_else(|| {
         Problem::invalid(format!(
             "if-match {tag:?} is not one strong ETag of this interface, such as \"17\", or *"
         ))
@@ -113,7 +116,9 @@ mod tests {
 
     #[test]
     fn one_condition_is_taken_and_anything_else_refused() {
-        let cases: [(&[(HeaderName, &str)], bool); 10] = [
+        let cases: [(&[(HeaderName, &str)], bool); 12] = [
+            (&[(IF_MATCH, "\"017\"")], false),
+            (&[(IF_MATCH, "\"0\"")], false),
             (&[(IF_MATCH, "\"+17\"")], false),
             (&[], true),
             (&[(IF_MATCH, "\"17\"")], true),

@@ -62,6 +62,7 @@ pub(super) enum Content {
     Bytes,
     Events,
     Text,
+    Html,
 }
 
 /// What a parameter of the query is.
@@ -71,8 +72,12 @@ pub(super) enum Kind {
     Text,
     Switch,
     Number,
+    /// A number from 1 on.
+    Positive,
     SignedNumber,
     Duration,
+    /// A duration of at most ten minutes.
+    Patience,
     LeaseId,
     Consistency,
 }

@@ -6,7 +6,7 @@ use axum::routing::{delete, get, post, put};
 use super::endpoint::{Access, Answer, Asks, Content, Endpoint, Headers, Kind, Parameter, Payload};
 use super::{
     backup, counter, integrity, key, keys, leases, locks, members, metrics, openapi, probes,
-    status, txn, watch,
+    status, txn, ui, watch,
 };
 use crate::tokens::Role;
 
@@ -21,7 +21,7 @@ const CONSISTENCY: Parameter = Parameter::new(
 const MIN_REVISION: Parameter =
     Parameter::new("min_revision", Kind::Number, "Wait until this node has applied this revision.");
 const TIMEOUT: Parameter =
-    Parameter::new("timeout", Kind::Duration, "How long this may take, from 1ms to 10min.");
+    Parameter::new("timeout", Kind::Patience, "How long this may take, from 1ms to 10min.");
 const PREFIX: Parameter = Parameter::new("prefix", Kind::Bytes, "Keys that begin so.");
 const START: Parameter = Parameter::new("start", Kind::Bytes, "Keys from this one on.");
 const END: Parameter = Parameter::new("end", Kind::Bytes, "Keys before this one.");
@@ -87,7 +87,7 @@ static KEYS: [Endpoint; 7] = [
     .asks(Asks::LeaderUnlessSaid)
     .takes(&[
         Parameter::new("raw", Kind::Switch, "Answer with the value alone."),
-        Parameter::new("wait", Kind::Duration, "How long to wait for a change, up to 10min."),
+        Parameter::new("wait", Kind::Patience, "How long to wait for a change, up to 10min."),
         Parameter::new("revision", Kind::Number, "The revision that is known; 0: no value."),
         CONSISTENCY,
         MIN_REVISION,
@@ -133,7 +133,7 @@ static KEYS: [Endpoint; 7] = [
         PREFIX,
         START,
         END,
-        Parameter::new("limit", Kind::Number, "Keys on a page at most; 1000 if it is not said."),
+        Parameter::new("limit", Kind::Positive, "Keys on a page at most; 1000 if it is not said."),
         Parameter::new("cursor", Kind::Text, "Where the last page ended; good on every node."),
         Parameter::new("values", Kind::Switch, "Whole entries."),
         Parameter::new("count", Kind::Switch, "Only how many keys there are."),
@@ -233,7 +233,7 @@ static LASTING: [Endpoint; 7] = [
     .takes(&[
         LEASE,
         Parameter::new("ttl", Kind::Duration, "Of a new lease, which is to be kept alive."),
-        Parameter::new("wait", Kind::Duration, "How long to wait for it; not at all if not said."),
+        Parameter::new("wait", Kind::Patience, "How long to wait for it; not at all if not said."),
     ])
     .answers(&[Answer::new(200, Content::Json("Lock"), "The lease, and the fencing token.")]),
     Endpoint::change(
@@ -248,13 +248,15 @@ static LASTING: [Endpoint; 7] = [
 ];
 
 /// The node and its cluster.
-static CLUSTER: [Endpoint; 11] = [
+static CLUSTER: [Endpoint; 12] = [
     Endpoint::get("/status", READ, "What this node says of itself, without asking others.", || {
         get(status::status)
     })
     .answers(&[Answer::new(200, Content::Json("Status"), "The status.")]),
     Endpoint::get("/openapi.json", Access::Anyone, "This document.", || get(openapi::openapi))
         .answers(&[Answer::new(200, Content::Json("OpenApi"), "OpenAPI 3.1.")]),
+    Endpoint::get("/ui", Access::Anyone, "A page to look at, for browsers.", || get(ui::ui))
+        .answers(&[Answer::new(200, Content::Html, "The page.")]),
     Endpoint::get("/cluster/members", ADMIN, "Lists the members as this node knows them.", || {
         get(members::list)
     })
@@ -299,7 +301,7 @@ static CLUSTER: [Endpoint; 11] = [
         "Lets voters go until so many are left.",
         || post(members::shrink),
     )
-    .takes(&[Parameter::new("voters", Kind::Number, "How many voters stay.")])
+    .takes(&[Parameter::new("voters", Kind::Positive, "How many voters stay.")])
     .answers(NOTHING),
     Endpoint::change(
         Method::POST,

@@ -200,10 +200,10 @@ fn refuse_partial(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// The revisions that the client already has.
-struct IfNoneMatch(Vec<String>);
+pub(super) struct IfNoneMatch(Vec<String>);
 
 impl IfNoneMatch {
-    fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
         let lines =
             headers.get_all(IF_NONE_MATCH).into_iter().filter_map(|line| line.to_str().ok());
         let tags = lines.flat_map(|line| line.split(',')).map(|tag| tag.trim().to_owned());
@@ -211,7 +211,7 @@ impl IfNoneMatch {
     }
 
     /// Weak comparison, as RFC 9110 wants it here.
-    fn holds(&self, revision: u64) -> bool {
+    pub(super) fn holds(&self, revision: u64) -> bool {
         let current = format!("\"{revision}\"");
         self.0.iter().any(|tag| tag == "*" || tag.trim_start_matches("W/") == current)
     }

@@ -282,6 +282,7 @@ mod tests {
             labels: std::collections::BTreeMap::new(),
             voter: true,
             matched: Some(matched),
+            silent_ms: None,
             link: Some(LinkStatus::default()),
         };
         let members = vec![member("a", 9), member("b\"", 7)];

@@ -9,6 +9,8 @@ mod connection;
 mod counter;
 mod endpoint;
 mod endpoints;
+#[cfg(test)]
+mod fuzz;
 mod guard;
 mod id;
 mod integrity;
@@ -36,6 +38,7 @@ mod tests;
 mod tls;
 mod traffic;
 mod txn;
+mod ui;
 mod watch;
 
 use std::sync::{Arc, OnceLock};

@@ -97,9 +97,9 @@ fn operation_id(endpoint: &Endpoint) -> String {
 fn parameters(endpoint: &Endpoint) -> Vec<Value> {
     let in_path = endpoint.path.split('/').filter_map(|part| {
         let name = part.strip_prefix('{')?.strip_suffix('}')?;
-        Some(json!({
-            "name": name, "in": "path", "required": true, "schema": { "type": "string" },
-        }))
+        let text = || json!({ "type": "string" });
+        let schema = if endpoint.path.starts_with("/leases/") { lease_id() } else { text() };
+        Some(json!({ "name": name, "in": "path", "required": true, "schema": schema }))
     });
     let in_query = endpoint.parameters.iter().map(in_query);
     in_path.chain(in_query).chain(in_headers(endpoint)).collect()
@@ -110,9 +110,11 @@ fn in_query(parameter: &Parameter) -> Value {
         Kind::Bytes | Kind::Text => json!({ "type": "string" }),
         Kind::Switch => json!({ "type": "string", "enum": ["", "true", "1", "false", "0"] }),
         Kind::Number => json!({ "type": "integer", "minimum": 0 }),
+        Kind::Positive => json!({ "type": "integer", "minimum": 1 }),
         Kind::SignedNumber => json!({ "type": "integer", "format": "int64" }),
         Kind::Duration => json!({ "type": "string", "examples": ["500ms", "10s", "1h"] }),
-        Kind::LeaseId => json!({ "type": "string", "pattern": "^[0-9a-f]+$" }),
+        Kind::Patience => json!({ "type": "string", "examples": ["500ms", "2s"] }),
+        Kind::LeaseId => lease_id(),
         Kind::Consistency => {
             json!({ "type": "string", "enum": ["linearizable", "lease", "local"] })
         }
@@ -124,6 +126,11 @@ fn in_query(parameter: &Parameter) -> Value {
         "allowEmptyValue": parameter.kind == Kind::Switch,
         "schema": schema,
     })
+}
+
+/// Of 16 hexadecimal digits those in front may be left out; none is all 0.
+fn lease_id() -> Value {
+    json!({ "type": "string", "pattern": "^0*[1-9a-fA-F][0-9a-fA-F]*$", "maxLength": 16 })
 }
 
 fn in_headers(endpoint: &Endpoint) -> Vec<Value> {
@@ -237,6 +244,7 @@ fn response(answer: &Answer) -> Value {
         Content::Bytes => json!({ "application/octet-stream": { "schema": {} } }),
         Content::Events => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
         Content::Text => json!({ "text/plain": { "schema": { "type": "string" } } }),
+        Content::Html => json!({ "text/html": { "schema": { "type": "string" } } }),
     };
     json!({ "description": answer.about, "content": content })
 }

@@ -155,6 +155,7 @@ fn cluster() -> Value {
         ("labels", json!({ "type": "object", "additionalProperties": text() })),
         ("voter", switch()),
         ("matched", absent("integer")),
+        ("silentMs", absent("integer")),
         ("link", json!({ "oneOf": [reference("Link"), { "type": "null" }] })),
     ];
     let link =

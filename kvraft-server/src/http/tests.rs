@@ -20,7 +20,7 @@ use crate::settings::FollowerMode;
 use crate::tokens::{self, Role, Tokens};
 
 /// Who may do what. A route that is new or gone has to be said here too.
-const WHO: [(&str, &str); 29] = [
+const WHO: [(&str, &str); 30] = [
     ("DELETE /cluster/members/{name}", "admin"),
     ("DELETE /key/{id}", "write"),
     ("DELETE /keys", "write"),
@@ -37,6 +37,7 @@ const WHO: [(&str, &str); 29] = [
     ("GET /openapi.json", "anyone"),
     ("GET /readyz", "anyone"),
     ("GET /status", "read"),
+    ("GET /ui", "anyone"),
     ("GET /watch", "read"),
     ("POST /cluster/members/{name}/demote", "admin"),
     ("POST /cluster/members/{name}/promote", "admin"),

@@ -121,7 +121,7 @@ pub(crate) async fn txn(
     })))
 }
 
-fn read(text: &[u8]) -> Result<Txn, Problem> {
+pub(super) fn read(text: &[u8]) -> Result<Txn, Problem> {
     match serde_json::from_slice::<Object<Document>>(text) {
         Ok(Object(document)) => document.txn(),
         Err(error) => Err(Problem::invalid(format!("the transaction cannot be read: {error}"))),

@@ -118,6 +118,7 @@ impl Core {
             labels: peer.member.labels.clone(),
             voter: peer.voter,
             matched: None,
+            silent_ms: None,
             link: None,
         });
         let mut members: Vec<_> = members.collect();

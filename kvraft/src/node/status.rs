@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use openraft::{RaftMetrics, ServerState};
+use openraft::{Instant as _, RaftMetrics, ServerState};
 
 use super::core::Core;
 use super::life::Stage;
@@ -20,6 +20,16 @@ fn matched(metrics: &RaftMetrics<TypeConfig>, id: u64) -> Option<u64> {
         return metrics.replication.as_ref().and(metrics.last_log_index);
     }
     metrics.replication.as_ref()?.get(&id)?.as_ref().map(openraft::LogId::index)
+}
+
+/// Returns how many milliseconds ago a member was heard of, if this node leads and has heard of it.
+fn silent_ms(metrics: &RaftMetrics<TypeConfig>, id: u64) -> Option<u64> {
+    let heard = metrics.heartbeat.as_ref()?;
+    if id == metrics.id {
+        return Some(0);
+    }
+    let silence = heard.get(&id)?.as_ref()?.elapsed();
+    Some(u64::try_from(silence.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn link_status(link: &Link) -> LinkStatus {
@@ -51,6 +61,7 @@ impl Core {
                 labels: member.labels.clone(),
                 voter: voters.contains(id),
                 matched: matched(&metrics, *id),
+                silent_ms: silent_ms(&metrics, *id),
                 link: links.iter().find(|link| link.node_id == *id).map(link_status),
             })
             .collect();
