@@ -20,7 +20,7 @@ use super::greeting::{Hello, HelloRole, Reason, Refusal, Unmet};
 use super::handler::{Handler, Incoming};
 use super::kind::{self, HELLO_LIMIT, REQUEST_LIMIT};
 use super::message::{Request, Response, SnapshotPart};
-use super::places::{MAX_CONNECTIONS, MAX_GREETINGS, Places};
+use super::places::{Greeting, Greetings, MAX_CONNECTIONS, Places};
 use super::query::Answer;
 use super::quic;
 use crate::error::{Error, Result};
@@ -55,25 +55,23 @@ impl Server {
     /// Accepts until the endpoint closes; what it started ends with it.
     pub(super) async fn run(self) {
         let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let greetings = Arc::new(Semaphore::new(MAX_GREETINGS));
+        let greetings = Greetings::new();
         let mut tasks = JoinSet::new();
         loop {
             tokio::select! {
                 incoming = self.endpoint.accept() => {
                     let Some(incoming) = incoming else { break };
                     let Some(incoming) = prove_address(incoming) else { continue };
-                    let permits = Arc::clone(&connections)
-                        .try_acquire_owned()
-                        .and_then(|held| Ok((held, Arc::clone(&greetings).try_acquire_owned()?)));
-                    match permits {
-                        Ok((connection, greeting)) => {
+                    let greeting = greetings.take(incoming.remote_address().ip());
+                    match (Arc::clone(&connections).try_acquire_owned(), greeting) {
+                        (Ok(connection), Some(greeting)) => {
                             let server = self.clone();
                             tasks.spawn(async move {
                                 server.serve(incoming, greeting).await;
                                 drop(connection);
                             });
                         }
-                        Err(_) => incoming.refuse(),
+                        (Err(_), _) | (_, None) => incoming.refuse(),
                     }
                 }
                 Some(_) = tasks.join_next() => {}
@@ -81,7 +79,7 @@ impl Server {
         }
     }
 
-    async fn serve(self, incoming: quinn::Incoming, greeting: OwnedSemaphorePermit) {
+    async fn serve(self, incoming: quinn::Incoming, greeting: Greeting) {
         let remote = incoming.remote_address();
         let greeted = timeout(GREETING_TIMEOUT, self.greet(incoming)).await;
         drop(greeting);

@@ -68,7 +68,12 @@ struct Stranger(Endpoint);
 
 impl Stranger {
     fn new() -> Self {
-        Self(Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap())
+        Self::on("127.0.0.1")
+    }
+
+    /// On a host of this address.
+    fn on(host: &str) -> Self {
+        Self(Endpoint::client(format!("{host}:0").parse().unwrap()).unwrap())
     }
 
     async fn dial(&self, to: SocketAddr, alpn: &str) -> Result<Connection, ConnectionError> {
@@ -163,4 +168,43 @@ async fn peers_that_speak_garbage_are_refused_and_the_cluster_goes_on() {
     let grown = resident_kib(&trio.processes[leader]).saturating_sub(before);
     assert!(grown < MOST_GROWTH_KIB, "{grown} KiB");
     stranger.0.close(0_u32.into(), b"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_host_that_greets_by_halves_keeps_no_member_out() {
+    let mut trio = Trio::start(&[("insecure", "true")]);
+    let leader = trio.leader();
+    let follower = (leader + 1) % 3;
+    let target = trio.addresses[leader];
+    assert_goes_on(&mut trio, "before");
+
+    // Three hundred that shake hands and then say nothing, again as soon as they are let go.
+    let flood = Arc::new(Stranger::on("127.0.0.2"));
+    let (refused, mut refusals) = tokio::sync::watch::channel(0_u32);
+    let mut silent = tokio::task::JoinSet::new();
+    for _ in 0..300 {
+        let (flood, refused) = (Arc::clone(&flood), refused.clone());
+        silent.spawn(async move {
+            loop {
+                match flood.dial(target, ALPN).await {
+                    Ok(connection) => drop(connection.closed().await),
+                    Err(_) => refused.send_modify(|refused| *refused += 1),
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+    }
+    refusals.wait_for(|refused| *refused >= 500).await.unwrap();
+
+    let other = Stranger::new();
+    for _ in 0..10 {
+        other.dial(target, ALPN).await.expect("another host is let in");
+    }
+    // A member that starts now has to dial the leader for its first write.
+    trio.processes[follower].kill();
+    trio.processes[follower] = trio.open(follower);
+    assert_eq!(trio.processes[follower].ask("ready"), "ok ready");
+    assert_goes_on(&mut trio, "meanwhile");
+    silent.shutdown().await;
+    flood.0.close(0_u32.into(), b"");
 }
