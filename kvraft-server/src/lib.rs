@@ -10,12 +10,15 @@ mod backup;
 mod cluster;
 #[doc(hidden)]
 pub mod demo;
+mod given;
 mod healthcheck;
 mod http;
 mod http_settings;
 mod layers;
 mod log;
+mod notify;
 mod offline;
+mod printed;
 mod reloaded;
 mod secret;
 mod serve;
@@ -23,6 +26,7 @@ mod settings;
 mod shutdown;
 mod token;
 mod tokens;
+mod traces;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -44,6 +48,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let done = match action {
         Action::Serve(flags) => serve::run(flags),
+        Action::PrintConfig(flags) => printed::print(flags),
+        Action::Check(flags) => printed::check(flags),
         Action::Demo(options) => demo::run(&options),
         Action::Backup(options) => backup::run(options),
         Action::Offline(order) => offline::run(&order),
