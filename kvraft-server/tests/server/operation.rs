@@ -394,3 +394,60 @@ fn the_unit_is_one_that_systemd_takes() {
     let said = String::from_utf8_lossy(&verified.stderr);
     assert!(verified.status.success() && !said.contains("kvraft.service:"), "{said}");
 }
+
+/// The memory of a process that is its own, in bytes: mapped files are the system's.
+fn own_memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+/// The short form of `bench/python/http_load.py`.
+#[test]
+fn a_thousand_idle_watches_beside_busy_clients_cost_a_bounded_memory() {
+    const WATCHES: usize = 1000;
+    /// The same work is done so often.
+    const ROUNDS: usize = 4;
+    /// What may come on top of the first round: a part of the changes kept for watches.
+    const GROWTH: u64 = 48 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    let node = Single::on(dir.path());
+    node.wait_ready();
+    let pid = node.child.id();
+    let before = own_memory(pid);
+    let watches: Vec<_> = (0..WATCHES)
+        .map(|_| {
+            let mut stream = TcpStream::connect(node.address()).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream.write_all(b"GET /watch?prefix=idle HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+            let mut begin = [0; 15];
+            stream.read_exact(&mut begin).unwrap();
+            assert_eq!(&begin, b"HTTP/1.1 200 OK");
+            stream
+        })
+        .collect();
+    let round = || {
+        std::thread::scope(|scope| {
+            for writer in 0..32 {
+                let url = &node.url;
+                scope.spawn(move || {
+                    let client = Client::default();
+                    for number in 0..32 {
+                        let key = format!("{writer}-{number}");
+                        client.put(url, key.as_bytes(), &[7; 1024]).unwrap();
+                        client.get(url, key.as_bytes()).unwrap();
+                    }
+                });
+            }
+        });
+        own_memory(pid)
+    };
+    let warm = round();
+    let last = (1..ROUNDS).map(|_| round()).max().unwrap();
+    assert!(warm.saturating_sub(before) < 256 << 20, "{before} {warm}");
+    assert!(last.saturating_sub(warm) < GROWTH, "{before} {warm} {last}");
+    let told = call("GET", &format!("{}/metrics", node.url), &[], None);
+    let told = String::from_utf8(told.body).unwrap();
+    assert!(told.contains(&format!("\nkvraft_http_watches {WATCHES}\n")), "{told}");
+    drop(watches);
+}
