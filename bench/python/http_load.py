@@ -155,9 +155,7 @@ def report(plan: argparse.Namespace, load: Load) -> None:
     """Print what was measured."""
     say(f"- {plan.watches} idle watches, {plan.clients} clients for {plan.seconds} s, on loopback")
     load_after = os.getloadavg()[0]
-    say(
-        f"- {os.cpu_count()} cores, Linux {platform.release()}; load average after: {load_after:.1f}"
-    )
+    say(f"- {os.cpu_count()} cores, Linux {platform.release()}; load after: {load_after:.1f}")
     say(f"- failed requests by status: {load.failures or 'none'}\n")
     say("| request | per second | p50 ms | p99 ms |\n|---|--:|--:|--:|")
     for verb, times in load.latencies.items():
