@@ -1,6 +1,7 @@
 //! `Notify` tells the service manager how the server is, by the protocol of `sd_notify`.
 
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -12,6 +13,11 @@ use anyhow::{Context as _, Result};
 const FEEDS: u32 = 2;
 /// No manager waits for less; a wrong variable must not keep a thread busy.
 const SHORTEST_FEED: Duration = Duration::from_millis(10);
+
+/// How often what is told once is told to a manager whose queue is full, and the pauses between: half a
+/// second in all, as nothing else waits so long for it.
+const TRIES: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The way to the service manager; without one, nothing is told.
 #[derive(Debug, Default)]
@@ -42,13 +48,13 @@ impl Notify {
     }
 
     /// The node is open: what is ordered after it may start.
-    pub(crate) fn ready(&self) {
-        self.tell("READY=1\nSTATUS=serving");
+    pub(crate) async fn ready(&self) {
+        self.tell_surely("READY=1\nSTATUS=serving").await;
     }
 
     /// The server was asked to stop.
-    pub(crate) fn stopping(&self) {
-        self.tell("STOPPING=1\nSTATUS=handing over and finishing requests");
+    pub(crate) async fn stopping(&self) {
+        self.tell_surely("STOPPING=1\nSTATUS=handing over and finishing requests").await;
     }
 
     /// Says again and again that the event loop turns, for as long as `is_well`; a manager that
@@ -59,16 +65,29 @@ impl Notify {
         loop {
             ticks.tick().await;
             if is_well() {
-                self.tell("WATCHDOG=1");
+                // One that is lost is followed by the next.
+                self.tell("WATCHDOG=1").ok();
             }
         }
     }
 
-    fn tell(&self, state: &str) {
-        let Some((socket, address)) = &self.manager else { return };
-        if let Err(error) = socket.send_to_addr(state.as_bytes(), address) {
-            tracing::debug!(%error, state, "the service manager does not listen");
+    /// Tells what is told only once: a manager that is behind has a full queue for a moment.
+    async fn tell_surely(&self, state: &str) {
+        for _ in 1..TRIES {
+            match self.tell(state) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => return tracing::warn!(%error, "the service manager does not listen"),
+                Ok(()) => return,
+            }
         }
+        tracing::warn!("the service manager does not listen");
+    }
+
+    fn tell(&self, state: &str) -> std::io::Result<()> {
+        let Some((socket, address)) = &self.manager else { return Ok(()) };
+        socket.send_to_addr(state.as_bytes(), address).map(drop)
     }
 }
 
@@ -91,8 +110,8 @@ mod tests {
         String::from_utf8(text[..length].to_owned()).unwrap()
     }
 
-    #[test]
-    fn the_manager_hears_of_the_start_and_of_the_end() {
+    #[tokio::test]
+    async fn the_manager_hears_of_the_start_and_of_the_end() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notify");
         let abstract_name = format!("kvraft-test-{}", path.display());
@@ -104,9 +123,9 @@ mod tests {
         for (manager, variable) in managers {
             let variables = |name: &str| (name == "NOTIFY_SOCKET").then(|| variable.clone());
             let notify = Notify::new(&variables, 1).unwrap();
-            notify.ready();
+            notify.ready().await;
             assert!(heard(&manager).starts_with("READY=1\n"));
-            notify.stopping();
+            notify.stopping().await;
             assert!(heard(&manager).starts_with("STOPPING=1\n"));
         }
     }
@@ -133,9 +152,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_manager_that_is_behind_hears_of_the_end_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        let variables = |name: &str| (name == "NOTIFY_SOCKET").then(|| path.clone().into());
+        let notify = Notify::new(&variables, 1).unwrap();
+        while notify.tell("WATCHDOG=1").is_ok() {}
+        let reading =
+            tokio::task::spawn_blocking(
+                move || {
+                    while !heard(&manager).starts_with("STOPPING=1") {}
+                },
+            );
+        notify.stopping().await;
+        reading.await.unwrap();
+    }
+
+    #[tokio::test]
     async fn without_a_manager_nothing_is_told() {
         let notify = Notify::new(&|_| None, 1).unwrap();
-        notify.ready();
+        notify.ready().await;
         notify.feed(|| true).await;
     }
 }

@@ -109,7 +109,7 @@ mod tests {
     fn defaults_are_the_ones_that_a_server_runs_with() {
         let names = settings::names().filter_map(|name| Some((name, default(name)?)));
         let all: Vec<_> = names.collect();
-        assert!(all.len() > 20, "{all:?}");
+        assert!(all.len() > 15, "{all:?}");
         let told = Settings::from_given(Given::of(&all)).unwrap();
         let silent = Settings::from_given(Given::default()).unwrap();
         assert_eq!(format!("{told:?}"), format!("{silent:?}"));

@@ -92,10 +92,10 @@ async fn serve(settings: Settings, log: Arc<dyn Reload>, traces: Option<Arc<Told
     };
     app.open(map.clone());
     announce(address, &map.status())?;
-    notify.ready();
+    notify.ready().await;
     let asked = shutdown.asked().await;
     tracing::info!("stopping, asked by {asked}");
-    notify.stopping();
+    notify.stopping().await;
     following.abort();
     let ending = Ending { app, map, serving, stop, grace: http.grace };
     let ended = unless_asked_again(&mut shutdown, ending.run()).await?;

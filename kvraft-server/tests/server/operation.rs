@@ -31,11 +31,13 @@ fn the_service_manager_hears_when_the_node_serves_and_when_it_stops() {
     manager.set_read_timeout(Some(PATIENCE)).unwrap();
     let hear = |wanted: &str| {
         let mut text = [0; 256];
+        let begin = std::time::Instant::now();
         loop {
             let length = manager.recv(&mut text).unwrap();
             if String::from_utf8_lossy(&text[..length]).lines().next() == Some(wanted) {
                 break;
             }
+            assert!(begin.elapsed() < PATIENCE, "{wanted} was not told");
         }
     };
     let data = dir.path().join("data");
@@ -209,8 +211,9 @@ fn a_traced_write_is_a_span_of_its_request_with_proposal_and_commit_in_it() {
     let header = format!("00-{trace}-{parent}-01");
     let headers = [("traceparent", header.as_str())];
     let key = format!("{}/key/hunter2", node.url);
-    assert_eq!(call("PUT", &key, &headers, Some(b"hunter2")).status, 201);
-    assert_eq!(call("PUT", &key, &[], Some(b"by chance, of which there is none")).status, 200);
+    // By chance, of which there is none; and the first write opens a session.
+    assert_eq!(call("PUT", &key, &[], Some(b"hunter2")).status, 201);
+    assert_eq!(call("PUT", &key, &headers, Some(b"hunter2")).status, 200);
     signal("TERM", node.child.id());
     assert_eq!(node.child.wait().unwrap().code(), Some(0));
     let mut spans: Vec<Value> = Vec::new();
