@@ -98,7 +98,7 @@ async fn serve(settings: Settings, log: Arc<dyn Reload>, traces: Option<Arc<Told
     notify.stopping().await;
     following.abort();
     let ending = Ending { app, map, serving, stop, grace: http.grace };
-    let ended = unless_asked_again(&mut shutdown, ending.run()).await?;
+    let ended = unless_asked_again(&mut shutdown, Box::pin(ending.run())).await?;
     feeding.abort();
     ended
 }

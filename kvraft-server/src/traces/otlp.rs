@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use ureq::Agent;
 
-use super::Ended;
+use super::{Ended, Facts};
 
 /// A collector that takes longer loses the spans: more wait behind them.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -14,7 +14,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The numbers of OTLP for what a span is of.
 const INTERNAL: u8 = 1;
 const SERVER: u8 = 2;
-/// The number of OTLP for a span that went wrong.
+/// The numbers of OTLP for a span of which nothing is said, and for one that went wrong.
+const UNSET: u8 = 0;
 const ERROR: u8 = 2;
 
 /// Where spans go.
@@ -68,30 +69,29 @@ impl Collector {
 fn span(span: &Ended) -> Value {
     let begin = span.begin.duration_since(UNIX_EPOCH).unwrap_or_default();
     let facts = &span.facts;
-    let mut told = json!({
+    let asked = facts.status.is_some();
+    let name = format!("{} {}", facts.method, facts.route);
+    json!({
         "traceId": format!("{:032x}", span.trace),
         "spanId": format!("{:016x}", span.id),
-        "name": span.name,
-        "kind": INTERNAL,
+        // An empty one is none.
+        "parentSpanId": span.parent.map_or_else(String::new, |id| format!("{id:016x}")),
+        "name": if asked { &name } else { span.name },
+        "kind": if asked { SERVER } else { INTERNAL },
         "startTimeUnixNano": begin.as_nanos().to_string(),
         "endTimeUnixNano": (begin + span.took).as_nanos().to_string(),
-    });
-    if let Some(parent) = span.parent {
-        told["parentSpanId"] = format!("{parent:016x}").into();
-    }
-    if let Some(status) = facts.status {
-        told["name"] = format!("{} {}", facts.method, facts.route).into();
-        told["kind"] = SERVER.into();
-        told["attributes"] = json!([
-            text("http.request.method", &facts.method),
-            text("http.route", &facts.route),
-            json!({ "key": "http.response.status_code", "value": { "intValue": status.to_string() } }),
-        ]);
-        if status >= 500 {
-            told["status"] = json!({ "code": ERROR });
-        }
-    }
-    told
+        "attributes": facts.status.map_or_else(Vec::new, |status| attributes(facts, status)),
+        "status": { "code": if facts.status >= Some(500) { ERROR } else { UNSET } },
+    })
+}
+
+fn attributes(facts: &Facts, status: u64) -> Vec<Value> {
+    let status = json!({ "intValue": status.to_string() });
+    vec![
+        text("http.request.method", &facts.method),
+        text("http.route", &facts.route),
+        json!({ "key": "http.response.status_code", "value": status }),
+    ]
 }
 
 fn text(key: &str, value: &str) -> Value {
