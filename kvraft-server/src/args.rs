@@ -10,11 +10,19 @@ use crate::layers::Layer;
 use crate::settings;
 use crate::{client, command as asking, demo, offline, token};
 
+/// What is done with the settings instead of running a node.
+const PRINT: &str = "print_config";
+const CHECK: &str = "check";
+
 /// What the program is to do.
 #[derive(Debug)]
 pub(crate) enum Action {
     /// Run a node; the flags that were given.
     Serve(Layer),
+    /// Print what a node would run with; the flags that were given.
+    PrintConfig(Layer),
+    /// Check what a node would run with; the flags that were given.
+    Check(Layer),
     Demo(demo::Options),
     /// Ask nodes; the name of the command and its flags.
     Ask(String, ArgMatches),
@@ -47,8 +55,8 @@ pub(crate) fn parse(
             Action::Offline(offline::order(name, matches), matches.get_flag("json"))
         }
         Some((name, matches)) if name != "serve" => ask(name, matches),
-        Some((_, matches)) => Action::Serve(flags(matches)),
-        None => Action::Serve(flags(&matches)),
+        Some((_, matches)) => serve(matches),
+        None => serve(&matches),
     })
 }
 
@@ -59,6 +67,17 @@ fn exit_codes() -> String {
 
 fn ask(name: &str, matches: &ArgMatches) -> Action {
     Action::Ask(name.to_owned(), matches.clone())
+}
+
+fn serve(matches: &ArgMatches) -> Action {
+    let flags = flags(matches);
+    if matches.get_flag(PRINT) {
+        Action::PrintConfig(flags)
+    } else if matches.get_flag(CHECK) {
+        Action::Check(flags)
+    } else {
+        Action::Serve(flags)
+    }
 }
 
 pub(crate) fn command() -> Command {
@@ -98,7 +117,16 @@ fn serve_args() -> impl Iterator<Item = Arg> {
         .long(settings::CONFIG)
         .value_name("FILE")
         .help("A TOML file with any of these settings, in snake case [env: KVRAFT_CONFIG]");
-    settings::names().map(serve_arg).chain([file])
+    let print = Arg::new(PRINT)
+        .long("print-config")
+        .action(ArgAction::SetTrue)
+        .help("Print every setting with its value and its source as a file for --config, secrets left out, and exit");
+    let check = Arg::new(CHECK)
+        .long("check")
+        .action(ArgAction::SetTrue)
+        .conflicts_with(PRINT)
+        .help("Check all settings and the files that they name, say everything that is wrong, and exit with 0 or 1");
+    settings::names().map(serve_arg).chain([file, print, check])
 }
 
 fn serve_arg(name: &'static str) -> Arg {
@@ -166,6 +194,15 @@ fn demo_options(matches: &ArgMatches) -> demo::Options {
     }
 }
 
+/// The settings in these arguments.
+#[cfg(test)]
+pub(crate) fn served(arguments: impl IntoIterator<Item = OsString>) -> Layer {
+    match parse(arguments) {
+        Ok(Action::Serve(flags)) => flags,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,10 +212,7 @@ mod tests {
     }
 
     fn served(arguments: &[&str]) -> Layer {
-        match parsed(arguments) {
-            Ok(Action::Serve(flags)) => flags,
-            other => panic!("{other:?}"),
-        }
+        super::served(["kvraft-server"].iter().chain(arguments).map(OsString::from))
     }
 
     #[test]
@@ -199,6 +233,14 @@ mod tests {
             let flag = format!("--{}=x", name.replace('_', "-"));
             assert_eq!(served(&[&flag])[name], ["x"]);
         }
+    }
+
+    #[test]
+    fn settings_can_be_printed_or_checked_instead() {
+        let printed = parsed(&["--name", "a", "--print-config"]);
+        assert!(matches!(printed, Ok(Action::PrintConfig(flags)) if flags["name"] == ["a"]));
+        assert!(matches!(parsed(&["serve", "--check"]), Ok(Action::Check(_))));
+        assert!(parsed(&["--check", "--print-config"]).is_err());
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
-use crate::layers::Layer;
-use crate::settings::{address, duration, switch, take};
+use crate::given::Given;
+use crate::settings::{address, duration, switch};
 
 /// Connections at a time unless it is said.
 const MAX_CONNECTIONS: u32 = 4096;
@@ -18,6 +18,8 @@ const MAX_WATCHES: u32 = 4096;
 const MOST: u32 = 1_000_000;
 /// How long a client may take to say what it wants unless it is said.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a shutdown may take unless it is said: a third of what Kubernetes gives.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// The settings of the HTTP interface: name, and what it means.
 pub(crate) const HELP: [(&str, &str); 12] = [
@@ -44,7 +46,10 @@ pub(crate) const HELP: [(&str, &str); 12] = [
         "http_head_timeout",
         "How long an HTTP client may take to begin a request, and may stay without one [default: 30s]",
     ),
-    ("shutdown_grace", "How long requests may take to finish at shutdown [default: 10s]"),
+    (
+        "shutdown_grace",
+        "How long a shutdown may take: the leadership is handed over, requests finish [default: 10s]",
+    ),
 ];
 
 /// What a node that does not lead does with requests that ask the leader.
@@ -85,23 +90,32 @@ pub(crate) struct HttpSettings {
 }
 
 impl HttpSettings {
-    pub(crate) fn take(given: &mut Layer) -> Result<Self> {
+    /// Takes what it knows out of the settings; what is wrong is noted there.
+    pub(crate) fn take(given: &mut Given) -> Self {
         let settings = Self {
-            listen: take(given, "listen_http", address)?
+            listen: given
+                .take("listen_http", address)
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
-            health: take(given, "listen_health", address)?,
-            tls: tls(given)?,
-            token_file: take(given, "token_file", path)?,
-            follower_mode: take(given, "follower_mode", |_, text| text.parse())?
-                .unwrap_or_default(),
-            max_connections: take(given, "http_max_connections", bound)?.unwrap_or(MAX_CONNECTIONS),
-            max_watches: take(given, "http_max_watches", bound)?.unwrap_or(MAX_WATCHES),
-            head_timeout: take(given, "http_head_timeout", duration)?.unwrap_or(HEAD_TIMEOUT),
-            grace: take(given, "shutdown_grace", duration)?.unwrap_or(Duration::from_secs(10)),
+            health: given.take("listen_health", address),
+            tls: tls(given).unwrap_or_else(|error| {
+                given.fault(error);
+                Vec::new()
+            }),
+            token_file: given.take("token_file", path),
+            follower_mode: given.take("follower_mode", |_, text| text.parse()).unwrap_or_default(),
+            max_connections: given.take("http_max_connections", bound).unwrap_or(MAX_CONNECTIONS),
+            max_watches: given.take("http_max_watches", bound).unwrap_or(MAX_WATCHES),
+            head_timeout: given.take("http_head_timeout", duration).unwrap_or(HEAD_TIMEOUT),
+            grace: given.take("shutdown_grace", duration).unwrap_or(GRACE),
         };
-        let insecure = take(given, "insecure_http", switch)?.unwrap_or(false);
-        settings.check(insecure)?;
-        Ok(settings)
+        let insecure = given.take("insecure_http", switch).unwrap_or(false);
+        if settings.head_timeout.is_zero() {
+            given.fault(anyhow!("http_head_timeout 0s leaves no time at all"));
+        }
+        if let Err(error) = settings.check(insecure) {
+            given.fault(error);
+        }
+        settings
     }
 
     fn is_public(&self) -> bool {
@@ -109,7 +123,6 @@ impl HttpSettings {
     }
 
     fn check(&self, insecure: bool) -> Result<()> {
-        ensure!(!self.head_timeout.is_zero(), "http_head_timeout 0s leaves no time at all");
         let protected = !self.tls.is_empty() || self.token_file.is_some();
         if self.is_public() && !protected && !insecure {
             bail!(
@@ -134,10 +147,10 @@ impl HttpSettings {
     }
 }
 
-fn tls(given: &mut Layer) -> Result<Vec<PathBuf>> {
-    let cert = take(given, "http_tls_cert", path)?;
-    let key = take(given, "http_tls_key", path)?;
-    let client_ca = take(given, "http_client_ca", path)?;
+fn tls(given: &mut Given) -> Result<Vec<PathBuf>> {
+    let cert = given.take("http_tls_cert", path);
+    let key = given.take("http_tls_key", path);
+    let client_ca = given.take("http_client_ca", path);
     match (cert, key, client_ca) {
         (None, None, None) => Ok(Vec::new()),
         (Some(cert), Some(key), client_ca) => {
@@ -166,12 +179,10 @@ mod tests {
     use super::*;
 
     fn settings(pairs: &[(&str, &str)]) -> Result<HttpSettings> {
-        let pairs =
-            pairs.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()]));
-        let mut given = pairs.collect();
-        let settings = HttpSettings::take(&mut given)?;
-        assert!(given.is_empty(), "{given:?}");
-        Ok(settings)
+        let mut given = Given::of(pairs);
+        let settings = HttpSettings::take(&mut given);
+        assert!(given.rest().is_empty(), "{given:?}");
+        given.check().map(|()| settings)
     }
 
     #[test]

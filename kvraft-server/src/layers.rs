@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use toml::{Table, Value};
 
 /// What precedes the name of a setting in the environment.
-const VARIABLE_PREFIX: &str = "KVRAFT_";
+pub(crate) const VARIABLE_PREFIX: &str = "KVRAFT_";
 
 /// The settings that one source gives, by name; a setting may be given several times.
 pub(crate) type Layer = BTreeMap<String, Vec<String>>;
@@ -44,6 +45,48 @@ pub(crate) fn from_environment(
         layer.insert(name.to_owned(), vec![value]);
     }
     Ok(layer)
+}
+
+/// The variables of another server whose users come here, and the settings that they stand for.
+const ALIASES: [(&str, &[&str]); 4] = [
+    ("RAFT_NODE_ID", &["name"]),
+    ("RAFT_NODE_ADDRESS", &["listen", "advertise"]),
+    ("RAFT_NODE_HTTP_PORT", &["listen_http"]),
+    ("RAFT_NODE_DATA_DIR", &["data_dir"]),
+];
+
+/// The alias that a setting can come from.
+pub(crate) fn alias_of(name: &str) -> &'static str {
+    let found = ALIASES.iter().find(|(_, names)| names.contains(&name));
+    found.map_or("", |(alias, _)| alias)
+}
+
+/// Picks settings out of the variables `RAFT_NODE_…`.
+pub(crate) fn from_aliases(variables: impl Fn(&str) -> Option<OsString>) -> Result<Layer> {
+    let mut layer = Layer::new();
+    for (variable, _) in ALIASES {
+        let Some(value) = variables(variable).filter(|value| !value.is_empty()) else { continue };
+        let Ok(value) = value.into_string() else { bail!("{variable} is not UTF-8") };
+        for (name, value) in meant(variable, value) {
+            layer.insert(name.to_owned(), vec![value]);
+        }
+    }
+    Ok(layer)
+}
+
+/// Translates an alias. An address of a socket is listened on. One with a host name is what the
+/// others dial, and every interface is listened on. A port alone does not open HTTP to others.
+fn meant(variable: &str, value: String) -> Vec<(&'static str, String)> {
+    match variable {
+        "RAFT_NODE_ID" => vec![("name", value)],
+        "RAFT_NODE_DATA_DIR" => vec![("data_dir", value)],
+        "RAFT_NODE_HTTP_PORT" => vec![("listen_http", format!("127.0.0.1:{value}"))],
+        _ if value.parse::<SocketAddr>().is_ok() => vec![("listen", value)],
+        _ => {
+            let port = value.rsplit_once(':').map_or("", |(_, port)| port);
+            vec![("listen", format!("0.0.0.0:{port}")), ("advertise", value)]
+        }
+    }
 }
 
 /// Reads settings from a TOML file. A list becomes a list, a table `key = "value"` pairs.
@@ -127,6 +170,28 @@ mod tests {
         };
         let found = from_environment(["data_dir", "listen", "name"].into_iter(), variables);
         assert_eq!(found.unwrap(), layer(&[("data_dir", "d")]));
+    }
+
+    #[test]
+    fn the_variables_of_another_server_are_understood() {
+        let of = |address: &'static str| {
+            move |variable: &str| match variable {
+                "RAFT_NODE_ID" => Some("a".into()),
+                "RAFT_NODE_ADDRESS" => Some(address.into()),
+                "RAFT_NODE_HTTP_PORT" => Some("8080".into()),
+                "RAFT_NODE_DATA_DIR" => Some("d".into()),
+                _ => None,
+            }
+        };
+        let common = [("name", "a"), ("listen_http", "127.0.0.1:8080"), ("data_dir", "d")];
+        let with = |more: &[(&str, &str)]| layer(&[&common, more].concat());
+        let found = from_aliases(of("10.0.0.1:7000")).unwrap();
+        assert_eq!(found, with(&[("listen", "10.0.0.1:7000")]));
+        let found = from_aliases(of("node-a:7000")).unwrap();
+        assert_eq!(found, with(&[("listen", "0.0.0.0:7000"), ("advertise", "node-a:7000")]));
+        for name in found.keys() {
+            assert!(alias_of(name).starts_with("RAFT_NODE_"), "{name}");
+        }
     }
 
     #[test]

@@ -10,12 +10,15 @@ mod client;
 mod command;
 #[doc(hidden)]
 pub mod demo;
+mod given;
 mod http;
 mod http_settings;
 mod layers;
 mod log;
+mod notify;
 mod offline;
 mod own_url;
+mod printed;
 #[cfg(test)]
 mod reference;
 mod reloaded;
@@ -25,6 +28,7 @@ mod settings;
 mod shutdown;
 mod token;
 mod tokens;
+mod traces;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -47,6 +51,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let answers = matches!(action, Action::Ask(..) | Action::Completions(_) | Action::Man(_));
     let done = match action {
         Action::Serve(flags) => serve::run(flags),
+        Action::PrintConfig(flags) => printed::print(flags),
+        Action::Check(flags) => printed::check(flags),
         Action::Demo(options) => demo::run(&options),
         Action::Offline(order, json) => offline::run(&order, json),
         Action::Ask(name, matches) => command::run(name, matches),

@@ -1,20 +1,66 @@
-//! The log goes to the standard error, as lines of text or of JSON.
+//! The log goes to the standard error, as lines of text or of JSON; spans may go to a collector.
 
 use anyhow::{Context, Result, anyhow};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
-use crate::settings::LogFormat;
+use crate::layers::Layer;
+use crate::reloaded::Reload;
+use crate::settings::{LogFormat, Settings};
+use crate::traces::{self, Traces};
 
-/// Starts logging what `filter` names.
-pub(crate) fn start(filter: &str, format: LogFormat) -> Result<()> {
-    let filter = EnvFilter::try_new(filter)
-        .with_context(|| format!("log {filter:?} is not a filter such as info,openraft=warn"))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match format {
+/// What is logged, which can change while the server runs.
+#[derive(Debug)]
+pub(crate) struct LogFilter {
+    /// What the command line says: the other sources are read again.
+    flags: Layer,
+    filter: reload::Handle<EnvFilter, Registry>,
+}
+
+/// Starts logging, and telling spans if there is someone to tell them to.
+pub(crate) fn start(
+    settings: &Settings,
+    flags: Layer,
+    traces: Option<Traces>,
+) -> Result<LogFilter> {
+    let (filter, handle) = reload::Layer::new(parse(&settings.log)?);
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match settings.log_format {
         LogFormat::Text => {
-            lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init()
+            lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed()
         }
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    started.map_err(|error| anyhow!("cannot start logging: {error}"))
+    let spans = Targets::new().with_target(traces::TARGET, tracing::Level::DEBUG);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(traces.map(|traces| traces.with_filter(spans)))
+        .try_init()
+        .map_err(|error| anyhow!("cannot start logging: {error}"))?;
+    Ok(LogFilter { flags, filter: handle })
+}
+
+/// Reads what to log.
+pub(crate) fn parse(filter: &str) -> Result<EnvFilter> {
+    EnvFilter::try_new(filter)
+        .with_context(|| format!("log {filter:?} is not a filter such as info,openraft=warn"))
+}
+
+impl LogFilter {
+    fn read_again(&self) -> Result<String> {
+        let log = Settings::log(&Settings::given(self.flags.clone())?);
+        self.filter.reload(parse(&log)?).context("the log has ended")?;
+        Ok(log)
+    }
+}
+
+impl Reload for LogFilter {
+    fn reload(&self) {
+        match self.read_again() {
+            Ok(log) => tracing::info!(log, "took over what to log"),
+            Err(error) => tracing::error!("what to log stays as it was: {error:#}"),
+        }
+    }
 }

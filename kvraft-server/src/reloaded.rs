@@ -93,16 +93,20 @@ impl<T: Send + Sync> Reload for Reloaded<T> {
     }
 }
 
-/// Looks at the files again and again, and at once on SIGHUP; for as long as the server runs.
-pub(crate) async fn follow(all: Vec<Arc<dyn Reload>>) -> Result<()> {
+/// Looks at the files again and again, and at once on SIGHUP, which `on_hangup` waits for; for as long
+/// as the server runs.
+pub(crate) async fn follow(all: Vec<Arc<dyn Reload>>, on_hangup: Arc<dyn Reload>) -> Result<()> {
     // Taken over even if there is nothing to read: it would end the process by itself.
     let mut hangup = signal(SignalKind::hangup()).context("cannot take over the signals")?;
     loop {
-        tokio::select! {
-            _ = hangup.recv() => tracing::info!("SIGHUP: looking at the files again"),
-            () = tokio::time::sleep(RECHECK), if !all.is_empty() => {}
+        let asked = tokio::select! {
+            _ = hangup.recv() => Some(&on_hangup),
+            () = tokio::time::sleep(RECHECK), if !all.is_empty() => None,
+        };
+        if asked.is_some() {
+            tracing::info!("SIGHUP: looking at the files again");
         }
-        for one in &all {
+        for one in asked.into_iter().chain(&all) {
             let one = Arc::clone(one);
             tokio::task::spawn_blocking(move || one.reload()).await.context("cannot read files")?;
         }

@@ -12,37 +12,53 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::http::{self, App, Listener};
 use crate::http_settings::HttpSettings;
 use crate::layers::Layer;
 use crate::log;
+use crate::notify::Notify;
 use crate::reloaded::{self, Reload, Reloaded};
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 use crate::tokens::Tokens;
+use crate::traces::{Told, Traces};
 
 /// Probes are short: they need no time at the end.
 const PROBE_GRACE: Duration = Duration::from_millis(100);
 /// Probes come from few, and one that opens more has a fault.
 const PROBE_CONNECTIONS: u32 = 64;
 
+/// Of the grace, at most so long is kept for the last checkpoint and for the log.
+const CLOSING: Duration = Duration::from_secs(2);
+/// A node gets so long to close even if requests have taken the whole grace.
+const LEAST_CLOSING: Duration = Duration::from_secs(1);
+/// The spans of the last requests are not worth more.
+const LAST_SPANS: Duration = Duration::from_secs(1);
+
 pub(crate) fn run(flags: Layer) -> Result<()> {
-    let settings = Settings::gather(flags)?;
-    log::start(&settings.log, settings.log_format)?;
+    let settings = Settings::gather(flags.clone())?;
+    let traces = settings.traces.clone().map(Traces::start).transpose()?;
+    let log = Arc::new(log::start(&settings, flags, traces.clone())?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("kvraft-http")
         .enable_all()
         .build()
         .context("cannot start the threads of the HTTP interface")?;
-    let done = runtime.block_on(serve(settings));
+    let told = traces.as_ref().map(Traces::told);
+    let done = runtime.block_on(serve(settings, log, told));
     // Connections that outlived the grace are not waited for.
     runtime.shutdown_background();
+    if let Some(traces) = traces {
+        traces.flush(LAST_SPANS);
+    }
     done
 }
 
-async fn serve(settings: Settings) -> Result<()> {
+async fn serve(settings: Settings, log: Arc<dyn Reload>, traces: Option<Arc<Told>>) -> Result<()> {
     let mut shutdown = Shutdown::listen(settings.stop_with_stdin)?;
+    let notify = Arc::new(Notify::from_environment()?);
     let http = settings.http;
     let files = Files::open(&http)?;
     let app = Arc::new(App::new(http::Options {
@@ -50,6 +66,7 @@ async fn serve(settings: Settings) -> Result<()> {
         follower_mode: http.follower_mode,
         consistency: settings.consistency,
         max_watches: http.max_watches,
+        traces: traces.unwrap_or_default(),
     }));
     let (stop, stopped) = watch::channel(false);
     let listener = Listener {
@@ -64,19 +81,80 @@ async fn serve(settings: Settings) -> Result<()> {
     // Probes are answered to the very end; the channel closes with this function.
     let (_end, ended) = watch::channel(false);
     serve_probes(&http, &app, ended).await?;
-    let following = tokio::spawn(reloaded::follow(files.all()));
+    let following = tokio::spawn(reloaded::follow(files.all(), log));
+    let feeding = tokio::spawn({
+        let (notify, app) = (Arc::clone(&notify), Arc::clone(&app));
+        async move { notify.feed(|| !app.has_failed()).await }
+    });
     let map = tokio::select! {
         opened = ReplicatedMap::open(settings.config) => opened?,
         asked = shutdown.asked() => bail!("{asked} came before the node was open"),
     };
     app.open(map.clone());
     announce(address, &map.status())?;
+    notify.ready().await;
     let asked = shutdown.asked().await;
     tracing::info!("stopping, asked by {asked}");
-    app.drain();
-    stop.send_replace(true);
+    notify.stopping().await;
     following.abort();
-    unless_asked_again(&mut shutdown, end(serving, map)).await?
+    let ending = Ending { app, map, serving, stop, grace: http.grace };
+    let ended = unless_asked_again(&mut shutdown, Box::pin(ending.run())).await?;
+    feeding.abort();
+    ended
+}
+
+/// What is left to do once the server was asked to stop.
+struct Ending {
+    app: Arc<App>,
+    map: ReplicatedMap,
+    serving: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    grace: Duration,
+}
+
+impl Ending {
+    /// Ends within the grace: shows that no more requests should come, hands the leadership over
+    /// while they still may, lets those finish that have begun, and closes the node.
+    async fn run(self) -> Result<()> {
+        let end = Instant::now() + self.grace;
+        self.app.drain();
+        hand_over(&self.map, self.grace / 2).await;
+        self.stop.send_replace(true);
+        let closing = (self.grace / 4).min(CLOSING);
+        match timeout_at(end - closing, self.serving).await {
+            Ok(served) => served.context("the HTTP interface broke")?,
+            Err(_) => tracing::warn!(
+                grace = ?self.grace,
+                "requests were cut off, as they took longer than shutdown_grace"
+            ),
+        }
+        // What was acknowledged is on the disk: whatever is cut off here is done at the next start.
+        match timeout_at(end.max(Instant::now() + LEAST_CLOSING), self.map.close()).await {
+            Ok(closed) => closed.context("the node did not close well")?,
+            Err(_) => tracing::warn!("the node did not close within shutdown_grace"),
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Has another voter lead, if this node does, so that requests that come meanwhile go there.
+async fn hand_over(map: &ReplicatedMap, patience: Duration) {
+    let status = map.status();
+    let others = status.members.iter().filter(|member| member.voter).count() > 1;
+    if !status.is_leader() || !others {
+        return;
+    }
+    match timeout(patience, map.transfer_leadership(None)).await {
+        Ok(Ok(())) => tracing::info!("handed the leadership over"),
+        Ok(Err(error)) => tracing::warn!(%error, "cannot hand the leadership over"),
+        Err(_) => tracing::warn!("no voter took the leadership over in time"),
+    }
+}
+
+/// Fails if a file that is read while the server runs cannot be used.
+pub(crate) fn check_files(settings: &HttpSettings) -> Result<()> {
+    Files::open(settings).map(drop)
 }
 
 /// What is read again while the server runs.
@@ -148,14 +226,6 @@ fn announce(http: SocketAddr, status: &Status) -> Result<()> {
         .and_then(|()| stdout.flush())
         .context("cannot write to the standard output")?;
     tracing::info!(%http, name = status.name, node_id = status.node_id, "serving");
-    Ok(())
-}
-
-/// Lets requests finish, then hands leadership over and closes.
-async fn end(serving: JoinHandle<()>, map: ReplicatedMap) -> Result<()> {
-    serving.await.context("the HTTP interface broke")?;
-    map.close().await.context("the node did not close well")?;
-    tracing::info!("stopped");
     Ok(())
 }
 

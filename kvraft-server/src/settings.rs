@@ -4,23 +4,40 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use axum::http::Uri;
 use kvraft::{Config, Consistency};
 
+use crate::given::Given;
 pub(crate) use crate::http_settings::FollowerMode;
 use crate::http_settings::{self, HttpSettings};
 use crate::layers::{self, Layer};
+use crate::traces;
 
 /// The setting that names the file with further settings; the only one that cannot stand in it.
 pub(crate) const CONFIG: &str = "config";
+
+/// Where a collector takes traces, below its endpoint.
+const TRACES_PATH: &str = "/v1/traces";
 
 /// What is logged by default: the consensus library tells its whole state at "info".
 const DEFAULT_LOG: &str = "info,openraft=warn";
 
 /// The settings that only a server has, beside those of HTTP: name, and what it means.
-const SERVER_SETTINGS: [(&str, &str); 3] = [
-    ("log", "What to log, such as info,kvraft=debug [default: info,openraft=warn]"),
+const SERVER_SETTINGS: [(&str, &str); 5] = [
+    (
+        "log",
+        "What to log, such as info,kvraft=debug; read again at SIGHUP [default: info,openraft=warn]",
+    ),
     ("log_format", "text or json [default: text]"),
+    (
+        "otlp_endpoint",
+        "http:// URL of an OpenTelemetry collector that takes the traces of requests (OTLP, JSON)",
+    ),
+    (
+        "otlp_sample_ratio",
+        "Part of the requests that are traced of those whose traceparent does not say it [default: 1]",
+    ),
     (
         "stop_with_stdin",
         "Stop when the standard input ends: when the process at its other end dies",
@@ -79,6 +96,8 @@ pub(crate) struct Settings {
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
     pub(crate) stop_with_stdin: bool,
+    /// Absent unless somebody collects traces.
+    pub(crate) traces: Option<traces::Options>,
 }
 
 /// The names of all settings, the core's first.
@@ -101,55 +120,101 @@ pub(crate) fn is_switch(name: &str) -> bool {
 impl Settings {
     /// Takes the flags over the environment over the file that one of both names.
     pub(crate) fn gather(flags: Layer) -> Result<Self> {
-        let names = names().chain([CONFIG]);
-        let environment = layers::from_environment(names, |name| std::env::var_os(name))?;
-        let mut given = layers::over(flags, environment);
-        if let Some(path) = given.remove(CONFIG).as_deref().and_then(<[String]>::last) {
-            let known: Vec<_> = self::names().collect();
-            given = layers::over(given, layers::from_file(Path::new(path), &known)?);
-        }
-        Self::from_layer(given)
+        Self::from_given(Self::given(flags)?)
     }
 
-    fn from_layer(mut given: Layer) -> Result<Self> {
-        let settings = Self {
-            http: HttpSettings::take(&mut given)?,
-            consistency: consistency(&given)?,
-            log: take(&mut given, "log", |_, text| Ok(text.to_owned()))?
-                .unwrap_or_else(|| DEFAULT_LOG.to_owned()),
-            log_format: take(&mut given, "log_format", log_format)?.unwrap_or(LogFormat::Text),
-            stop_with_stdin: take(&mut given, "stop_with_stdin", switch)?.unwrap_or(false),
-            config: Config::new("./kvraft-data"),
-        };
-        Ok(Self { config: core(settings.config, given)?, ..settings })
+    /// What all sources say, as it stands there.
+    pub(crate) fn given(flags: Layer) -> Result<Given> {
+        let variables = |name: &str| std::env::var_os(name);
+        let environment = layers::from_environment(names().chain([CONFIG]), variables)?;
+        let mut given = Given::default();
+        given.below(flags, |name| format!("--{}", name.replace('_', "-")));
+        given.below(environment, |name| {
+            format!("{}{}", layers::VARIABLE_PREFIX, name.to_uppercase())
+        });
+        given.below(layers::from_aliases(variables)?, |name| layers::alias_of(name).to_owned());
+        if let Some(path) = given.take(CONFIG, |_, path| Ok(path.to_owned())) {
+            let known: Vec<_> = names().collect();
+            given.below(layers::from_file(Path::new(&path), &known)?, |_| path.clone());
+        }
+        Ok(given)
     }
+
+    /// Fails with everything that is wrong.
+    pub(crate) fn from_given(mut given: Given) -> Result<Self> {
+        let http = HttpSettings::take(&mut given);
+        let log = Self::log(&given);
+        let log_format = given.take("log_format", log_format).unwrap_or(LogFormat::Text);
+        let stop_with_stdin = given.take("stop_with_stdin", switch).unwrap_or(false);
+        let consistency = consistency(&given);
+        let name = given.values("name").last().cloned();
+        let traces = traces(&mut given, name);
+        given.take("log", |_, _| Ok(()));
+        let config = core(&mut given);
+        given.check()?;
+        Ok(Self { config, http, consistency, log, log_format, stop_with_stdin, traces })
+    }
+
+    /// What is to be logged.
+    pub(crate) fn log(given: &Given) -> String {
+        given.values("log").last().map_or(DEFAULT_LOG, String::as_str).trim().to_owned()
+    }
+}
+
+/// Whether several values of a setting are all meant: secrets are exchanged under load.
+pub(crate) fn adds_up(name: &str) -> bool {
+    name.starts_with("cluster_secret")
 }
 
 /// Hands what is left to the core, which knows its own settings.
-fn core(mut config: Config, given: Layer) -> Result<Config> {
-    for (name, values) in given {
-        // A setting that was given twice has its last value; only secrets add up.
-        let first = if name.starts_with("cluster_secret") { 0 } else { values.len() - 1 };
+fn core(given: &mut Given) -> Config {
+    let mut config = Config::new("./kvraft-data");
+    for (name, values) in given.rest() {
+        // A setting that was given twice has its last value.
+        let first = if adds_up(&name) { 0 } else { values.len().saturating_sub(1) };
         for value in values.iter().skip(first) {
-            config.set(&name, value)?;
+            if let Err(error) = config.set(&name, value) {
+                given.fault(error);
+            }
         }
     }
-    Ok(config)
+    // What is missing may be what could not be read.
+    if given.is_faultless()
+        && let Err(error) = config.validate()
+    {
+        given.fault(error);
+    }
+    config
 }
 
-/// What is left to the core, looked at.
-fn consistency(given: &Layer) -> Result<Consistency> {
-    let text = given.get("consistency").and_then(|values| values.last());
-    Ok(text.map(|text| text.trim().parse()).transpose()?.unwrap_or_default())
+/// What is left to the core, looked at; it is the core that says what is wrong with it.
+fn consistency(given: &Given) -> Consistency {
+    let text = given.values("consistency").last();
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or_default()
 }
 
-pub(crate) fn take<T>(
-    given: &mut Layer,
-    name: &str,
-    parse: impl Fn(&str, &str) -> Result<T>,
-) -> Result<Option<T>> {
-    let values = given.remove(name).unwrap_or_default();
-    values.last().map(|text| parse(name, text.trim())).transpose()
+fn traces(given: &mut Given, name: Option<String>) -> Option<traces::Options> {
+    let ratio = given.take("otlp_sample_ratio", ratio).unwrap_or(1.0);
+    let url = given.take("otlp_endpoint", collector)?;
+    Some(traces::Options { url, ratio, name: name.unwrap_or_else(|| "node".to_owned()) })
+}
+
+/// The value is not shown: a URL may have a password in it.
+fn collector(name: &str, text: &str) -> Result<String> {
+    let url: Uri = text.parse().map_err(|_| anyhow!("{name} is not a URL"))?;
+    ensure!(
+        url.scheme_str() == Some("http"),
+        "{name} has to begin with http:// and to name a collector beside this node, which may speak TLS further on"
+    );
+    ensure!(!text.contains('@'), "{name} has a password in it, which would be sent in clear text");
+    let base = text.trim_end_matches('/');
+    Ok(if base.ends_with(TRACES_PATH) { base.to_owned() } else { format!("{base}{TRACES_PATH}") })
+}
+
+fn ratio(name: &str, text: &str) -> Result<f64> {
+    let ratio = text.parse().with_context(|| format!("{name} {text:?} is not a number"))?;
+    ensure!((0.0..=1.0).contains(&ratio), "{name} {text} is not from 0 to 1");
+    Ok(ratio)
 }
 
 pub(crate) fn address(name: &str, text: &str) -> Result<SocketAddr> {
@@ -179,11 +244,7 @@ mod tests {
     use super::*;
 
     fn settings(pairs: &[(&str, &str)]) -> Result<Settings> {
-        let given = pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()]))
-            .collect();
-        Settings::from_layer(given)
+        Settings::from_given(Given::of(pairs))
     }
 
     #[test]
@@ -196,10 +257,86 @@ mod tests {
             ("shutdown_grace", "10"),
             ("consistency", "none"),
             ("request_timeout", "5"),
+            ("otlp_sample_ratio", "1.5"),
         ];
         for (name, value) in wrong {
             let text = settings(&[(name, value)]).unwrap_err().to_string();
             assert!(text.contains(name) && text.contains(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        let wrong = [("listen_http", "x"), ("log_format", "xml"), ("request_timeout", "5")];
+        let text = settings(&wrong).unwrap_err().to_string();
+        assert!(text.starts_with("3 settings are wrong:\n"), "{text}");
+        assert!(wrong.iter().all(|(name, _)| text.contains(name)), "{text}");
+    }
+
+    #[test]
+    fn a_collector_is_plain_http_and_its_password_is_not_told() {
+        let url = |text| settings(&[("otlp_endpoint", text)]).map(|all| all.traces.unwrap().url);
+        for text in ["http://c:4318", "http://c:4318/", "http://c:4318/v1/traces"] {
+            assert_eq!(url(text).unwrap(), "http://c:4318/v1/traces");
+        }
+        for text in ["https://c:4318", "http://a:hunter2@c:4318", "hunter2", "http://hunter2 "] {
+            let told = format!("{:?}", url(text).map(|url| url.len()));
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+        assert!(settings(&[]).unwrap().traces.is_none());
+    }
+
+    /// A setting says the same wherever it stands; values are such that every setting takes them.
+    #[test]
+    fn a_file_flags_and_the_environment_are_equals() {
+        for name in names() {
+            let pair = (name.to_owned(), vec!["true".to_owned()]);
+            let wanted: Layer = [pair].into();
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), format!("{name} = \"true\"\n")).unwrap();
+            assert_eq!(layers::from_file(file.path(), &[name]).unwrap(), wanted);
+            let variable = format!("KVRAFT_{}", name.to_uppercase());
+            let variables = |asked: &str| (asked == variable).then(|| "true".into());
+            assert_eq!(layers::from_environment(names(), variables).unwrap(), wanted);
+            let flag = format!("--{}=true", name.replace('_', "-"));
+            assert_eq!(crate::args::served(["kvraft-server".into(), flag.into()]), wanted);
+        }
+    }
+
+    #[test]
+    fn the_values_of_the_chart_are_settings_in_camel_case() {
+        let schema = include_str!("../../charts/kvraft/values.schema.json");
+        let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+        let values = schema["properties"]["config"]["properties"].as_object().unwrap();
+        assert!(values.len() > 5);
+        for camel in values.keys() {
+            let snake = |letter: char| match letter.is_ascii_uppercase() {
+                true => format!("_{}", letter.to_ascii_lowercase()),
+                false => letter.to_string(),
+            };
+            let name: String = camel.chars().map(snake).collect();
+            assert!(names().any(|known| known == name), "{camel}");
+        }
+    }
+
+    #[test]
+    fn the_example_of_a_file_has_every_setting_and_is_one() {
+        let text = include_str!("../../deploy/kvraft.toml");
+        let names: Vec<_> = names().collect();
+        for name in &names {
+            let shown = text
+                .lines()
+                .filter(|line| line.trim_start_matches("# ").split(" = ").next() == Some(name));
+            assert_eq!(shown.count(), 1, "{name}");
+        }
+        let on = |line: &str| match line.strip_prefix("# ") {
+            Some(setting) if setting.contains(" = ") => format!("{setting}\n"),
+            _ => format!("{line}\n"),
+        };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for text in [text.to_owned(), text.lines().map(on).collect()] {
+            std::fs::write(file.path(), text).unwrap();
+            layers::from_file(file.path(), &names).unwrap();
         }
     }
 

@@ -6,6 +6,7 @@ use std::future::Future;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::task::AbortHandle;
+use tracing::Instrument as _;
 
 use crate::error::{Error, Result};
 
@@ -47,7 +48,8 @@ impl Runtime {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        ended(self.handle()?.spawn(work).await)
+        // What the host traces goes on in the work.
+        ended(self.handle()?.spawn(work.in_current_span()).await)
     }
 }
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "pkg-config": "pkgconf",
     "readelf": "binutils",
     "setpriv": "util-linux",
+    "systemd-analyze": "systemd",
     "valgrind": "valgrind",
 }
 """A command that the tests call -> the Debian package that has it."""

@@ -174,7 +174,11 @@ fn requests(out: &mut String, app: &App) -> fmt::Result {
     let name = "kvraft_http_requests_in_flight";
     one(out, name, GAUGE, "Requests whose answers have not begun.", app.traffic.under_way())?;
     let open = app.open_watches();
-    one(out, "kvraft_http_watches", GAUGE, "Watches over HTTP.", open)
+    one(out, "kvraft_http_watches", GAUGE, "Watches over HTTP.", open)?;
+    let sent = app.traces.sent();
+    one(out, "kvraft_trace_spans_sent_total", COUNTER, "Spans that the collector took.", sent)?;
+    let lost = app.traces.dropped();
+    one(out, "kvraft_trace_spans_dropped_total", COUNTER, "Spans that were lost.", lost)
 }
 
 fn node(out: &mut String, status: &Status) -> fmt::Result {

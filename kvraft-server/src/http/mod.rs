@@ -59,6 +59,7 @@ use self::traffic::Traffic;
 use crate::reloaded::Reloaded;
 use crate::settings::FollowerMode;
 use crate::tokens::Tokens;
+use crate::traces::Told;
 
 /// Bodies that are being read or put at a time have so many KiB together (256 MiB); a request
 /// beyond that is told to come back.
@@ -77,6 +78,8 @@ pub(crate) struct Options {
     /// How fresh reads are that do not say it.
     pub(crate) consistency: Consistency,
     pub(crate) max_watches: u32,
+    /// How many spans were told to a collector.
+    pub(crate) traces: Arc<Told>,
 }
 
 /// What the handlers share.
@@ -95,12 +98,13 @@ pub(crate) struct App {
     follower_mode: FollowerMode,
     consistency: Consistency,
     traffic: Traffic,
+    traces: Arc<Told>,
 }
 
 impl App {
     /// Makes the state of a server whose node is not open yet.
     pub(crate) fn new(options: Options) -> Self {
-        let Options { tokens, follower_mode, consistency, max_watches } = options;
+        let Options { tokens, follower_mode, consistency, max_watches, traces } = options;
         Self {
             map: OnceLock::new(),
             draining: tokio::sync::watch::Sender::new(false),
@@ -114,6 +118,7 @@ impl App {
             follower_mode,
             consistency,
             traffic: Traffic::default(),
+            traces,
         }
     }
 
@@ -125,6 +130,7 @@ impl App {
             follower_mode: FollowerMode::Forward,
             consistency: Consistency::Linearizable,
             max_watches: 1,
+            traces: Arc::default(),
         })
     }
 
@@ -137,6 +143,11 @@ impl App {
     /// Shows to probes that no more requests should come.
     pub(crate) fn drain(&self) {
         self.draining.send_replace(true);
+    }
+
+    /// Whether an error has stopped the node.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.map.get().is_some_and(|map| map.status().failure.is_some())
     }
 
     fn is_draining(&self) -> bool {

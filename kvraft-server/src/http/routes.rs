@@ -7,12 +7,15 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::endpoint::Endpoint;
 use super::endpoints::{self, HEALTH};
 use super::guard::{Door, Guard, guard};
 use super::problem::Problem;
 use super::{App, outgoing};
+use crate::traces::TARGET;
 
 /// The path of a key, of which an empty one is refused as a key, not as a path.
 const KEY: &str = "/key/{id}";
@@ -75,11 +78,27 @@ async fn counted(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     let begin = Instant::now();
     let _under_way = app.traffic.begin();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let response = next.run(request).await;
+    let span = span(&request);
+    let response = next.run(request).instrument(span.clone()).await;
     let (status, elapsed) = (response.status().as_u16(), begin.elapsed());
     let endpoint = response.extensions().get::<&'static Endpoint>();
     let route = endpoint.map(|endpoint| (endpoint.method.as_str(), endpoint.path));
-    app.traffic.note(route.unwrap_or(("other", "other")), status, elapsed);
+    let (known_method, route) = route.unwrap_or(("other", "other"));
+    app.traffic.note((known_method, route), status, elapsed);
+    span.record("method", known_method).record("route", route).record("status", u64::from(status));
     tracing::debug!(%method, path, status, ?elapsed, "request");
     response
+}
+
+/// The span of a request, if anybody wants to know of it. The path is left out, as it names a key.
+fn span(request: &Request) -> Span {
+    let header = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    tracing::debug_span!(
+        target: TARGET,
+        "request",
+        traceparent = header.unwrap_or_default(),
+        method = Empty,
+        route = Empty,
+        status = Empty,
+    )
 }

@@ -80,6 +80,7 @@ fn guarded(dir: &std::path::Path) -> (Router, [(Role, String); 3]) {
         follower_mode: FollowerMode::Forward,
         consistency: Consistency::Linearizable,
         max_watches: 1,
+        traces: Arc::default(),
     });
     (routes(Arc::new(app)), made.map(|(role, new)| (role, new.token)))
 }

@@ -21,6 +21,8 @@ mod limits;
 #[cfg(test)]
 mod members;
 #[cfg(test)]
+mod operation;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod ran;

@@ -17,6 +17,7 @@ pub use self::security::Insecure;
 use self::security::SecuritySettings;
 pub(crate) use self::security::{Security, SecurityFiles};
 use crate::environment::Environment;
+use crate::error::Result;
 use crate::options::Consistency;
 
 /// The settings of one node, before they are checked by [`ReplicatedMap::open`].
@@ -299,6 +300,24 @@ impl Config {
     pub const fn log_keep_bytes(mut self, bytes: u64) -> Self {
         self.log_keep_bytes = Some(bytes);
         self
+    }
+
+    /// Says whether a node could be opened with these settings, without opening one. What only the
+    /// machine knows is not looked at: whether a port is free, or a name stands for an address.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with the first setting that is wrong or missing, as
+    /// [`open`](crate::ReplicatedMap::open) would say.
+    ///
+    /// # Examples
+    /// ```
+    /// let config = kvraft::Config::new("./data");
+    /// assert!(config.validate().is_ok());
+    /// let open_to_all = config.listen("0.0.0.0:7000");
+    /// assert!(open_to_all.validate().unwrap_err().to_string().contains("cluster_secret"));
+    /// ```
+    pub fn validate(&self) -> Result<()> {
+        self.clone().check().map(drop)
     }
 
     /// Puts a simulated world under the node.

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, RaftError};
+use tracing::Instrument as _;
 
 use super::core::{Core, proposal_cost};
 use crate::command::{Command, Origin, Payload, Stamp};
 use crate::config::check_settings;
 use crate::error::{Error, ErrorKind, Result};
-use crate::proposal::Attempt;
+use crate::proposal::{Attempt, SPANS};
 use crate::raft::TypeConfig;
 
 /// How long a leader that has just been elected may need before it can stamp.
@@ -44,7 +45,9 @@ impl Core {
         };
         self.counts.accepted.add();
         let payload = Payload::new(stamp, origin, command);
-        match tokio::time::timeout_at(deadline.into(), self.raft.client_write(payload)).await {
+        let span = tracing::debug_span!(target: SPANS, "commit");
+        let written = self.raft.client_write(payload).instrument(span);
+        match tokio::time::timeout_at(deadline.into(), written).await {
             Ok(Ok(response)) => Attempt::Answered(response.data),
             Ok(Err(RaftError::APIError(error))) => not_written(error),
             Ok(Err(RaftError::Fatal(fatal))) => Attempt::Unknown(stopped(&fatal)),

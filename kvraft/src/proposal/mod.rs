@@ -10,6 +10,7 @@ mod session;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tracing::Instrument as _;
 
 pub(crate) use self::backoff::Backoff;
 pub(crate) use self::census::{Census, compare, no_sample, sample, verify};
@@ -25,6 +26,9 @@ use crate::transport::{CallError, Failure, FailureReason, Peer, Request, Respons
 
 /// How long the end of a session may take when a process ends: nothing is lost without it.
 pub(crate) const SESSION_PATIENCE: Duration = Duration::from_millis(500);
+/// The target of the spans of a write: `propose`, at whoever asks for it, and in it `commit`, where
+/// the leader is the same process.
+pub(crate) const SPANS: &str = "kvraft::span";
 /// Sessions that one command may go through: each was idle for longer than any deadline.
 const MAX_RENEWALS: usize = 3;
 
@@ -61,9 +65,18 @@ pub(crate) async fn propose(
         ));
     }
     let bytes = command.encode();
+    let span = tracing::debug_span!(target: SPANS, "propose");
+    propose_in_session(route, &bytes, deadline).instrument(span).await
+}
+
+async fn propose_in_session(
+    route: &impl Route,
+    bytes: &Bytes,
+    deadline: Instant,
+) -> Result<Outcome> {
     for _ in 0..MAX_RENEWALS {
         let ticket = ticket(route, deadline).await?;
-        let delivery = deliver(route, || Some(ticket.origin()), &bytes, deadline).await;
+        let delivery = deliver(route, || Some(ticket.origin()), bytes, deadline).await;
         let outcome = delivery.result?;
         let Outcome::Rejected(rejection) = outcome else { return Ok(outcome) };
         if !matches!(rejection, Rejection::SessionExpired | Rejection::Stale) {
