@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -27,6 +28,8 @@ pub(crate) enum Action {
     Token(token::Wanted),
     /// Ask a node whether it lives; at this URL, or where the environment says that it listens.
     Healthcheck(Option<String>),
+    /// Do nothing for so long.
+    Wait(Duration),
 }
 
 /// Reads the command line. The error is also how `--help` and `--version` come back.
@@ -40,6 +43,9 @@ pub(crate) fn parse(
         Some(("token", matches)) => Action::Token(token::wanted(matches)),
         Some(("healthcheck", matches)) => {
             Action::Healthcheck(matches.get_one::<String>("url").cloned())
+        }
+        Some(("wait", matches)) => {
+            Action::Wait(matches.get_one("duration").copied().unwrap_or_default())
         }
         Some(("backup", matches)) => Action::Backup(backup::options(matches, urls(matches))),
         Some(("verify", matches)) if matches.contains_id("url") => {
@@ -85,6 +91,19 @@ fn command() -> Command {
         .subcommands(offline::commands(&url_arg()))
         .subcommand(Command::new("gen-secret").about("Print a fresh cluster secret"))
         .subcommand(token::command())
+        .subcommand(
+            Command::new("wait")
+                .about(
+                    "Do nothing for a while: what a container without a shell does before it stops",
+                )
+                .arg(
+                    Arg::new("duration")
+                        .value_name("DURATION")
+                        .value_parser(humantime::parse_duration)
+                        .required(true)
+                        .help("How long, such as 3s"),
+                ),
+        )
         .subcommand(
             Command::new("healthcheck").about("Ask a node whether it lives; exit with 0 or 1").arg(
                 Arg::new("url").long("url").value_name("URL").help(
@@ -291,6 +310,13 @@ mod tests {
         assert!(parsed(&["verify", "--backup", "f", "--data-dir", "d"]).is_err());
         assert!(parsed(&["restore", "--from", "f", "--data-dir", "d"]).is_err(), "a name");
         assert!(parsed(&["backup"]).is_err(), "a file");
+    }
+
+    #[test]
+    fn a_wait_says_how_long() {
+        let waited = parsed(&["wait", "3s"]);
+        assert!(matches!(waited, Ok(Action::Wait(time)) if time.as_secs() == 3), "{waited:?}");
+        assert!(parsed(&["wait"]).is_err() && parsed(&["wait", "soon"]).is_err());
     }
 
     #[test]

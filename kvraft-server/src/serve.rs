@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ const PROBE_CONNECTIONS: u32 = 64;
 pub(crate) fn run(flags: Layer) -> Result<()> {
     let settings = Settings::gather(flags)?;
     log::start(&settings.log, settings.log_format)?;
+    if settings.rejoin {
+        begin_anew_if_removed(&settings.data_dir)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("kvraft-http")
         .enable_all()
@@ -39,6 +43,16 @@ pub(crate) fn run(flags: Layer) -> Result<()> {
     // Connections that outlived the grace are not waited for.
     runtime.shutdown_background();
     done
+}
+
+/// Moves the data directory of a node aside that was removed from its cluster: it joins as another one of its
+/// name. Only at the start: a node that is being removed is not wanted back at once.
+fn begin_anew_if_removed(data_dir: &Path) -> Result<()> {
+    if kvraft::is_removed(data_dir)? {
+        let aside = kvraft::set_aside(data_dir)?;
+        tracing::warn!(path = %aside.path.display(), "was removed from its cluster, and joins anew; moved its former data");
+    }
+    Ok(())
 }
 
 async fn serve(settings: Settings) -> Result<()> {

@@ -1,7 +1,7 @@
 //! `Settings` is what a server was told, checked.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -14,16 +14,23 @@ use crate::layers::{self, Layer};
 /// The setting that names the file with further settings; the only one that cannot stand in it.
 pub(crate) const CONFIG: &str = "config";
 
+/// Where the data is unless it is said.
+const DEFAULT_DATA_DIR: &str = "./kvraft-data";
+
 /// What is logged by default: the consensus library tells its whole state at "info".
 const DEFAULT_LOG: &str = "info,openraft=warn";
 
 /// The settings that only a server has, beside those of HTTP: name, and what it means.
-const SERVER_SETTINGS: [(&str, &str); 3] = [
+const SERVER_SETTINGS: [(&str, &str); 4] = [
     ("log", "What to log, such as info,kvraft=debug [default: info,openraft=warn]"),
     ("log_format", "text or json [default: text]"),
     (
         "stop_with_stdin",
         "Stop when the standard input ends: when the process at its other end dies",
+    ),
+    (
+        "rejoin",
+        "If this node was removed from its cluster before it starts, move its data directory aside and join anew",
     ),
 ];
 
@@ -79,6 +86,10 @@ pub(crate) struct Settings {
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
     pub(crate) stop_with_stdin: bool,
+    /// Whether a node that was removed before it starts begins anew.
+    pub(crate) rejoin: bool,
+    /// `config` has it too, and does not tell.
+    pub(crate) data_dir: PathBuf,
 }
 
 /// The names of all settings, the core's first.
@@ -95,7 +106,7 @@ pub(crate) fn help(name: &str) -> &'static str {
 
 /// Whether the bare flag means true.
 pub(crate) fn is_switch(name: &str) -> bool {
-    matches!(name, "insecure" | "insecure_http" | "stop_with_stdin")
+    matches!(name, "insecure" | "insecure_http" | "stop_with_stdin" | "rejoin")
 }
 
 impl Settings {
@@ -119,7 +130,9 @@ impl Settings {
                 .unwrap_or_else(|| DEFAULT_LOG.to_owned()),
             log_format: take(&mut given, "log_format", log_format)?.unwrap_or(LogFormat::Text),
             stop_with_stdin: take(&mut given, "stop_with_stdin", switch)?.unwrap_or(false),
-            config: Config::new("./kvraft-data"),
+            rejoin: take(&mut given, "rejoin", switch)?.unwrap_or(false),
+            data_dir: last(&given, "data_dir").unwrap_or(DEFAULT_DATA_DIR).into(),
+            config: Config::new(DEFAULT_DATA_DIR),
         };
         Ok(Self { config: core(settings.config, given)?, ..settings })
     }
@@ -138,9 +151,12 @@ fn core(mut config: Config, given: Layer) -> Result<Config> {
 }
 
 /// What is left to the core, looked at.
+fn last<'a>(given: &'a Layer, name: &str) -> Option<&'a str> {
+    given.get(name).and_then(|values| values.last()).map(String::as_str)
+}
+
 fn consistency(given: &Layer) -> Result<Consistency> {
-    let text = given.get("consistency").and_then(|values| values.last());
-    Ok(text.map(|text| text.trim().parse()).transpose()?.unwrap_or_default())
+    Ok(last(given, "consistency").map(|text| text.trim().parse()).transpose()?.unwrap_or_default())
 }
 
 pub(crate) fn take<T>(
