@@ -7,12 +7,13 @@ STEPS := tools fmt deny clippy doc build core faces server chart house package
 # Where `make install` puts the library for C and C++; DESTDIR is put in front of it.
 PREFIX ?= /usr/local
 
-.PHONY: help demo test trust-long bench bench-c install $(STEPS)
+.PHONY: help demo test trust-long fuzz bench bench-c install $(STEPS)
 
 help:
 	@echo "make demo     three nodes in this terminal, the leader killed, every key read back"
 	@echo "make test     everything that the gate checks"
 	@echo "make trust-long   the tests that take minutes, which the gate leaves out"
+	@echo "make fuzz     the decoders, guided by coverage, SECONDS for each (60)"
 	@echo "make bench    the load generator, on a release build"
 	@echo "make install  the library for C and C++ below PREFIX, with header, pkg-config and CMake files"
 	@echo "make bench-c  what a local get costs in C, against Rust"
@@ -30,6 +31,9 @@ trust-long:
 	@python3 tests/gate tools build
 	.venv/bin/python -m pip -q install .
 	KVRAFT_TRUST_LONG=1 .venv/bin/python -m pytest kvraft-py/tests/test_process.py
+
+fuzz:
+	python3 tests/fuzz.py --seconds $(or $(SECONDS),60)
 
 bench:
 	cargo run --locked --release -p kvraft-bench -- $(ARGS)

@@ -7,12 +7,17 @@ Each fenced block in `sh`, `python` or `c` is preceded by one of two comments:
 
 A block without a mark is a fault, so that no example rots unseen. Rust blocks are documentation
 tests of the crate, and need no mark.
+
+In a block of `sh`, lines that begin with `#> ` are what has just been written to the standard
+output: a transcript. An ellipsis stands for anything.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -26,6 +31,16 @@ RUNNABLE = {"sh": "sh", "python": "py", "c": "c"}
 """Language of a block -> suffix of its file."""
 SECONDS = 90
 """More than any example may take; a reader gives up sooner."""
+WRITTEN = "#> "
+"""How a line of a transcript begins that says what was written."""
+TRANSCRIPT = """exec 3>&1 >>transcript
+last() { got=$(tail -n "$1" transcript); }
+wrong() {
+    printf 'wanted:\\n%s\\nwritten:\\n%s\\n' "$1" "$got" >&2
+    exit 1
+}
+shown() { cat transcript >&3; : >transcript; }"""
+"""What runs before a transcript: its output goes to a file, so that it can be looked at."""
 
 
 class ExampleError(Exception):
@@ -87,7 +102,7 @@ def join(found: dict[str, Example], example: Example) -> None:
 def run(example: Example, folder: Path, programs: Path) -> str:
     """Run an example in `folder`, with `programs` on the path; return its output."""
     file = folder / f"example.{RUNNABLE[example.language]}"
-    file.write_text(example.text)
+    file.write_text(checked(example.text) if example.language == "sh" else example.text)
     if example.language == "c":
         program = folder / "example"
         libraries = [str(programs / "libkvraft.a"), "-lpthread", "-ldl", "-lm"]
@@ -96,6 +111,25 @@ def run(example: Example, folder: Path, programs: Path) -> str:
         return command([str(program)], folder, programs)
     runner = {"sh": ["bash", "-euo", "pipefail"], "python": [sys.executable]}[example.language]
     return command([*runner, str(file)], folder, programs)
+
+
+def checked(text: str) -> str:
+    """Turn what a transcript says was written into a check of it."""
+    lines = text.splitlines()
+    if not any(line.startswith(WRITTEN) for line in lines):
+        return text
+    made = [TRANSCRIPT]
+    for written, group in itertools.groupby(lines, lambda line: line.startswith(WRITTEN)):
+        if not written:
+            made += group
+            continue
+        # The last lines, as many as are wanted: a server may have said something before.
+        wanted = [line.removeprefix(WRITTEN) for line in group]
+        whole = "\n".join(wanted)
+        pattern = "*".join(shlex.quote(part) for part in whole.split("…"))
+        made += [f"last {len(wanted)}", f"[[ $got == {pattern} ]] || wrong {shlex.quote(whole)}"]
+        made.append("shown")
+    return "\n".join([*made, "shown", ""])
 
 
 def command(words: list[str], folder: Path, programs: Path) -> str:

@@ -78,6 +78,15 @@ def test_an_example_runs_in_its_folder_and_stops_at_the_first_fault(tmp_path: Pa
         readme.run(Example("a", "sh", "false\ntrue\n"), tmp_path, tmp_path)
 
 
+def test_a_transcript_is_held_to_what_was_written(tmp_path: Path) -> None:
+    text = "echo before\nprintf 'one\\ntwo'\n#> one\n#> t…\necho three\n#> three\necho four\n"
+    assert readme.run(Example("a", "sh", text), tmp_path, tmp_path) == (
+        "before\none\ntwothree\nfour\n"
+    )
+    with pytest.raises(ExampleError, match="wanted"):
+        readme.run(Example("a", "sh", "echo one\n#> two\n"), tmp_path, tmp_path)
+
+
 def test_what_an_example_leaves_running_is_ended(tmp_path: Path) -> None:
     text = "sleep 600 &\necho $!\n"
     child = int(readme.run(Example("a", "sh", text), tmp_path, tmp_path))

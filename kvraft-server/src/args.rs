@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::layers::Layer;
 use crate::settings;
-use crate::{backup, cluster, demo, offline, token};
+use crate::{client, command as asking, demo, offline, token};
 
 /// What the program is to do.
 #[derive(Debug)]
@@ -17,19 +17,19 @@ pub(crate) enum Action {
     /// Run a node; the flags that were given.
     Serve(Layer),
     Demo(demo::Options),
-    /// Look at the membership or change it, through any node at these URLs.
-    Cluster(cluster::Order, Vec<String>),
-    /// Take a backup from a node.
-    Backup(backup::Options),
+    /// Ask nodes; the name of the command and its flags.
+    Ask(String, ArgMatches),
     /// Work on the files of a node that does not run.
     Offline(offline::Order),
     GenSecret,
     /// Make a token for the HTTP interface.
     Token(token::Wanted),
-    /// Ask a node whether it lives; at this URL, or where the environment says that it listens.
-    Healthcheck(Option<String>),
     /// Do nothing for so long.
     Wait(Duration),
+    /// Print what a shell needs.
+    Completions(ArgMatches),
+    /// Print the manual.
+    Man(ArgMatches),
 }
 
 /// Reads the command line. The error is also how `--help` and `--version` come back.
@@ -41,38 +41,44 @@ pub(crate) fn parse(
         Some(("demo", matches)) => Action::Demo(demo_options(matches)),
         Some(("gen-secret", _)) => Action::GenSecret,
         Some(("token", matches)) => Action::Token(token::wanted(matches)),
-        Some(("healthcheck", matches)) => {
-            Action::Healthcheck(matches.get_one::<String>("url").cloned())
-        }
         Some(("wait", matches)) => {
             Action::Wait(matches.get_one("duration").copied().unwrap_or_default())
         }
-        Some(("backup", matches)) => Action::Backup(backup::options(matches, urls(matches))),
-        Some(("verify", matches)) if matches.contains_id("url") => {
-            Action::Cluster(cluster::Order::Verify, urls(matches))
-        }
-        Some(("refill", matches)) if matches.contains_id("url") => {
-            Action::Cluster(cluster::Order::Refill, urls(matches))
+        Some(("completions", matches)) => Action::Completions(matches.clone()),
+        Some(("man", matches)) => Action::Man(matches.clone()),
+        Some((name @ ("verify" | "refill"), matches)) if client::names_urls(matches) => {
+            ask(name, matches)
         }
         Some((name @ ("restore" | "verify" | "refill" | "recover-quorum"), matches)) => {
             Action::Offline(offline::order(name, matches))
         }
-        Some((name, matches)) if name != "serve" => {
-            Action::Cluster(cluster_order(name, matches), urls(matches))
-        }
+        Some((name, matches)) if name != "serve" => ask(name, matches),
         Some((_, matches)) => Action::Serve(flags(matches)),
         None => Action::Serve(flags(&matches)),
     })
 }
 
-fn command() -> Command {
+fn exit_codes() -> String {
+    let codes = client::Kind::CODES.iter().map(|(code, means)| format!("\n  {code:<4} {means}"));
+    format!("Exit codes:{}", codes.collect::<String>())
+}
+
+fn ask(name: &str, matches: &ArgMatches) -> Action {
+    Action::Ask(name.to_owned(), matches.clone())
+}
+
+pub(crate) fn command() -> Command {
     Command::new("kvraft-server")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("A node of a replicated map, with an HTTP interface")
+        .about(
+            "A node of a replicated map, with an HTTP interface, and the commands that ask nodes",
+        )
         .after_help(
             "Every flag of `serve` may also stand in the environment (KVRAFT_DATA_DIR) or in the \
              file of --config (data_dir = \"…\"). A flag wins over the environment, the \
-             environment over the file.",
+             environment over the file.\n\n"
+                .to_owned()
+                + &exit_codes(),
         )
         .args(serve_args())
         .args_conflicts_with_subcommands(true)
@@ -86,9 +92,8 @@ fn command() -> Command {
                 .about("Start three nodes here, load files, kill the leader, read everything back")
                 .args(demo_args()),
         )
-        .subcommands(cluster_commands())
-        .subcommand(backup::command().arg(url_arg()))
-        .subcommands(offline::commands(&url_arg()))
+        .subcommands(asking::commands())
+        .subcommands(offline::commands())
         .subcommand(Command::new("gen-secret").about("Print a fresh cluster secret"))
         .subcommand(token::command())
         .subcommand(
@@ -104,58 +109,7 @@ fn command() -> Command {
                         .help("How long, such as 3s"),
                 ),
         )
-        .subcommand(
-            Command::new("healthcheck").about("Ask a node whether it lives; exit with 0 or 1").arg(
-                Arg::new("url").long("url").value_name("URL").help(
-                    "Base URL of the node [default: where KVRAFT_LISTEN_HEALTH or \
-                     KVRAFT_LISTEN_HTTP say that it listens]",
-                ),
-            ),
-        )
-}
-
-/// The commands of [`cluster`]; each takes the URLs of one node or several.
-fn cluster_commands() -> impl Iterator<Item = Command> {
-    let name = || Arg::new("member").value_name("NAME").help("The name of the member");
-    [
-        Command::new("members").about("List the members, who leads, and how far each has come"),
-        Command::new("promote").about("Give a learner its vote").arg(name().required(true)),
-        Command::new("demote").about("Take a voter its vote").arg(name().required(true)),
-        Command::new("remove").about("Let a member go").arg(name().required(true)),
-        Command::new("transfer").about("Have this voter lead, or the closest one").arg(name()),
-        Command::new("shrink").about("Let voters go, the last names first, until N are left").arg(
-            Arg::new("voters").value_name("N").value_parser(value_parser!(u32)).required(true),
-        ),
-    ]
-    .into_iter()
-    .map(|command| command.arg(url_arg()))
-}
-
-fn url_arg() -> Arg {
-    Arg::new("url").long("url").value_name("URL").action(ArgAction::Append).help(
-        "Base URL of a node; repeat it to have others tried [default: where \
-         KVRAFT_LISTEN_HTTP says that one listens]",
-    )
-}
-
-fn cluster_order(name: &str, matches: &ArgMatches) -> cluster::Order {
-    let member = matches.try_get_one::<String>("member").ok().flatten().cloned();
-    let required = || member.clone().unwrap_or_default();
-    match name {
-        "promote" => cluster::Order::Promote(required()),
-        "demote" => cluster::Order::Demote(required()),
-        "remove" => cluster::Order::Remove(required()),
-        "transfer" => cluster::Order::Transfer(member),
-        "shrink" => {
-            let voters = matches.get_one::<u32>("voters").copied();
-            cluster::Order::Shrink(voters.unwrap_or_default())
-        }
-        _ => cluster::Order::Members,
-    }
-}
-
-fn urls(matches: &ArgMatches) -> Vec<String> {
-    matches.get_many("url").into_iter().flatten().cloned().collect()
+        .subcommands(asking::manual::commands())
 }
 
 fn serve_args() -> impl Iterator<Item = Arg> {
@@ -279,17 +233,23 @@ mod tests {
     }
 
     #[test]
-    fn the_membership_is_asked_for_by_name_at_several_urls() {
-        let of = |arguments: &[&str]| match parsed(arguments) {
-            Ok(Action::Cluster(order, urls)) => (order, urls),
+    fn whoever_asks_nodes_says_which_member_or_how_many() {
+        let asked = |arguments: &[&str]| match parsed(arguments) {
+            Ok(Action::Ask(name, _)) => name,
             other => panic!("{other:?}"),
         };
-        assert_eq!(of(&["members"]), (cluster::Order::Members, vec![]));
-        let urls = vec!["http://a".to_owned(), "http://b".to_owned()];
-        let asked = of(&["transfer", "n1", "--url", "http://a", "--url", "http://b"]);
-        assert_eq!(asked, (cluster::Order::Transfer(Some("n1".into())), urls));
-        assert_eq!(of(&["shrink", "3"]).0, cluster::Order::Shrink(3));
+        assert_eq!(asked(&["members"]), "members");
+        assert_eq!(
+            asked(&["transfer", "n1", "--url", "http://a", "--url", "http://b"]),
+            "transfer"
+        );
         assert!(parsed(&["remove"]).is_err() && parsed(&["shrink", "-1"]).is_err());
+    }
+
+    #[test]
+    fn a_token_cannot_stand_on_the_command_line() {
+        assert!(parsed(&["get", "k", "--bearer-token", "kvraft_x"]).is_err());
+        assert!(parsed(&["get", "k", "--token", "kvraft_x"]).is_err());
     }
 
     #[test]
@@ -298,9 +258,9 @@ mod tests {
         assert!(parsed(&["verify", "--backup", "f"]).is_ok());
         assert!(parsed(&["verify"]).is_err());
         let asked = parsed(&["verify", "--url", "http://a"]);
-        assert!(matches!(asked, Ok(Action::Cluster(cluster::Order::Verify, _))), "{asked:?}");
+        assert!(matches!(asked, Ok(Action::Ask(..))), "{asked:?}");
         let asked = parsed(&["refill", "--url", "http://a"]);
-        assert!(matches!(asked, Ok(Action::Cluster(cluster::Order::Refill, _))), "{asked:?}");
+        assert!(matches!(asked, Ok(Action::Ask(..))), "{asked:?}");
         let asked = parsed(&["refill", "--data-dir", "d"]);
         assert!(matches!(asked, Ok(Action::Offline(offline::Order::SetAside(_)))), "{asked:?}");
         assert!(

@@ -6,16 +6,18 @@
 #![forbid(unsafe_code)]
 
 mod args;
-mod backup;
-mod cluster;
+mod client;
+mod command;
 #[doc(hidden)]
 pub mod demo;
-mod healthcheck;
 mod http;
 mod http_settings;
 mod layers;
 mod log;
 mod offline;
+mod own_url;
+#[cfg(test)]
+mod reference;
 mod reloaded;
 mod secret;
 mod serve;
@@ -42,27 +44,30 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
         }
     };
+    let answers = matches!(action, Action::Ask(..) | Action::Completions(_) | Action::Man(_));
     let done = match action {
         Action::Serve(flags) => serve::run(flags),
         Action::Demo(options) => demo::run(&options),
-        Action::Backup(options) => backup::run(options),
         Action::Offline(order) => offline::run(&order),
-        Action::Cluster(order, urls) => cluster::run(&order, urls),
+        Action::Ask(name, matches) => command::run(name, matches),
         Action::GenSecret => secret::run(),
         Action::Token(wanted) => token::run(&wanted),
-        Action::Healthcheck(url) => healthcheck::run(url),
         Action::Wait(time) => {
             // Whoever wakes it early does so by a signal, which ends it.
             std::thread::park_timeout(time);
             Ok(())
         }
+        Action::Completions(matches) => command::manual::completions(args::command(), &matches),
+        Action::Man(matches) => command::manual::man(args::command(), &matches),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever has read enough of an answer has closed the pipe.
+        Err(error) if answers && client::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // As above.
             drop(writeln!(std::io::stderr(), "kvraft-server: {}", told(&error)));
-            ExitCode::FAILURE
+            ExitCode::from(client::code(&error))
         }
     }
 }

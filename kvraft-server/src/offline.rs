@@ -7,6 +7,9 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 use kvraft::{RestoreOptions, Restored, Verified};
 
+use crate::client::URLS;
+use crate::command::with_nodes;
+
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Order {
@@ -24,7 +27,7 @@ const WARNING: &str = "this makes a new cluster of what this one node has. Every
     you can, take the member whose log ends in the highest term, and of those the one with the highest last \
     entry (`verify` prints both: last log term, last log entry), and make sure that no other member of the old cluster runs on. To go on, add --yes-lose-writes";
 
-pub(crate) fn commands(url: &Arg) -> [Command; 4] {
+pub(crate) fn commands() -> [Command; 4] {
     let path = |name: &'static str, value| {
         Arg::new(name).long(name).value_name(value).value_parser(value_parser!(PathBuf))
     };
@@ -52,7 +55,7 @@ pub(crate) fn commands(url: &Arg) -> [Command; 4] {
                          made of this backup, or of one that is not newer, before",
                     ),
             ),
-        Command::new("verify")
+        with_nodes(Command::new("verify"))
             .about("Read every byte of a backup, or of a stopped node; or compare running members")
             .after_help(
                 "With --url all members note the hash of their state at one moment, and the hashes \
@@ -60,11 +63,10 @@ pub(crate) fn commands(url: &Arg) -> [Command; 4] {
                  and fetches that one. The exit code is 1 if anything is damaged, or if the \
                  members do not agree.",
             )
-            .arg(url.clone())
             .arg(path("backup", "FILE").help("The backup"))
             .arg(path("data-dir", "DIR").help("The directory of a node that does not run"))
-            .group(ArgGroup::new("what").args(["backup", "data-dir", "url"]).required(true)),
-        Command::new("refill")
+            .group(ArgGroup::new("what").args(["backup", "data-dir", URLS]).required(true)),
+        with_nodes(Command::new("refill"))
             .about("Give a node whose state is damaged or wrong that of the other members")
             .after_help(
                 "A node that runs (--url) keeps its log and its id: it serves no reads until it has \
@@ -72,9 +74,8 @@ pub(crate) fn commands(url: &Arg) -> [Command; 4] {
                  anything is damaged is moved aside; start the node as before, and it joins as a \
                  new disk of its name, which takes the place of the old one.",
             )
-            .arg(url.clone())
             .arg(path("data-dir", "DIR").help("The directory of a node that does not run"))
-            .group(ArgGroup::new("which").args(["data-dir", "url"]).required(true)),
+            .group(ArgGroup::new("which").args(["data-dir", URLS]).required(true)),
         Command::new("recover-quorum")
             .about("LOSES WRITES: make a new cluster of one stopped node, if the majority is gone for good")
             .after_help(WARNING)

@@ -3,9 +3,15 @@
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
+mod client;
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod faulty;
 #[cfg(test)]
 mod followers;
 #[cfg(test)]
@@ -16,6 +22,10 @@ mod limits;
 mod members;
 #[cfg(test)]
 mod process;
+#[cfg(test)]
+mod ran;
+#[cfg(test)]
+mod rolling;
 #[cfg(test)]
 mod security;
 #[cfg(test)]

@@ -90,7 +90,7 @@ fn each_role_may_do_what_it_is_for_and_nobody_anything_without_a_token() {
 
 fn members(guarded: &Guarded, token: &str) -> Output {
     let mut command: Command = command(&["members", "--url", &guarded.node.url]);
-    command.env("KVRAFT_TOKEN", token).output().unwrap()
+    command.env("KVRAFT_BEARER_TOKEN", token).output().unwrap()
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn the_commands_send_the_token_of_their_environment() {
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(said.contains("403") && said.contains("needs admin"), "{said}");
     let said = String::from_utf8(members(&guarded, "a\nb").stderr).unwrap();
-    assert!(said.contains("KVRAFT_TOKEN is not a token"), "{said}");
+    assert!(said.contains("KVRAFT_BEARER_TOKEN holds no token"), "{said}");
 }
 
 #[test]

@@ -61,7 +61,7 @@ pub(super) struct FrameWriter {
 }
 
 impl BackupHeader {
-    fn encode(&self) -> BytesMut {
+    pub(super) fn encode(&self) -> BytesMut {
         let mut out = BytesMut::new();
         out.put_u128(self.cluster_id);
         put_log_id(&mut out, &self.applied);
@@ -73,7 +73,7 @@ impl BackupHeader {
         out
     }
 
-    fn decode(payload: Bytes) -> Decoded<Self> {
+    pub(super) fn decode(payload: Bytes) -> Decoded<Self> {
         let mut reader = Reader::new(payload);
         let header = Self {
             cluster_id: reader.u128()?,

@@ -13,6 +13,8 @@ mod damage;
 mod dir;
 mod env;
 mod erased;
+#[cfg(test)]
+mod fuzz;
 mod generation;
 mod history;
 mod inspect;

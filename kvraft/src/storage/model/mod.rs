@@ -3,6 +3,7 @@
 //! Random commands of every kind go to three replicas, which checkpoint, restart and install each
 //! other's snapshots in between, and to a `Model` that knows nothing of buffers and disks.
 
+mod fuzz;
 mod plain;
 mod steps;
 

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod frames;
+mod fuzz;
 mod network;
 mod requests;
 mod security;
