@@ -90,6 +90,18 @@ app.kubernetes.io/component: job
 {{ if include "kvraft.httpTlsSecret" . }}https{{ else }}http{{ end }}
 {{- end }}
 
+{{- define "kvraft.serviceUrl" -}}
+{{ include "kvraft.scheme" . }}://{{ include "kvraft.serviceDomain" . }}:{{ .Values.http.port }}
+{{- end }}
+
+{{- /* Every node by its own name, ready or not. */ -}}
+{{- define "kvraft.nodeUrls" -}}
+{{- range $ordinal := until (int .Values.replicaCount) }}
+{{- if $ordinal }},{{ end }}
+{{- include "kvraft.scheme" $ }}://{{ include "kvraft.fullname" $ }}-{{ $ordinal }}.{{ include "kvraft.headlessDomain" $ }}:{{ $.Values.http.port }}
+{{- end }}
+{{- end }}
+
 {{- /* Whether anything is needed of the Secret with the cluster secret and the tokens. */ -}}
 {{- define "kvraft.needsSecret" -}}
 {{- if or (eq .Values.security.mode "clusterSecret") (not .Values.http.insecure) }}true{{ end }}
@@ -175,7 +187,7 @@ capabilities:
 {{- end }}
 
 {{- /* The pod of a job, whose only container runs the server's own commands. Takes a dict: root, args,
-extra volumes and mounts. */ -}}
+and if need be urls, volumes and mounts. */ -}}
 {{- define "kvraft.jobPod" -}}
 {{- $ := .root -}}
 {{- $token := not $.Values.http.insecure }}
@@ -209,7 +221,7 @@ containers:
           fieldRef:
             fieldPath: metadata.name
       - name: KVRAFT_URL
-        value: "{{ include "kvraft.scheme" $ }}://{{ include "kvraft.serviceDomain" $ }}:{{ $.Values.http.port }}"
+        value: {{ .urls | default (include "kvraft.serviceUrl" $) | quote }}
       {{- if $token }}
       - name: KVRAFT_BEARER_TOKEN_FILE
         value: /etc/kvraft/secret/{{ $.Values.security.secret.adminTokenKey }}

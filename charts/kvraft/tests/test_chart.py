@@ -260,6 +260,12 @@ def test_before_there_are_fewer_nodes_a_hook_lets_the_others_go(helm: Helm) -> N
     assert every(helm.render("single"), "Job") == []
 
 
+def test_the_test_pod_asks_every_node(helm: Helm, case: str) -> None:
+    found = only(helm.render(case), "Pod")
+    assert found["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    assert found["spec"]["containers"][0]["args"] == ["selftest"]
+
+
 def test_each_backup_has_a_name_of_its_own(helm: Helm) -> None:
     job = only(helm.render("everything"), "CronJob")["spec"]
     assert job["concurrencyPolicy"] == "Forbid"
@@ -314,8 +320,14 @@ def test_the_jobs_speak_to_the_service_by_variables_that_the_commands_know(
         (inner,) = job["spec"]["containers"]
         variables = {row["name"]: row.get("value") for row in inner["env"]}
         name = only_name(objects)
-        assert variables["KVRAFT_URL"].startswith(f"{scheme}://{name}.apps.svc.")
-        assert variables["KVRAFT_URL"].endswith(f":{port['containerPort']}")
+        urls = variables["KVRAFT_URL"].split(",")
+        assert len(urls) == (
+            only(objects, "StatefulSet")["spec"]["replicas"] if inner["args"] == ["selftest"] else 1
+        )
+        for url in urls:
+            host = rf"{scheme}://{name}(-\d\.{name}-headless)?\.apps\.svc\."
+            assert re.match(host, url)
+            assert url.endswith(f":{port['containerPort']}")
         assert ("KVRAFT_CA" in variables) == (scheme == "https")
         help_text = subprocess.run(
             [SERVER, inner["args"][0], "--help"],
