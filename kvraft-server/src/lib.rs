@@ -18,6 +18,7 @@ mod offline;
 mod own_url;
 #[cfg(test)]
 mod reference;
+mod rejoin;
 mod reloaded;
 mod secret;
 mod serve;

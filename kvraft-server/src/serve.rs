@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::http::{self, App, Listener};
 use crate::http_settings::HttpSettings;
 use crate::layers::Layer;
 use crate::log;
+use crate::rejoin;
 use crate::reloaded::{self, Reload, Reloaded};
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
@@ -32,7 +33,7 @@ pub(crate) fn run(flags: Layer) -> Result<()> {
     let settings = Settings::gather(flags)?;
     log::start(&settings.log, settings.log_format)?;
     if settings.rejoin {
-        begin_anew_if_removed(&settings.data_dir)?;
+        rejoin::begin_anew(&settings.data_dir)?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("kvraft-http")
@@ -45,19 +46,10 @@ pub(crate) fn run(flags: Layer) -> Result<()> {
     done
 }
 
-/// Moves the data directory of a node aside that was removed from its cluster: it joins as another one of its
-/// name. Only at the start: a node that is being removed is not wanted back at once.
-fn begin_anew_if_removed(data_dir: &Path) -> Result<()> {
-    if kvraft::is_removed(data_dir)? {
-        let aside = kvraft::set_aside(data_dir)?;
-        tracing::warn!(path = %aside.path.display(), "was removed from its cluster, and joins anew; moved its former data");
-    }
-    Ok(())
-}
-
 async fn serve(settings: Settings) -> Result<()> {
     let mut shutdown = Shutdown::listen(settings.stop_with_stdin)?;
     let http = settings.http;
+    let rejoin = settings.rejoin.then_some(settings.data_dir);
     let files = Files::open(&http)?;
     let app = Arc::new(App::new(http::Options {
         tokens: files.tokens.clone(),
@@ -85,12 +77,33 @@ async fn serve(settings: Settings) -> Result<()> {
     };
     app.open(map.clone());
     announce(address, &map.status())?;
-    let asked = shutdown.asked().await;
-    tracing::info!("stopping, asked by {asked}");
+    let asked = asked_or_removed(&mut shutdown, &map, rejoin).await;
+    if let Some(asked) = asked {
+        tracing::info!("stopping, asked by {asked}");
+    }
     app.drain();
     stop.send_replace(true);
     following.abort();
-    unless_asked_again(&mut shutdown, end(serving, map)).await?
+    unless_asked_again(&mut shutdown, end(serving, map)).await??;
+    match asked {
+        Some(_) => Ok(()),
+        None => bail!(
+            "this node was removed from its cluster before it started; started again, it joins anew"
+        ),
+    }
+}
+
+/// Waits until the process is asked to stop, and says how; or until the node has to begin anew.
+async fn asked_or_removed(
+    shutdown: &mut Shutdown,
+    map: &ReplicatedMap,
+    rejoin: Option<PathBuf>,
+) -> Option<&'static str> {
+    let Some(data_dir) = rejoin else { return Some(shutdown.asked().await) };
+    tokio::select! {
+        asked = shutdown.asked() => Some(asked),
+        () = rejoin::learned_at_start(map, &data_dir) => None,
+    }
 }
 
 /// What is read again while the server runs.

@@ -8,8 +8,12 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from helm import ROOT, SERVER, TOOLS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DOCKER, DOCKERD = "/usr/bin/docker", "/usr/sbin/dockerd"
 """Debian's, whose client has BuildKit; another one may come first on the path."""
@@ -54,9 +58,7 @@ class Engine:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
         )
-        self.network = ""
-        self._addresses = 1
-        self._networks = 0
+        self._addresses: dict[str, Iterator[str]] = {}
         try:
             self._wait_for_start()
         except BaseException:
@@ -88,18 +90,18 @@ class Engine:
             raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
         return done
 
-    def open_network(self) -> None:
-        """Begin anew with an empty network, whose addresses are given out once each."""
-        self._networks += 1
-        self.network = f"kvraft-{self._networks}"
-        self._addresses = 1
-        subnet = SUBNET.format(self._networks)
-        self.run("network", "create", "--subnet", subnet, self.network)
+    def open_network(self) -> str:
+        """Make an empty network; return its name."""
+        number = len(self._addresses) + 1
+        name, subnet = f"kvraft{number}", SUBNET.format(number)
+        self.run("network", "create", "--subnet", subnet, name)
+        # The first one is that of the bridge.
+        self._addresses[name] = (subnet.replace("0/24", str(host)) for host in range(2, 255))
+        return name
 
-    def next_address(self) -> str:
+    def next_address(self, network: str) -> str:
         """Return an address that no container has had: a pod never comes back under its old one."""
-        self._addresses += 1
-        return SUBNET.format(self._networks).replace("0/24", str(self._addresses))
+        return next(self._addresses[network])
 
     def build(self, tags: list[str]) -> None:
         """Build the image around the server that the gate has built; each tag is another image."""

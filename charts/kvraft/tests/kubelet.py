@@ -16,6 +16,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ class Kubelet:
         self._lock = threading.Lock()
         self._end = threading.Event()
         self._watch = threading.Thread(target=self._probe_all, daemon=True)
-        engine.open_network()
+        self.network = engine.open_network()
         self._watch.start()
 
     def close(self) -> None:
@@ -78,8 +79,7 @@ class Kubelet:
         self.objects = objects
         spec = only(objects, "StatefulSet")["spec"]
         names = [self._name(number) for number in range(spec["replicas"])]
-        for name in sorted(set(self.pods) - set(names), reverse=True):
-            self.delete(name)
+        self.delete(*(set(self.pods) - set(names)))
         revision = json.dumps(spec["template"], sort_keys=True)
         # Parallel: all that are missing at once.
         for name in names:
@@ -109,27 +109,30 @@ class Kubelet:
             logs = "\n".join(f"{name}: {self.logs(name)[-1500:]}" for name in self.pods)
             raise TimeoutError(f"not all pods are ready: {logs}") from None
 
-    def delete(self, name: str) -> float:
-        """Stop a pod as `kubectl delete pod` does; return the seconds that it took to end."""
+    def delete(self, *names: str) -> None:
+        """Stop pods as `kubectl delete pod` does, all at once."""
+        with ThreadPoolExecutor() as all_at_once:
+            list(all_at_once.map(self._delete, names))
+
+    def _delete(self, name: str) -> None:
         pod = self.pods[name]
         # It leaves the Services at once.
         pod.leaving, pod.ready = True, False
         (inner,) = pod.spec["containers"]
-        self.engine.run("exec", name, *inner["lifecycle"]["preStop"]["exec"]["command"])
-        begun = time.monotonic()
+        at = self._container_of(name)
+        self.engine.run("exec", at, *inner["lifecycle"]["preStop"]["exec"]["command"])
         grace = pod.spec["terminationGracePeriodSeconds"]
-        self.engine.run("stop", "-t", str(grace), name, seconds=grace + 30)
-        taken = time.monotonic() - begun
-        code = self.engine.run("inspect", "-f", "{{.State.ExitCode}}", name).stdout.strip()
+        self.engine.run("stop", "-t", str(grace), at, seconds=grace + 30)
+        code = self.engine.run("inspect", "-f", "{{.State.ExitCode}}", at).stdout.strip()
+        # Killed at the end of the grace, it would be another one.
         if code != "0":
             raise RuntimeError(f"{name} ended with {code}: {self.logs(name)[-2000:]}")
         self._remove(name)
-        return taken
 
     def kill(self, name: str) -> None:
         """Kill the process of a pod; its kubelet starts it anew."""
         self.pods[name].ready = False
-        self.engine.run("kill", "-s", "KILL", name)
+        self.engine.run("kill", "-s", "KILL", self._container_of(name))
 
     def wipe(self, name: str) -> None:
         """Lose the disk of a pod that does not run."""
@@ -138,15 +141,15 @@ class Kubelet:
     def disconnect(self, name: str) -> None:
         """Take the network of a pod away."""
         self.pods[name].cut_off, self.pods[name].ready = True, False
-        self.engine.run("network", "disconnect", self.engine.network, name)
+        self.engine.run("network", "disconnect", self.network, self._container_of(name))
 
     def connect(self, name: str) -> None:
         """Give it back, under another address."""
         pod = self.pods[name]
-        address = self.engine.next_address()
+        address = self.engine.next_address(self.network)
         aliases = [word for alias in self._aliases(name) for word in ("--alias", alias)]
-        network = self.engine.network
-        self.engine.run("network", "connect", "--ip", address, *aliases, network, name)
+        at = self._container_of(name)
+        self.engine.run("network", "connect", "--ip", address, *aliases, self.network, at)
         pod.address, pod.cut_off = address, False
 
     def run_job(self, name: str, template: Any, *, seconds: float = 120) -> str:
@@ -162,13 +165,15 @@ class Kubelet:
         """Run a command of the server inside a pod; return its exit code and all that it said."""
         variables = ("-e", f"KVRAFT_BEARER_TOKEN={token}")
         done = self.engine.run(
-            "exec", *variables, name, "/usr/local/bin/kvraft-server", *words, check=False
+            *("exec", *variables, self._container_of(name), "/usr/local/bin/kvraft-server"),
+            *words,
+            check=False,
         )
         return done.returncode, done.stdout + done.stderr
 
     def logs(self, name: str) -> str:
         """Return what a pod has logged."""
-        done = self.engine.run("logs", name, check=False)
+        done = self.engine.run("logs", self._container_of(name), check=False)
         return done.stdout + done.stderr
 
     def endpoints(self) -> list[Pod]:
@@ -180,10 +185,12 @@ class Kubelet:
         template = only(self.objects, "StatefulSet")["spec"]["template"]
         spec = template["spec"]
         (inner,) = spec["containers"]
-        address = self.engine.next_address()
+        address = self.engine.next_address(self.network)
         aliases = [word for alias in self._aliases(name) for word in ("--network-alias", alias)]
         words = self._container(name, spec, inner)
-        self.engine.run("run", "-d", "--name", name, "--ip", address, *aliases, *words)
+        self.engine.run(
+            *("run", "-d", "--name", self._container_of(name), "--ip", address), *aliases, *words
+        )
         revision = json.dumps(template, sort_keys=True)
         with self._lock:
             self.pods[name] = Pod(name, spec, revision, address)
@@ -192,6 +199,10 @@ class Kubelet:
 
     def _name(self, number: int) -> str:
         return f"{only(self.objects, 'StatefulSet')['metadata']['name']}-{number}"
+
+    def _container_of(self, name: str) -> str:
+        """Return the name of a container: releases may have pods of the same names."""
+        return f"{self.network}-{name}"
 
     def _aliases(self, name: str) -> list[str]:
         """Return the DNS names of a pod: its own, and those of the Services that have it."""
@@ -206,7 +217,7 @@ class Kubelet:
     def _container(self, name: str, spec: Any, inner: Any) -> list[str]:
         """Return the words of `docker run` for the only container of a pod."""
         security = {**spec["securityContext"], **inner["securityContext"]}
-        words = ["--hostname", name, "--network", self.engine.network, "--pull", "never"]
+        words = ["--hostname", name, "--network", self.network, "--pull", "never"]
         words += ["--user", f"{security['runAsUser']}:{security['runAsGroup']}"]
         words += ["--group-add", str(security["fsGroup"])]
         if security["readOnlyRootFilesystem"]:
@@ -286,40 +297,45 @@ class Kubelet:
     def _remove(self, name: str) -> None:
         with self._lock:
             self.pods.pop(name, None)
-        self.engine.run("rm", "-f", name, check=False)
+        self.engine.run("rm", "-f", self._container_of(name), check=False)
 
     # What a kubelet sees to by itself.
 
     def _probe_all(self) -> None:
-        while not self._end.wait(TICK):
-            for pod in list(self.pods.values()):
-                if not pod.leaving and not pod.cut_off:
-                    self._probe(pod)
+        with ThreadPoolExecutor() as all_at_once:
+            while not self._end.wait(TICK):
+                pods = [pod for pod in self.pods.values() if not pod.leaving and not pod.cut_off]
+                list(all_at_once.map(self._probe, pods))
 
     def _probe(self, pod: Pod) -> None:
         (inner,) = pod.spec["containers"]
+        # An address without a container keeps whoever asks it waiting.
+        if not pod.ready and not self._runs(pod):
+            self._restart(pod)
+            return
         ready = self._answers(pod, inner, "readinessProbe")
         if ready and not pod.ready:
             pod.ready_since = time.monotonic()
         pod.ready = ready and not pod.leaving
-        now = time.monotonic()
+        now, probe = time.monotonic(), inner["livenessProbe"]
         if ready or self._answers(pod, inner, "livenessProbe"):
             pod.lives_since = now
-            return
-        state = self.engine.run("inspect", "-f", "{{.State.Running}}", pod.name, check=False)
-        with self._lock:
-            is_mine = self.pods.get(pod.name) is pod and not pod.leaving
-            if state.stdout.strip() == "false" and is_mine:
-                self._restart(pod)
-        probe = inner["livenessProbe"]
-        if is_mine and now - pod.lives_since > probe["periodSeconds"] * probe["failureThreshold"]:
-            self.engine.run("stop", "-t", "30", pod.name, check=False)
+        elif now - pod.lives_since > probe["periodSeconds"] * probe["failureThreshold"]:
+            self.engine.run("stop", "-t", "30", self._container_of(pod.name), check=False)
+
+    def _runs(self, pod: Pod) -> bool:
+        at = self._container_of(pod.name)
+        state = self.engine.run("inspect", "-f", "{{.State.Running}}", at, check=False)
+        return state.stdout.strip() != "false"
 
     def _restart(self, pod: Pod) -> None:
         """Start the container of a pod anew: same address, same disk."""
-        pod.restarts += 1
-        pod.lives_since = time.monotonic()
-        self.engine.run("start", pod.name, check=False)
+        with self._lock:
+            if self.pods.get(pod.name) is not pod or pod.leaving:
+                return
+            pod.restarts += 1
+            pod.lives_since = time.monotonic()
+            self.engine.run("start", self._container_of(pod.name), check=False)
 
     def _answers(self, pod: Pod, inner: Any, kind: str) -> bool:
         probe = inner[kind]
@@ -327,7 +343,7 @@ class Kubelet:
         get = probe["httpGet"]
         url = f"http://{pod.address}:{ports[get['port']]}{get['path']}"
         try:
-            with urllib.request.urlopen(url, timeout=probe["timeoutSeconds"]) as answer:  # noqa: S310 - http by construction
+            with urllib.request.urlopen(url, timeout=probe["timeoutSeconds"]) as answer:
                 return bool(answer.status == 200)
         except (OSError, urllib.error.URLError):
             return False

