@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use kvraft::Metrics;
+use kvraft::{DurationMetrics, Metrics};
 use serde_json::{Value, json};
 
 use crate::boundary;
@@ -31,14 +31,26 @@ pub extern "C" fn kvraft_metrics_json(
     boundary::tell(json, "json", error, || Ok(object(&usable(map)?.metrics()?).to_string()))
 }
 
+fn durations(took: &DurationMetrics) -> Value {
+    json!({
+        "count": took.count,
+        "totalMicros": took.total_micros,
+        "within": took.classes().collect::<Vec<_>>(),
+    })
+}
+
 fn object(metrics: &Metrics) -> Value {
     json!({
         "logEntries": metrics.log_entries,
         "logBatches": metrics.log_batches,
         "logFlushes": metrics.log_flushes,
+        "logFlushTime": durations(&metrics.log_flush_time),
         "checkpoints": metrics.checkpoints,
+        "checkpointTime": durations(&metrics.checkpoint_time),
         "bufferBytes": metrics.buffer_bytes,
         "stateBytes": metrics.state_bytes,
+        "diskBytes": metrics.disk_bytes,
+        "leaderChanges": metrics.leader_changes,
         "leasesExpired": metrics.leases_expired,
         "snapshotBytesSent": metrics.snapshot_bytes_sent,
         "snapshotBytesReceived": metrics.snapshot_bytes_received,

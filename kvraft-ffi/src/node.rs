@@ -99,5 +99,10 @@ fn member(member: &MemberStatus) -> Value {
         "labels": member.labels,
         "voter": member.voter,
         "matched": member.matched,
+        "link": member.link.map(|link| json!({
+            "roundTripMicros": link.round_trip_micros,
+            "packetsSent": link.packets_sent,
+            "packetsLost": link.packets_lost,
+        })),
     })
 }

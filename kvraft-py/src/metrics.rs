@@ -1,6 +1,6 @@
 //! The metrics of a node as a dictionary.
 
-use kvraft::Metrics;
+use kvraft::{DurationMetrics, Metrics};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -15,12 +15,16 @@ pub(crate) fn to_dict<'py>(py: Python<'py>, metrics: &Metrics) -> PyResult<Bound
             ("checkpoints", metrics.checkpoints),
             ("buffer_bytes", metrics.buffer_bytes),
             ("state_bytes", metrics.state_bytes),
+            ("disk_bytes", metrics.disk_bytes),
+            ("leader_changes", metrics.leader_changes),
             ("leases_expired", metrics.leases_expired),
             ("snapshot_bytes_sent", metrics.snapshot_bytes_sent),
             ("snapshot_bytes_received", metrics.snapshot_bytes_received),
             ("snapshots_broken_off", metrics.snapshots_broken_off),
         ],
     )?;
+    dict.set_item("log_flush_time", durations(py, &metrics.log_flush_time)?)?;
+    dict.set_item("checkpoint_time", durations(py, &metrics.checkpoint_time)?)?;
     dict.set_item(
         "held",
         of(
@@ -53,6 +57,12 @@ pub(crate) fn to_dict<'py>(py: Python<'py>, metrics: &Metrics) -> PyResult<Bound
     let proposals = [("accepted", proposals.accepted), ("overloaded", proposals.overloaded)];
     dict.set_item("proposals", of(py, &proposals)?)?;
     dict.set_item("reads", of(py, &[("barriers", reads.barriers), ("rounds", reads.rounds)])?)?;
+    Ok(dict)
+}
+
+fn durations<'py>(py: Python<'py>, took: &DurationMetrics) -> PyResult<Bound<'py, PyDict>> {
+    let dict = of(py, &[("count", took.count), ("total_micros", took.total_micros)])?;
+    dict.set_item("within", took.classes().collect::<Vec<_>>())?;
     Ok(dict)
 }
 

@@ -48,5 +48,13 @@ fn member_to_dict<'py>(py: Python<'py>, member: &MemberStatus) -> PyResult<Bound
     dict.set_item("labels", &member.labels)?;
     dict.set_item("voter", member.voter)?;
     dict.set_item("matched", member.matched)?;
+    let link = member.link.map(|link| {
+        let dict = PyDict::new(py);
+        dict.set_item("round_trip_micros", link.round_trip_micros)?;
+        dict.set_item("packets_sent", link.packets_sent)?;
+        dict.set_item("packets_lost", link.packets_lost)?;
+        PyResult::Ok(dict)
+    });
+    dict.set_item("link", link.transpose()?)?;
     Ok(dict)
 }

@@ -93,6 +93,7 @@ mod client;
 mod codec;
 mod command;
 mod config;
+mod durations;
 #[doc(hidden)]
 pub mod environment;
 mod error;
@@ -114,6 +115,7 @@ mod versions;
 pub use bytes::Bytes;
 
 pub use config::{ClientConfig, Config, Insecure};
+pub use durations::DurationMetrics;
 pub use error::{Error, ErrorKind, Result};
 pub use map::{Backup, Lease, Lock, ReplicatedMap, TypedMap, Watch};
 pub use metrics::{HeldMetrics, Metrics, ProposalMetrics, ReadMetrics, WatchMetrics};
@@ -124,7 +126,7 @@ pub use options::{
     RestoreOptions, Restored, ScanOptions, SetAside, Txn, TxnResult, Verdict, Verification,
     Verified, WatchEvent, WatchOptions, WriteOptions,
 };
-pub use status::{MemberStatus, Role, Status};
+pub use status::{LinkStatus, MemberStatus, Role, Status};
 
 /// The Rust examples of the README are compiled and run with those of the documentation.
 #[cfg(doctest)]

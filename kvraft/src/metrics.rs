@@ -1,5 +1,7 @@
 //! `Metrics` is what a node has counted of its own work and of what it holds.
 
+use crate::durations::DurationMetrics;
+
 /// How much one node has done since it was opened, and how much it holds.
 ///
 /// What is counted starts from 0 at every open and only grows: subtract two readings to learn what
@@ -33,12 +35,20 @@ pub struct Metrics {
     /// Times that the disk of the log was asked to flush: once a batch, and once more whenever
     /// nothing waits behind it. `log_entries / log_flushes` is what group commit gains.
     pub log_flushes: u64,
+    /// How long these flushes took, with the writes before them.
+    pub log_flush_time: DurationMetrics,
     /// Times that applied changes moved from memory into the state file.
     pub checkpoints: u64,
+    /// How long that took.
+    pub checkpoint_time: DurationMetrics,
     /// Bytes of applied changes that are in memory now and not yet in the state file.
     pub buffer_bytes: u64,
     /// Bytes that the state file uses now, its free pages left out.
     pub state_bytes: u64,
+    /// Bytes that the files of the data directory take of the disk now.
+    pub disk_bytes: u64,
+    /// Times since the node was opened that it saw a leader take office, itself included.
+    pub leader_changes: u64,
     /// Leases that ended by their time, as this node has applied it since it was opened: those of
     /// keys with a time to live among them, revoked ones not. What is replayed from the log at the
     /// start counts, what came in a snapshot does not.

@@ -56,6 +56,21 @@ pub struct MemberStatus {
     /// Index of the last log entry that it is known to have, compared with
     /// [`last_log`](Status::last_log) how far it has caught up. Only the leader knows it.
     pub matched: Option<u64>,
+    /// The connection by which this node asks it; `None` while there is none, as to itself,
+    /// and for a client.
+    pub link: Option<LinkStatus>,
+}
+
+/// The QUIC connection from this node to a member, since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct LinkStatus {
+    /// How long a packet and its acknowledgement take, in microseconds, smoothed (RFC 9002).
+    pub round_trip_micros: u64,
+    /// Packets sent.
+    pub packets_sent: u64,
+    /// Those of them that were lost, and sent again.
+    pub packets_lost: u64,
 }
 
 /// What a node says of itself. Known locally; a leader that has just been deposed may not know yet.

@@ -5,6 +5,17 @@ from typing import Literal, TypedDict
 from ._errors import KvraftError
 
 
+class LinkStatus(TypedDict):
+    """The QUIC connection from this node to a member, since it was made."""
+
+    round_trip_micros: int
+    """How long a packet and its acknowledgement take, in microseconds, smoothed."""
+    packets_sent: int
+    """Packets sent."""
+    packets_lost: int
+    """Those of them that were lost, and sent again."""
+
+
 class MemberStatus(TypedDict):
     """One member, as the newest membership that this node knows records it."""
 
@@ -22,6 +33,8 @@ class MemberStatus(TypedDict):
     """Whether it votes."""
     matched: int | None
     """Index of the last log entry that it is known to have; only the leader knows it."""
+    link: LinkStatus | None
+    """The connection by which this node asks it; `None` while there is none, as to itself."""
 
 
 class Status(TypedDict):
@@ -77,6 +90,17 @@ class Status(TypedDict):
     """The format that the cluster writes; it rises once all members know a newer one."""
     version: str
     """The version of the library."""
+
+
+class DurationMetrics(TypedDict):
+    """How long something took each time, since the node was opened."""
+
+    count: int
+    """How many times."""
+    total_micros: int
+    """All of them together, in microseconds."""
+    within: list[tuple[int, int]]
+    """Bounds in microseconds, each with how many took no longer."""
 
 
 class HeldMetrics(TypedDict):
@@ -142,12 +166,20 @@ class Metrics(TypedDict):
     """Transactions that wrote to the log."""
     log_flushes: int
     """Times that the disk of the log was asked to flush."""
+    log_flush_time: DurationMetrics
+    """How long these flushes took, with the writes before them."""
     checkpoints: int
     """Times that applied changes moved from memory into the state file."""
+    checkpoint_time: DurationMetrics
+    """How long that took."""
     buffer_bytes: int
     """Bytes of applied changes that are in memory now and not yet in the state file."""
     state_bytes: int
     """Bytes that the state file uses now."""
+    disk_bytes: int
+    """Bytes that the files of the data directory take of the disk now."""
+    leader_changes: int
+    """Times that this node saw a leader take office, itself included."""
     leases_expired: int
     """Leases that ended by their time."""
     snapshot_bytes_sent: int

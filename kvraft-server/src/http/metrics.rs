@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use axum::response::Response;
-use kvraft::{ErrorKind, MemberStatus, Metrics, Role, Status};
+use kvraft::{DurationMetrics, ErrorKind, LinkStatus, MemberStatus, Metrics, Role, Status};
 
 use super::App;
 use super::problem::Problem;
@@ -36,14 +36,16 @@ const fn gauge(name: &'static str, value: fn(&Metrics) -> u64, about: &'static s
     Counted { name, kind: GAUGE, about, value }
 }
 
-/// Every number of [`Metrics`].
-const COUNTED: [Counted; 27] = [
+/// Every plain number of [`Metrics`].
+const COUNTED: [Counted; 29] = [
     counter("kvraft_log_entries_total", |m| m.log_entries, "Log entries written to this disk."),
     counter("kvraft_log_batches_total", |m| m.log_batches, "Transactions that wrote to the log."),
     counter("kvraft_log_flushes_total", |m| m.log_flushes, "Flushes of the log's disk."),
     counter("kvraft_checkpoints_total", |m| m.checkpoints, "Moves from memory to the state file."),
     gauge("kvraft_buffer_bytes", |m| m.buffer_bytes, "Bytes applied and not in the state file."),
     gauge("kvraft_state_bytes", |m| m.state_bytes, "Bytes that the state file uses."),
+    gauge("kvraft_disk_bytes", |m| m.disk_bytes, "Bytes that the data directory takes."),
+    counter("kvraft_leader_changes_total", |m| m.leader_changes, "Leaders seen to take office."),
     counter("kvraft_leases_expired_total", |m| m.leases_expired, "Leases that ended by time."),
     counter("kvraft_snapshot_sent_bytes_total", |m| m.snapshot_bytes_sent, "Snapshots sent."),
     counter("kvraft_snapshot_received_bytes_total", |m| m.snapshot_bytes_received, "Received."),
@@ -65,6 +67,55 @@ const COUNTED: [Counted; 27] = [
     counter("kvraft_proposals_overloaded_total", |m| m.proposals.overloaded, "Those turned away."),
     counter("kvraft_read_barriers_total", |m| m.reads.barriers, "Reads that asked who leads."),
     counter("kvraft_read_rounds_total", |m| m.reads.rounds, "Questions asked for such reads."),
+];
+
+/// How long something took, of [`Metrics`].
+struct Timed {
+    name: &'static str,
+    about: &'static str,
+    value: fn(&Metrics) -> &DurationMetrics,
+}
+
+const TIMED: [Timed; 2] = [
+    Timed {
+        name: "kvraft_log_flush_duration_seconds",
+        about: "How long flushes of the log took, with the writes before them.",
+        value: |m| &m.log_flush_time,
+    },
+    Timed {
+        name: "kvraft_checkpoint_duration_seconds",
+        about: "How long changes took from memory into the state file.",
+        value: |m| &m.checkpoint_time,
+    },
+];
+
+/// A number of the connection to a member.
+struct Linked {
+    name: &'static str,
+    kind: &'static str,
+    about: &'static str,
+    write: fn(&mut String, &LinkStatus) -> fmt::Result,
+}
+
+const LINKED: [Linked; 3] = [
+    Linked {
+        name: "kvraft_member_round_trip_seconds",
+        kind: GAUGE,
+        about: "Round trip of QUIC to a member, smoothed.",
+        write: |out, link| write!(out, "{}", seconds(link.round_trip_micros)),
+    },
+    Linked {
+        name: "kvraft_member_packets_sent_total",
+        kind: COUNTER,
+        about: "Packets sent to a member on the connection of now.",
+        write: |out, link| write!(out, "{}", link.packets_sent),
+    },
+    Linked {
+        name: "kvraft_member_packets_lost_total",
+        kind: COUNTER,
+        about: "Those of them that were lost.",
+        write: |out, link| write!(out, "{}", link.packets_lost),
+    },
 ];
 
 /// A number that [`Status`] has.
@@ -154,6 +205,20 @@ fn node(out: &mut String, status: &Status) -> fmt::Result {
             writeln!(out, "{name}{{member=\"{}\"}} {lag}", escaped(&member.name))?;
         }
     }
+    links(out, &status.members)
+}
+
+fn links(out: &mut String, members: &[MemberStatus]) -> fmt::Result {
+    for linked in &LINKED {
+        head(out, linked.name, linked.kind, linked.about)?;
+        for member in members {
+            if let Some(link) = &member.link {
+                write!(out, "{}{{member=\"{}\"}} ", linked.name, escaped(&member.name))?;
+                (linked.write)(out, link)?;
+                out.push('\n');
+            }
+        }
+    }
     Ok(())
 }
 
@@ -161,7 +226,24 @@ fn numbers(out: &mut String, metrics: &Metrics) -> fmt::Result {
     for counted in &COUNTED {
         one(out, counted.name, counted.kind, counted.about, (counted.value)(metrics))?;
     }
-    Ok(())
+    TIMED.iter().try_for_each(|timed| durations(out, timed, (timed.value)(metrics)))
+}
+
+fn durations(out: &mut String, timed: &Timed, took: &DurationMetrics) -> fmt::Result {
+    let name = timed.name;
+    head(out, name, "histogram", timed.about)?;
+    for (micros, count) in took.classes() {
+        writeln!(out, "{name}_bucket{{le=\"{}\"}} {count}", seconds(micros))?;
+    }
+    writeln!(out, "{name}_bucket{{le=\"+Inf\"}} {}", took.count)?;
+    writeln!(out, "{name}_sum {}", seconds(took.total_micros))?;
+    writeln!(out, "{name}_count {}", took.count)
+}
+
+/// Microseconds as seconds, exact.
+fn seconds(micros: u64) -> String {
+    let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn one(out: &mut String, name: &str, kind: &str, about: &str, value: u64) -> fmt::Result {
@@ -200,6 +282,7 @@ mod tests {
             labels: std::collections::BTreeMap::new(),
             voter: true,
             matched: Some(matched),
+            link: Some(LinkStatus::default()),
         };
         let members = vec![member("a", 9), member("b\"", 7)];
         let status = Status { last_log: 9, members, ..Status::default() };
@@ -233,7 +316,9 @@ mod tests {
     #[test]
     fn every_number_of_the_core_is_told() {
         // A field that is added there has to get a row here.
-        let all = format!("{:?}", Metrics::default()).matches(": 0").count();
+        let plain = |text: String| text.matches(": 0").count();
+        let timed = plain(format!("{:?}", DurationMetrics::default()));
+        let all = plain(format!("{:?}", Metrics::default())) - TIMED.len() * timed;
         assert_eq!(COUNTED.len(), all);
         let names: BTreeSet<_> = COUNTED.iter().map(|counted| counted.name).collect();
         assert_eq!(names.len(), all);
@@ -249,5 +334,23 @@ mod tests {
         assert!(told.contains("kvraft_member_lag_entries{member=\"b\\\"\"} 2\n"), "{told}");
         assert!(told.contains("kvraft_role{role=\"stopped\"} 1\n"), "{told}");
         assert!(told.contains("kvraft_voters 2\n"), "{told}");
+        assert!(told.contains("kvraft_member_round_trip_seconds{member=\"a\"} 0\n"), "{told}");
+    }
+
+    #[test]
+    fn durations_are_told_in_seconds_with_bounds_that_hold_those_before() {
+        let told = told();
+        for line in [
+            "kvraft_log_flush_duration_seconds_bucket{le=\"0.000064\"} 0",
+            "kvraft_log_flush_duration_seconds_bucket{le=\"2.097152\"} 0",
+            "kvraft_checkpoint_duration_seconds_bucket{le=\"+Inf\"} 0",
+            "kvraft_checkpoint_duration_seconds_sum 0",
+        ] {
+            assert!(told.lines().any(|told| told == line), "{line}");
+        }
+        assert_eq!(
+            [1, 1_000_000, 2_500_000, 10_000_000].map(seconds),
+            ["0.000001", "1", "2.5", "10"]
+        );
     }
 }

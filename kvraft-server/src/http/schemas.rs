@@ -155,7 +155,10 @@ fn cluster() -> Value {
         ("labels", json!({ "type": "object", "additionalProperties": text() })),
         ("voter", switch()),
         ("matched", absent("integer")),
+        ("link", json!({ "oneOf": [reference("Link"), { "type": "null" }] })),
     ];
+    let link =
+        [("roundTripMicros", number()), ("packetsSent", number()), ("packetsLost", number())];
     let state = [
         ("name", text()),
         ("nodeID", text()),
@@ -192,6 +195,7 @@ fn cluster() -> Value {
     let listed = [("leaderID", text()), ("lastLog", number()), ("members", members)];
     json!({
         "Member": object(&member, &[]),
+        "Link": object(&link, &[]),
         "MemberState": object(&state, &[]),
         "Members": object(&listed, &[]),
         "Verification": object(&verification, &[]),

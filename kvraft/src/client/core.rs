@@ -118,6 +118,7 @@ impl Core {
             labels: peer.member.labels.clone(),
             voter: peer.voter,
             matched: None,
+            link: None,
         });
         let mut members: Vec<_> = members.collect();
         members.sort_by(|a, b| a.name.cmp(&b.name));

@@ -12,17 +12,33 @@ pub(super) struct Contact {
     start: Instant,
     /// Milliseconds after `start`, and one more: 0 means never.
     last: AtomicU64,
+    /// The newest term in which somebody led.
+    term: AtomicU64,
+    /// How many such terms there were.
+    leaders: AtomicU64,
 }
 
 impl Contact {
     pub(super) const fn new(start: Instant) -> Self {
-        Self { start, last: AtomicU64::new(0) }
+        Self { start, last: AtomicU64::new(0), term: AtomicU64::new(0), leaders: AtomicU64::new(0) }
     }
 
     /// Notes that a leader has spoken.
     pub(super) fn note(&self, now: Instant) {
         let since = now.saturating_duration_since(self.start).as_millis();
         self.last.store(u64::try_from(since).unwrap_or(u64::MAX - 1) + 1, Ordering::Relaxed);
+    }
+
+    /// Notes that in this term somebody leads: this node, or another.
+    pub(super) fn note_leader(&self, term: u64) {
+        if self.term.fetch_max(term, Ordering::Relaxed) < term {
+            self.leaders.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns how many leaders were seen, one for each term.
+    pub(super) fn leaders(&self) -> u64 {
+        self.leaders.load(Ordering::Relaxed)
     }
 
     /// Returns whether a leader has spoken within `patience`.
@@ -47,5 +63,14 @@ mod tests {
         contact.note(start);
         assert!(contact.is_fresh(start + patience, patience));
         assert!(!contact.is_fresh(start + patience * 2, patience));
+    }
+
+    #[test]
+    fn each_term_with_a_leader_counts_once() {
+        let contact = Contact::new(Instant::now());
+        for term in [3, 3, 5, 4, 5] {
+            contact.note_leader(term);
+        }
+        assert_eq!(contact.leaders(), 2);
     }
 }

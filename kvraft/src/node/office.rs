@@ -16,6 +16,7 @@ impl Core {
         let mut metrics = self.raft.server_metrics();
         let mut backoff = Backoff::new();
         loop {
+            self.note_leader();
             let leading = self.leading_term();
             if leading.is_none() {
                 self.lead.leave();
@@ -38,6 +39,15 @@ impl Core {
                 changed = metrics.changed() => if changed.is_err() { return },
                 _ = self.life.ended() => return,
             }
+        }
+    }
+
+    /// Counts the leaders as they come.
+    fn note_leader(&self) {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        if metrics.current_leader.is_some() {
+            self.contact.note_leader(metrics.vote.leader_id.term);
         }
     }
 

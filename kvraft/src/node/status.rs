@@ -10,7 +10,9 @@ use crate::error::Result;
 use crate::identity::HexId;
 use crate::metrics::{HeldMetrics, Metrics, WatchMetrics};
 use crate::raft::TypeConfig;
-use crate::status::{MemberStatus, Role, Status};
+use crate::status::{LinkStatus, MemberStatus, Role, Status};
+use crate::storage::disk_bytes;
+use crate::transport::{Link, Transport};
 
 /// Returns how far a member has come, if this node leads and knows it.
 fn matched(metrics: &RaftMetrics<TypeConfig>, id: u64) -> Option<u64> {
@@ -18,6 +20,14 @@ fn matched(metrics: &RaftMetrics<TypeConfig>, id: u64) -> Option<u64> {
         return metrics.replication.as_ref().and(metrics.last_log_index);
     }
     metrics.replication.as_ref()?.get(&id)?.as_ref().map(openraft::LogId::index)
+}
+
+fn link_status(link: &Link) -> LinkStatus {
+    LinkStatus {
+        round_trip_micros: u64::try_from(link.round_trip.as_micros()).unwrap_or(u64::MAX),
+        packets_sent: link.packets_sent,
+        packets_lost: link.packets_lost,
+    }
 }
 
 impl Core {
@@ -30,6 +40,7 @@ impl Core {
         let confirmed = self.life.check().is_ok() && self.confirms_leader(&metrics);
         let membership = metrics.membership_config.membership();
         let voters: BTreeSet<u64> = membership.voter_ids().collect();
+        let links = self.transport.as_ref().map(Transport::links).unwrap_or_default();
         let mut members: Vec<_> = membership
             .nodes()
             .map(|(id, member)| MemberStatus {
@@ -40,6 +51,7 @@ impl Core {
                 labels: member.labels.clone(),
                 voter: voters.contains(id),
                 matched: matched(&metrics, *id),
+                link: links.iter().find(|link| link.node_id == *id).map(link_status),
             })
             .collect();
         members.sort_by(|a, b| a.name.cmp(&b.name));
@@ -79,10 +91,14 @@ impl Core {
         Ok(Metrics {
             log_entries: log.entries,
             log_batches: log.batches,
-            log_flushes: log.flushes,
-            checkpoints: state.checkpoints,
+            log_flushes: log.flush_time.count,
+            log_flush_time: log.flush_time,
+            checkpoints: state.checkpoint_time.count,
+            checkpoint_time: state.checkpoint_time,
             buffer_bytes: state.buffer_bytes,
             state_bytes: state.disk_bytes,
+            disk_bytes: disk_bytes(&self.config.data_dir)?,
+            leader_changes: self.contact.leaders(),
             leases_expired: state.leases_expired,
             snapshot_bytes_sent: self.pace.sent(),
             snapshot_bytes_received: self.arrivals.received(),

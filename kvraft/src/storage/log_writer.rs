@@ -17,6 +17,7 @@ use super::lock;
 use super::log_disk::{Batch, LogDisk, LogStep, Record};
 use super::log_queue::{Ack, LogQueue, Operation, Queued, Taken};
 use super::pressure::{DiskPressure, PressureSide};
+use crate::durations::{DurationMetrics, Durations};
 use crate::error::{Error, Result};
 use crate::raft::LogId;
 use crate::record;
@@ -46,15 +47,15 @@ pub(super) struct Workplace<D> {
 pub(crate) struct LogStats {
     pub(crate) entries: u64,
     pub(crate) batches: u64,
-    /// How often the disk was asked to flush; entries by flushes is what group commit gains.
-    pub(crate) flushes: u64,
+    /// How long the disk took each time that it was asked to flush.
+    pub(crate) flush_time: DurationMetrics,
 }
 
 #[derive(Debug, Default)]
 struct Counters {
     entries: AtomicU64,
     batches: AtomicU64,
-    flushes: AtomicU64,
+    flush_time: Durations,
 }
 
 /// The handle of the thread. When it is dropped the thread finishes what waits, then ends alone.
@@ -94,7 +95,7 @@ impl LogWriter {
         LogStats {
             entries: self.counters.entries.load(Ordering::Relaxed),
             batches: self.counters.batches.load(Ordering::Relaxed),
-            flushes: self.counters.flushes.load(Ordering::Relaxed),
+            flush_time: self.counters.flush_time.read(),
         }
     }
 
@@ -206,8 +207,10 @@ impl<D: LogDisk> Work<D> {
     fn write(&mut self, batch: &Batch) -> Result<bool> {
         let mut patience = FIRST_RETRY;
         loop {
+            let begun = Instant::now();
             let error = match self.place.disk.write(batch) {
                 Ok(left) => {
+                    self.counters.flush_time.note(begun.elapsed());
                     self.place.pressure.spend_state_room(batch.bytes());
                     self.leave_pressure();
                     return Ok(left);
@@ -304,8 +307,9 @@ impl<D: LogDisk> Work<D> {
     }
 
     fn sync(&mut self) -> Result<()> {
+        let begun = Instant::now();
         let result = self.place.disk.sync().map_err(|error| failed("flush", error));
-        self.counters.flushes.fetch_add(1, Ordering::Relaxed);
+        self.counters.flush_time.note(begun.elapsed());
         self.settle(&result);
         result
     }
@@ -337,7 +341,6 @@ impl Counters {
         });
         self.entries.fetch_add(entries.sum(), Ordering::Relaxed);
         self.batches.fetch_add(1, Ordering::Relaxed);
-        self.flushes.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -56,6 +56,7 @@ mod state_record;
 mod suite;
 mod tables;
 mod unfinished;
+mod usage;
 mod view;
 
 use std::path::PathBuf;
@@ -88,6 +89,7 @@ use self::state::{StateHooks, StateOptions};
 pub(crate) use self::state_disk::Order;
 pub(crate) use self::state_machine::StateMachine;
 pub(crate) use self::state_record::Record;
+pub(crate) use self::usage::disk_bytes;
 pub(crate) use self::view::{PageLimits, PageRequest, View};
 use crate::environment::Environment;
 use crate::error::Result;

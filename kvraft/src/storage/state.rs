@@ -2,12 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use crate::command::{KeyRange, Outcome};
+use crate::durations::Durations;
 use crate::error::{Error, Result};
 use crate::raft::{Entry, SnapshotData, SnapshotMeta, SnapshotSource, StagedState};
 use crate::storage::LogBarrier;
@@ -51,7 +52,7 @@ pub(super) struct Shared {
     pub(super) checkpoint_interval: Duration,
     checkpoint_bytes: usize,
     buffer_cap_bytes: usize,
-    checkpoints: AtomicU64,
+    checkpoint_time: Durations,
     leases_expired: AtomicU64,
     /// Which sink is the newest: only that one goes on.
     newest_sink: Arc<AtomicU64>,
@@ -104,7 +105,7 @@ impl State {
             checkpoint_interval: options.checkpoint_interval,
             checkpoint_bytes: options.checkpoint_bytes,
             buffer_cap_bytes: options.buffer_cap_bytes,
-            checkpoints: AtomicU64::new(0),
+            checkpoint_time: Durations::default(),
             leases_expired: AtomicU64::new(0),
             newest_sink: Arc::new(AtomicU64::new(0)),
             resend: Arc::default(),
@@ -205,7 +206,7 @@ impl State {
         Ok(StateStats {
             buffer_bytes: self.view().layers.buffer_bytes() as u64,
             disk_bytes: self.shared.disk.used_bytes()?,
-            checkpoints: self.shared.checkpoints.load(Ordering::Relaxed),
+            checkpoint_time: self.shared.checkpoint_time.read(),
             leases_expired: self.shared.leases_expired.load(Ordering::Relaxed),
             history: self.shared.history.stats(),
         })
@@ -340,6 +341,7 @@ impl Shared {
     }
 
     fn write_changes(&self) -> Result<Option<Arc<View>>> {
+        let begun = Instant::now();
         let mut replica = self.replica()?;
         self.check_alive()?;
         if replica.applied() == self.durable.borrow().view.applied() {
@@ -352,7 +354,7 @@ impl Shared {
         // state ahead of its log, and openraft would not start from that.
         self.barrier.flush()?;
         let disk = self.disk.commit(&checkpoint)?;
-        self.checkpoints.fetch_add(1, Ordering::Relaxed);
+        self.checkpoint_time.note(begun.elapsed());
         let frozen = checkpoint.entries.clone();
         let durable = View::of_checkpoint(checkpoint, Arc::clone(&disk));
         let mut replica = self.replica()?;

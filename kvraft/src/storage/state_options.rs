@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::durations::DurationMetrics;
 use crate::storage::LogBarrier;
 use crate::storage::history::HistoryStats;
 use crate::storage::pressure::DiskPressure;
@@ -52,7 +53,7 @@ pub(crate) struct StateHooks {
 pub(crate) struct StateStats {
     pub(crate) buffer_bytes: u64,
     pub(crate) disk_bytes: u64,
-    pub(crate) checkpoints: u64,
+    pub(crate) checkpoint_time: DurationMetrics,
     /// Leases that have ended by their time.
     pub(crate) leases_expired: u64,
     pub(crate) history: HistoryStats,

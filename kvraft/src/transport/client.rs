@@ -19,6 +19,7 @@ use super::exchange::Exchange;
 use super::frame::{check_known, check_len, expect_frame, write_frame};
 use super::greeting::{Greeter, Hello, Reason, Refusal, Unmet};
 use super::kind::{HELLO_LIMIT, RESPONSE_LIMIT};
+use super::link::Link;
 use super::message::{Request, Response};
 use super::peer::Peer;
 use super::query::{Answer, Query};
@@ -218,6 +219,18 @@ impl Client {
                 }
             }
         });
+    }
+
+    /// Returns what is known of the open ways for requests.
+    pub(super) fn links(&self) -> Vec<Link> {
+        let slots = self.slots();
+        let links = slots.iter().filter_map(|((peer, lane), slot)| match slot {
+            Slot::Open { way, .. } if *lane == Lane::Requests => {
+                Some(Link::of(peer.node_id?, &way.connection))
+            }
+            Slot::Open { .. } | Slot::Dialing { .. } => None,
+        });
+        links.collect()
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {

@@ -10,6 +10,7 @@ mod frame;
 mod greeting;
 mod handler;
 mod kind;
+mod link;
 mod message;
 mod network;
 mod outgoing;
@@ -36,6 +37,7 @@ pub(crate) use self::exchange::Exchange;
 pub(crate) use self::failure::{Failure, FailureReason};
 pub(crate) use self::greeting::{Greeter, Hello, HelloRole, Reason, Unmet};
 pub(crate) use self::handler::{Handler, Incoming};
+pub(crate) use self::link::Link;
 pub(crate) use self::message::{PeerMember, Peers, Request, Response};
 pub(crate) use self::network::Network;
 pub(crate) use self::pace::Pace;
@@ -153,6 +155,11 @@ impl Transport {
     /// Returns the network by which openraft reaches its peers.
     pub(crate) fn network(&self, pace: Arc<Pace>) -> Network {
         Network::new(Arc::clone(&self.0.client), pace)
+    }
+
+    /// Returns what is known of the ways to the nodes that this one has dialed.
+    pub(crate) fn links(&self) -> Vec<Link> {
+        self.0.client.links()
     }
 
     /// Closes all connections, and waits until the peers know or the deadline passes.

@@ -39,6 +39,15 @@ async fn what_a_node_holds_and_has_done_is_counted_on_every_node() {
     let now = map.metrics().unwrap();
     let accepted = now.proposals.accepted - before.proposals.accepted;
     assert!((7..100).contains(&accepted), "{accepted}");
+    let (flushes, checkpoints) = (now.log_flush_time, now.checkpoint_time);
+    assert_eq!((flushes.count, checkpoints.count), (now.log_flushes, now.checkpoints));
+    assert!(flushes.total_micros > 0 && flushes.within[15] <= flushes.count, "{flushes:?}");
+    assert!(now.disk_bytes > 16 << 20, "what is kept for a full disk counts: {}", now.disk_bytes);
+    assert!((1..10).contains(&now.leader_changes), "{}", now.leader_changes);
+    let links: Vec<_> = map.status().members.iter().map(|member| member.link).collect();
+    let open = links.iter().flatten();
+    let heard = open.filter(|link| link.packets_sent > 0 && link.round_trip_micros > 0);
+    assert_eq!(heard.count(), 2, "to both others: {links:?}");
     assert_eq!(now.proposals.overloaded, 0);
     held.unlock().await.unwrap();
     waiting.await.unwrap().unwrap();

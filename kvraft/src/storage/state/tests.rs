@@ -553,7 +553,7 @@ fn a_checkpoint_without_changes_writes_nothing() {
     let node = Node::founded(dir.path());
     node.checkpoint();
     node.checkpoint();
-    assert_eq!(node.state.stats().unwrap().checkpoints, 1);
+    assert_eq!(node.state.stats().unwrap().checkpoint_time.count, 1);
     assert_eq!(node.state.stats().unwrap().buffer_bytes, 0);
 }
 
