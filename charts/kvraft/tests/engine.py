@@ -26,7 +26,7 @@ def missing() -> str | None:
     """Return why this machine cannot run containers for a test; nothing if it can."""
     if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
         return "needs root on Debian"
-    programs = [DOCKER, DOCKERD, "mmdebstrap", "strip"]
+    programs = [DOCKER, DOCKERD, "mmdebstrap", "/usr/bin/strip"]
     lacking = [name for name in programs if not shutil.which(name)]
     return f"needs {', '.join(lacking)}" if lacking else None
 
@@ -112,7 +112,7 @@ class Engine:
         folder = self.home / "binary"
         folder.mkdir()
         program = folder / "kvraft-server"
-        subprocess.run(["strip", "-o", program, SERVER], check=True, timeout=60)
+        subprocess.run(["/usr/bin/strip", "-o", program, SERVER], check=True, timeout=60)
         (folder / "Dockerfile").write_text("FROM scratch\nCOPY kvraft-server /kvraft-server\n")
         self.run("build", "-q", "-t", "kvraft-bin:test", folder)
         parts = ["BIN_STAGE=kvraft-bin:test", "RUNTIME_IMAGE=kvraft-runtime:test"]
@@ -141,7 +141,7 @@ class Engine:
         mounts = Path("/proc/mounts").read_text().splitlines()
         for place in sorted((line.split()[1] for line in mounts), reverse=True):
             if place.startswith(f"{self.home}/"):
-                subprocess.run(["umount", "-l", place], check=False, timeout=20)
+                subprocess.run(["/usr/bin/umount", "-l", place], check=False, timeout=20)
         shutil.rmtree(self.home, ignore_errors=True)
 
 

@@ -53,12 +53,12 @@ class Pod:
 class Kubelet:
     """Runs the pods of one release."""
 
-    def __init__(self, engine: Engine, home: Path) -> None:
-        """Begin with an empty cluster."""
+    def __init__(self, engine: Engine, home: Path, claims: dict[str, Path] | None = None) -> None:
+        """Begin with a cluster that has no pods, and maybe some disks."""
         self.engine, self.home = engine, home
         self.pods: dict[str, Pod] = {}
         self.objects: list[Object] = []
-        self._claims: dict[str, Path] = {}
+        self.claims: dict[str, Path] = claims or {}
         self._lock = threading.Lock()
         self._end = threading.Event()
         self._watch = threading.Thread(target=self._probe_all, daemon=True)
@@ -136,7 +136,7 @@ class Kubelet:
 
     def wipe(self, name: str) -> None:
         """Lose the disk of a pod that does not run."""
-        shutil.rmtree(self._claims.pop(name))
+        shutil.rmtree(self.claims.pop(f"data-{name}"))
 
     def disconnect(self, name: str) -> None:
         """Take the network of a pod away."""
@@ -216,14 +216,14 @@ class Kubelet:
 
     def _container(self, name: str, spec: Any, inner: Any) -> list[str]:
         """Return the words of `docker run` for the only container of a pod."""
-        security = {**spec["securityContext"], **inner["securityContext"]}
+        security = {**spec["securityContext"], **inner.get("securityContext", {})}
         words = ["--hostname", name, "--network", self.network, "--pull", "never"]
         words += ["--user", f"{security['runAsUser']}:{security['runAsGroup']}"]
         words += ["--group-add", str(security["fsGroup"])]
-        if security["readOnlyRootFilesystem"]:
+        if security.get("readOnlyRootFilesystem"):
             words.append("--read-only")
-        words += [f"--cap-drop={name}" for name in security["capabilities"]["drop"]]
-        if security["allowPrivilegeEscalation"] is False:
+        words += [f"--cap-drop={name}" for name in security.get("capabilities", {}).get("drop", [])]
+        if security.get("allowPrivilegeEscalation") is False:
             words.append("--security-opt=no-new-privileges")
         limits = inner.get("resources", {}).get("limits", {})
         if "memory" in limits:
@@ -257,7 +257,9 @@ class Kubelet:
         for row in inner.get("volumeMounts", []):
             volume = volumes.get(row["name"])
             if volume is None:
-                folder = self._claim(name, group)
+                folder = self.claim(f"{row['name']}-{name}", group)
+            elif "persistentVolumeClaim" in volume:
+                folder = self.claim(volume["persistentVolumeClaim"]["claimName"], group)
             elif "secret" in volume:
                 folder = self._secret(name, volume, group)
             else:
@@ -265,14 +267,14 @@ class Kubelet:
             suffix = ":ro" if row.get("readOnly") else ""
             yield from ("-v", f"{folder}:{row['mountPath']}{suffix}")
 
-    def _claim(self, name: str, group: int) -> Path:
-        """Return the disk of a pod, which stays when the pod goes."""
-        if name not in self._claims:
-            folder = self._folder(name, "claim", group)
+    def claim(self, name: str, group: int) -> Path:
+        """Return the disk of a claim, which stays when its pod goes; it is made if need be."""
+        if name not in self.claims:
+            folder = self._folder("claims", name, group)
             # What a fresh ext4 has at its top.
             (folder / "lost+found").mkdir(mode=0o700, exist_ok=True)
-            self._claims[name] = folder
-        return self._claims[name]
+            self.claims[name] = folder
+        return self.claims[name]
 
     def _folder(self, name: str, volume: str, group: int) -> Path:
         """Make a volume that belongs to root, and to the pod through its group."""

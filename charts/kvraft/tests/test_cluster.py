@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -19,9 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from engine import Engine, missing
-from helm import HELMS, Helm, Object, every, only
+from helm import HELMS, ROOT, Helm, Object, every, job_pods, only
 from kubelet import NAMESPACE, Kubelet, Pod, wait_for
 
 if TYPE_CHECKING:
@@ -50,9 +52,9 @@ def engine() -> Iterator[Engine]:
 class Release:
     """An installation of the chart, and a user of it."""
 
-    def __init__(self, engine: Engine, helm: Helm, home: Path, case: str, *more: str) -> None:
+    def __init__(self, kubelet: Kubelet, helm: Helm, case: str, *more: str) -> None:
         """Install it. What is generated is generated once, as it would be kept by `lookup`."""
-        self.kubelet, self._helm, self._case, self._home = Kubelet(engine, home), helm, case, home
+        self.kubelet, self._helm, self._case, self._home = kubelet, helm, case, kubelet.home
         # The notes forward to the same port here, and tests share this machine.
         self.port = free_port()
         self._settings = [*IMAGE, f"http.port={self.port}", *more]
@@ -92,12 +94,7 @@ class Release:
         """Run a job or a test pod of the chart to its end."""
         found = objects or self.objects
         name = f"{self.name}-{ending}"
-        job = next(
-            item
-            for item in found
-            if item["metadata"]["name"] == name and item["kind"] in {"Pod", "Job"}
-        )
-        return self.kubelet.run_job(name, job["spec"].get("template", job))
+        return self.kubelet.run_job(name, job_pods(found)[name])
 
     def call(self, at: Pod, method: str, path: str, body: bytes | None = None) -> Any:
         """Call a pod once; return its answer, or raise what came instead."""
@@ -162,7 +159,7 @@ class Release:
         )
         program.chmod(0o755)
         shell = subprocess.Popen(
-            ["bash", "-euc", "\n".join(lines)],
+            ["/bin/bash", "-euc", "\n".join(lines)],
             cwd=self._home,
             env={"PATH": f"{self._home}:{os.environ['PATH']}", "FAKECTL": str(state)},
             stdout=subprocess.PIPE,
@@ -230,7 +227,8 @@ class Load:
 def release(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     """Return an installation of three nodes that a newcomer makes."""
     helm = Helm(HELMS[-1], tmp_path_factory.mktemp("helm"))
-    made = Release(engine, helm, tmp_path_factory.mktemp("release"), "generated")
+    kubelet = Kubelet(engine, tmp_path_factory.mktemp("release"))
+    made = Release(kubelet, helm, "generated", "backup.enabled=true")
     yield made
     made.kubelet.close()
 
@@ -286,6 +284,29 @@ def test_every_pod_takes_what_another_one_wrote_and_nobody_without_a_token(
 
 def test_the_test_pod_of_the_chart_passes(release: Release) -> None:
     release.job("selftest")
+
+
+def test_a_backup_is_restored_as_the_first_node_of_a_new_cluster(
+    release: Release, engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    release.put(release.kubelet.endpoints()[0], "kept", "for later")
+    release.job("backup")
+    backups = release.kubelet.claims["kvraft-backup"]
+    (backup,) = backups.glob("*.kvraft")
+    home = tmp_path_factory.mktemp("restored")
+    kubelet = Kubelet(engine, home, {"kvraft-backup": backups})
+    # The pod of docs/kubernetes.md, with the name of the file and of the image put in.
+    told = (ROOT / "docs/kubernetes.md").read_text().partition("<<'END'\n")[2].partition("END\n")[0]
+    told = told.replace("/backup/FILE", f"/backup/{backup.name}")
+    _, restore = yaml.safe_load_all(re.sub("image: .*", f"image: {TAGS[0]}", told))
+    kubelet.run_job("restore", restore)
+    helm = Helm(HELMS[-1], home / "helm")
+    made = Release(kubelet, helm, "generated")
+    try:
+        assert {made.get(at, "kept") for at in kubelet.endpoints()} == {"for later"}
+        wait_for(lambda: made.voters() == sorted(kubelet.pods), PATIENCE)
+    finally:
+        kubelet.close()
 
 
 def test_a_leader_that_is_cut_off_refuses_and_the_others_go_on(release: Release) -> None:
@@ -393,9 +414,8 @@ def test_certificates_serve_nodes_and_clients_alike(
     engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     helm = Helm(HELMS[-1], tmp_path_factory.mktemp("helm"))
-    home = tmp_path_factory.mktemp("certificates")
-    auto = "http.tls.mode=auto"
-    made = Release(engine, helm, home, "helm-certificates", auto)
+    kubelet = Kubelet(engine, tmp_path_factory.mktemp("certificates"))
+    made = Release(kubelet, helm, "helm-certificates", "http.tls.mode=auto")
     try:
         done = made.notes()
         assert done.returncode == 0, done.stderr
