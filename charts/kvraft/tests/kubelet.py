@@ -44,6 +44,7 @@ class Pod:
     address: str
     ready: bool = False
     ready_since: float | None = None
+    answered: float = 0.0
     lives_since: float = field(default_factory=time.monotonic)
     restarts: int = 0
     leaving: bool = False
@@ -69,8 +70,8 @@ class Kubelet:
         """Stop watching, and take all pods away."""
         self._end.set()
         self._watch.join()
-        for name in list(self.pods):
-            self._remove(name)
+        with ThreadPoolExecutor() as all_at_once:
+            list(all_at_once.map(self._remove, list(self.pods)))
 
     # What a user does.
 
@@ -315,14 +316,17 @@ class Kubelet:
         if not pod.ready and not self._runs(pod):
             self._restart(pod)
             return
-        ready = self._answers(pod, inner, "readinessProbe")
+        answers, now = self._answers(pod, inner, "readinessProbe"), time.monotonic()
+        if answers:
+            pod.answered = now
+        # As often as a probe has to fail, and as long as that takes in life.
+        ready = answers or (pod.ready and now - pod.answered < patience(inner["readinessProbe"]))
         if ready and not pod.ready:
-            pod.ready_since = time.monotonic()
-        pod.ready = ready and not pod.leaving
-        now, probe = time.monotonic(), inner["livenessProbe"]
-        if ready or self._answers(pod, inner, "livenessProbe"):
+            pod.ready_since = now
+        pod.ready = ready and not pod.leaving and not pod.cut_off
+        if answers or self._answers(pod, inner, "livenessProbe"):
             pod.lives_since = now
-        elif now - pod.lives_since > probe["periodSeconds"] * probe["failureThreshold"]:
+        elif now - pod.lives_since > patience(inner["livenessProbe"]):
             self.engine.run("stop", "-t", "30", self._container_of(pod.name), check=False)
 
     def _runs(self, pod: Pod) -> bool:
@@ -349,6 +353,12 @@ class Kubelet:
                 return bool(answer.status == 200)
         except (OSError, urllib.error.URLError):
             return False
+
+
+def patience(probe: Any) -> float:
+    """Return for how many seconds a probe has to fail until something comes of it."""
+    seconds: float = probe["periodSeconds"] * (probe.get("failureThreshold", 3) - 1)
+    return seconds
 
 
 def expanded(text: str, variables: dict[str, str]) -> str:

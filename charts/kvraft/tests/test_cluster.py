@@ -203,7 +203,7 @@ class Load:
             behind = self._release.kubelet.endpoints()
             if not behind:
                 self.failures.append(f"{key}: nobody is ready")
-                continue
+                return
             at = behind[number % len(behind)]
             try:
                 self._release.put(at, key, key)
