@@ -256,6 +256,30 @@ def test_the_image_runs_by_itself_and_refuses_to_be_open_to_all(engine: Engine) 
     engine.run("volume", "rm", "own")
 
 
+def test_the_nodes_of_compose_found_a_cluster(engine: Engine, tmp_path: Path) -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    secret = tmp_path / "cluster-secret"
+    secret.write_text("c0ffee00" * 8)
+    network = engine.open_network()
+    for name, service in services.items():
+        variables = [f"--env={key}={value}" for key, value in service["environment"].items()]
+        volumes = [f"--volume=compose-{volume}" for volume in service["volumes"]]
+        rights = ["--read-only", *(f"--cap-drop={right}" for right in service["cap_drop"])]
+        rights += [f"--security-opt={option}" for option in service["security_opt"]]
+        engine.run(
+            *("run", "-d", "--name", f"compose-{name}", "--network", network),
+            *("--network-alias", name, *(f"--tmpfs={place}" for place in service["tmpfs"])),
+            *(f"--volume={secret}:/run/secrets/cluster-secret:ro", *volumes, *variables, *rights),
+            TAGS[0],
+        )
+    program = "/usr/local/bin/kvraft-server"
+    first, *_, last = services
+    engine.run("exec", f"compose-{first}", program, "put", "greeting", "hello")
+    read = engine.run("exec", f"compose-{last}", program, "get", "greeting")
+    assert "hello" in read.stdout
+    engine.run("rm", "-fv", *(f"compose-{name}" for name in services))
+
+
 def test_the_lines_of_the_notes_write_and_read_a_key(release: Release) -> None:
     done = release.notes()
     assert done.returncode == 0, done.stderr

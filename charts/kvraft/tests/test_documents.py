@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import tarfile
+from pathlib import Path
 
 import pytest
 import yaml
@@ -53,6 +55,17 @@ def test_notes_name_the_keys_of_ones_own_secret(notes: dict[str, str]) -> None:
     assert "get secret secrets -o jsonpath='{.data.admin\\.token}'" in notes["everything"]
     assert "get secret kvraft -o jsonpath='{.data.admin-token}'" in notes["defaults"]
     assert "*.kvraft-headless.apps.svc.cluster.local" in notes["existing-secret"]
+
+
+def test_the_package_has_what_is_needed_and_no_tests_of_ours(helm: Helm, tmp_path: Path) -> None:
+    done = helm.run("package", CHART, "--destination", tmp_path)
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(next(tmp_path.glob("kvraft-*.tgz"))) as packed:
+        names = {name.removeprefix("kvraft/") for name in packed.getnames()}
+    for path in CHART.rglob("*"):
+        name = path.relative_to(CHART)
+        if path.is_file() and "__pycache__" not in name.parts:
+            assert (str(name) in names) == (name.parts[0] not in {"tests", "ci"}), name
 
 
 def test_artifact_hub_can_read_what_the_chart_says_of_itself() -> None:
