@@ -19,8 +19,8 @@ pub(crate) enum Action {
     Demo(demo::Options),
     /// Ask nodes; the name of the command and its flags.
     Ask(String, ArgMatches),
-    /// Work on the files of a node that does not run.
-    Offline(offline::Order),
+    /// Work on the files of a node that does not run, and say it in JSON or not.
+    Offline(offline::Order, bool),
     GenSecret,
     /// Make a token for the HTTP interface.
     Token(token::Wanted),
@@ -50,7 +50,7 @@ pub(crate) fn parse(
             ask(name, matches)
         }
         Some((name @ ("restore" | "verify" | "refill" | "recover-quorum"), matches)) => {
-            Action::Offline(offline::order(name, matches))
+            Action::Offline(offline::order(name, matches), matches.get_flag("json"))
         }
         Some((name, matches)) if name != "serve" => ask(name, matches),
         Some((_, matches)) => Action::Serve(flags(matches)),
@@ -262,7 +262,10 @@ mod tests {
         let asked = parsed(&["refill", "--url", "http://a"]);
         assert!(matches!(asked, Ok(Action::Ask(..))), "{asked:?}");
         let asked = parsed(&["refill", "--data-dir", "d"]);
-        assert!(matches!(asked, Ok(Action::Offline(offline::Order::SetAside(_)))), "{asked:?}");
+        assert!(
+            matches!(asked, Ok(Action::Offline(offline::Order::SetAside(_), false))),
+            "{asked:?}"
+        );
         assert!(
             parsed(&["refill"]).is_err()
                 && parsed(&["verify", "--url", "u", "--backup", "f"]).is_err()

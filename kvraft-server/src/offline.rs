@@ -1,14 +1,15 @@
 //! The commands that work on the files of a node that does not run.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
-use kvraft::{RestoreOptions, Restored, Verified};
+use kvraft::{Recovered, RestoreOptions, Restored, SetAside, Verified};
+use serde_json::{Map, Value, json};
 
-use crate::client::URLS;
-use crate::command::with_nodes;
+use crate::client::{Failure, URLS};
+use crate::command::{json_arg, with_nodes_unless};
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,8 +55,9 @@ pub(crate) fn commands() -> [Command; 4] {
                         "Begin revisions above this one too: the last one of a cluster that was \
                          made of this backup, or of one that is not newer, before",
                     ),
-            ),
-        with_nodes(Command::new("verify"))
+            )
+            .arg(json_arg()),
+        with_nodes_unless(&["backup", "data-dir"], Command::new("verify"))
             .about("Read every byte of a backup, or of a stopped node; or compare running members")
             .after_help(
                 "With --url all members note the hash of their state at one moment, and the hashes \
@@ -66,7 +68,7 @@ pub(crate) fn commands() -> [Command; 4] {
             .arg(path("backup", "FILE").help("The backup"))
             .arg(path("data-dir", "DIR").help("The directory of a node that does not run"))
             .group(ArgGroup::new("what").args(["backup", "data-dir", URLS]).required(true)),
-        with_nodes(Command::new("refill"))
+        with_nodes_unless(&["data-dir"], Command::new("refill"))
             .about("Give a node whose state is damaged or wrong that of the other members")
             .after_help(
                 "A node that runs (--url) keeps its log and its id: it serves no reads until it has \
@@ -88,7 +90,8 @@ pub(crate) fn commands() -> [Command; 4] {
                     .long("yes-lose-writes")
                     .action(ArgAction::SetTrue)
                     .help("Say that you know what is lost"),
-            ),
+            )
+            .arg(json_arg()),
     ]
 }
 
@@ -118,72 +121,107 @@ pub(crate) fn order(name: &str, matches: &ArgMatches) -> Order {
     }
 }
 
-pub(crate) fn run(order: &Order) -> Result<()> {
-    match order {
-        Order::Restore(options) => told(&kvraft::restore(options)?),
-        Order::VerifyBackup(file) => tell(&kvraft::verify_backup(file)?),
-        Order::RecoverQuorum { yes: false, .. } => bail!("nothing was done: {WARNING}"),
+/// What is said of what was done, for people and for programs.
+struct Word {
+    text: String,
+    document: Value,
+    /// What keeps it from being a success.
+    fault: Option<String>,
+}
+
+/// Does it, and says what came of it: in JSON if programs read it.
+pub(crate) fn run(order: &Order, json: bool) -> Result<()> {
+    let Word { text, document, fault } = match order {
+        Order::Restore(options) => restored(&kvraft::restore(options)?),
+        Order::VerifyBackup(file) => verified(&kvraft::verify_backup(file)?),
+        Order::RecoverQuorum { yes: false, .. } => {
+            return Err(Failure::usage(format!("nothing was done: {WARNING}")));
+        }
         Order::RecoverQuorum { data_dir, into, yes: true } => {
-            let recovered = kvraft::recover_quorum(data_dir, into)?;
-            let (name, last, committed) = (&recovered.name, recovered.last, recovered.committed);
-            let mut out = std::io::stdout().lock();
-            writeln!(
-                out,
-                "node {name}: kept its log up to entry {last}, of which it knew {committed} and \
-                 all before it to be committed; start it from {}",
-                into.display()
-            )?;
-            told(&recovered.restored)
+            recovered(&kvraft::recover_quorum(data_dir, into)?, into)
         }
-        Order::SetAside(data_dir) => {
-            let aside = kvraft::set_aside(data_dir)?;
-            let mut out = std::io::stdout().lock();
-            for damage in &aside.damage {
-                writeln!(out, "DAMAGED {damage}")?;
-            }
-            writeln!(
-                out,
-                "moved to {}; start the node as before, with its name and --members or --join: the \
-                 others fill it, and it takes the place of its old self",
-                aside.path.display()
-            )
-            .context("cannot write")
-        }
-        Order::VerifyDataDir(data_dir) => tell(&kvraft::verify_data_dir(data_dir)?),
-    }
+        Order::SetAside(data_dir) => set_aside(&kvraft::set_aside(data_dir)?),
+        Order::VerifyDataDir(data_dir) => verified(&kvraft::verify_data_dir(data_dir)?),
+    };
+    let mut out = std::io::stdout().lock();
+    if json { writeln!(out, "{document}") } else { out.write_all(text.as_bytes()) }
+        .context("cannot write")?;
+    fault.map_or(Ok(()), |fault| bail!(fault))
 }
 
-fn told(restored: &Restored) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "cluster {} with node {}: {} entries, as of revision {} of cluster {}; revisions go on \
-         from {}",
-        restored.cluster,
-        restored.node_id,
-        restored.backup.entries,
-        restored.backup.revision,
-        restored.backup.cluster,
-        restored.next_revision
-    )
-    .context("cannot write")
+fn recovered(recovered: &Recovered, into: &Path) -> Word {
+    let (name, last, committed) = (&recovered.name, recovered.last, recovered.committed);
+    let Word { text, document, .. } = restored(&recovered.restored);
+    let text = format!(
+        "node {name}: kept its log up to entry {last}, of which it knew {committed} and all before \
+         it to be committed; start it from {}\n{text}",
+        into.display()
+    );
+    let document = json!({
+        "name": name, "lastLog": last, "committed": committed, "restored": document,
+    });
+    Word { text, document, fault: None }
 }
 
-/// Tells what was found; damage is an error.
-fn tell(verified: &Verified) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    for (name, fact) in &verified.facts {
-        writeln!(out, "{name}: {fact}")?;
-    }
-    for (name, count) in &verified.counts {
-        writeln!(out, "{name}: {count}")?;
-    }
-    for damage in &verified.damage {
-        writeln!(out, "DAMAGED {damage}")?;
-    }
-    if verified.is_sound() {
-        return writeln!(out, "sound").context("cannot write");
-    }
+fn set_aside(aside: &SetAside) -> Word {
+    let damage: String = aside.damage.iter().map(|damage| format!("DAMAGED {damage}\n")).collect();
+    let text = format!(
+        "{damage}moved to {}; start the node as before, with its name and --members or --join: the \
+         others fill it, and it takes the place of its old self\n",
+        aside.path.display()
+    );
+    let document = json!({ "movedTo": aside.path.to_string_lossy(), "damage": aside.damage });
+    Word { text, document, fault: None }
+}
+
+fn restored(restored: &Restored) -> Word {
+    let Restored { cluster, node_id, next_revision, backup, .. } = restored;
+    let text = format!(
+        "cluster {cluster} with node {node_id}: {} entries, as of revision {} of cluster {}; \
+         revisions go on from {next_revision}\n",
+        backup.entries, backup.revision, backup.cluster,
+    );
+    let document = json!({
+        "clusterID": cluster,
+        "nodeID": node_id,
+        "nextRevision": next_revision,
+        "backup": {
+            "clusterID": backup.cluster,
+            "revision": backup.revision,
+            "entries": backup.entries,
+            "bytes": backup.bytes,
+        },
+    });
+    Word { text, document, fault: None }
+}
+
+/// Tells what was found; damage is a fault.
+fn verified(verified: &Verified) -> Word {
+    let mut text = String::new();
+    let facts = verified.facts.iter().map(|(name, fact)| format!("{name}: {fact}\n"));
+    let counts = verified.counts.iter().map(|(name, count)| format!("{name}: {count}\n"));
+    let damage = verified.damage.iter().map(|damage| format!("DAMAGED {damage}\n"));
+    text.extend(facts.chain(counts).chain(damage));
     let all = verified.damage.len() as u64 + verified.more_damage;
-    bail!("{all} damaged, of which {} are named", verified.damage.len())
+    let fault = if verified.is_sound() {
+        text.push_str("sound\n");
+        None
+    } else {
+        Some(format!("{all} damaged, of which {} are named", verified.damage.len()))
+    };
+    let facts: Map<_, _> = verified
+        .facts
+        .iter()
+        .map(|(name, fact)| ((*name).to_owned(), fact.as_str().into()))
+        .collect();
+    let counts: Map<_, _> =
+        verified.counts.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect();
+    let document = json!({
+        "sound": verified.is_sound(),
+        "facts": facts,
+        "counts": counts,
+        "damage": verified.damage,
+        "damaged": all,
+    });
+    Word { text, document, fault }
 }

@@ -16,6 +16,7 @@ use super::answer::{Answer, Broke};
 use super::backoff;
 use super::base::Base;
 use super::failure::{Failure, Kind};
+use super::payload::Payload;
 use super::request::{Repeat, Request};
 
 /// How often one attempt is sent on. A cluster needs one; leaders that change meanwhile some more.
@@ -53,6 +54,17 @@ impl Later {
     }
 }
 
+/// How long all attempts may take if nobody has said it.
+fn usual(request: &Request) -> Duration {
+    super::USUAL.max(request.patience.unwrap_or_default()) + of_body(request)
+}
+
+/// How much longer a body may take.
+fn of_body(request: &Request) -> Duration {
+    let len = request.payload.as_ref().map_or(0, Payload::len);
+    Duration::from_secs(len / BYTES_A_SECOND)
+}
+
 /// One request on its way to an answer.
 pub(super) struct Call<'a> {
     client: &'a Client,
@@ -74,7 +86,7 @@ impl<'a> Call<'a> {
             client,
             request,
             begun,
-            deadline: begun + client.limits.timeout.max(request.patience.unwrap_or_default()),
+            deadline: begun + client.limits.timeout.unwrap_or_else(|| usual(request)),
             attempts: 0,
             perhaps_done: false,
             unfit: BTreeSet::new(),
@@ -119,7 +131,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Whether nothing has failed that might pass.
+    /// Whether nothing has failed that might pass: each attempt then leaves one node less to ask.
     fn unfit_only(&self) -> bool {
         self.heard.len() == self.unfit.len()
     }
@@ -129,7 +141,7 @@ impl<'a> Call<'a> {
         let Later { base, why, wish, perhaps_done, begun } = later;
         if begun {
             // An answer that takes an hour breaks off as late as that. --retries bounds it still.
-            self.deadline = Instant::now() + self.client.limits.timeout;
+            self.deadline = Instant::now() + self.client.timeout();
         }
         self.client.endpoints().failed(&base, wish);
         self.heard.insert(base, why);
@@ -147,23 +159,18 @@ impl<'a> Call<'a> {
         take: &impl AsyncFn(Answer) -> Result<T, Broke>,
     ) -> Result<T, Ended> {
         let limits = &self.client.limits;
-        let body = self.request.payload.as_ref().map_or(0, |payload| payload.len());
-        let patience = self.request.patience.unwrap_or(limits.attempt)
-            + Duration::from_secs(body / BYTES_A_SECOND);
+        let patience = self.request.patience.unwrap_or(limits.attempt) + of_body(self.request);
         let mut base = first.clone();
         for _ in 0..=MOST_REDIRECTS {
             let end = self.deadline.min(Instant::now() + patience);
-            let asked = timeout_at(end.into(), self.client.transport.send(&base, self.request));
-            let response = match asked.await {
-                Ok(Ok(response)) => response,
-                Ok(Err(unsent)) if unsent.unfit => return Err(Ended::Unfit(base, unsent.why)),
-                Ok(Err(unsent)) => {
-                    return Err(Later::ended(&base, unsent.why, unsent.perhaps_sent));
-                }
-                Err(_) => return Err(Later::ended(&base, "did not answer in time".into(), true)),
-            };
+            let response = self.head_of(&base, end).await?;
             if response.status() == 307 {
-                base = self.sent_on(&base, &response).await?;
+                let to = self.sent_on(&base, &response).await?;
+                if self.unfit.contains(&to) {
+                    let why = format!("sends us on to {to}, which will not do");
+                    return Err(Ended::Unfit(first, why));
+                }
+                base = to;
                 continue;
             }
             let success = response.status().is_success();
@@ -192,6 +199,28 @@ impl<'a> Call<'a> {
         }
         let why = format!("was sent on more than {MOST_REDIRECTS} times, at last from {base}");
         Err(Later::ended(&first, why, false))
+    }
+
+    /// Sends it to one node, and waits for the head of its answer.
+    async fn head_of(&self, base: &Base, end: Instant) -> Result<Response<Incoming>, Ended> {
+        let asked = timeout_at(end.into(), self.client.transport.send(base, self.request));
+        let unsent = match asked.await {
+            Ok(Ok(response)) => {
+                self.client.endpoints().answered(base);
+                return Ok(response);
+            }
+            Ok(Err(unsent)) => unsent,
+            Err(_) => return Err(Later::ended(base, "did not answer in time".into(), true)),
+        };
+        let objects = if unsent.perhaps_sent && !self.client.endpoints().has_answered(base) {
+            timeout_at(end.into(), self.client.transport.objection(base)).await.unwrap_or_default()
+        } else {
+            Some(unsent.why.clone()).filter(|_| unsent.unfit)
+        };
+        Err(match objects {
+            Some(why) => Ended::Unfit(base.clone(), why),
+            None => Later::ended(base, unsent.why, unsent.perhaps_sent),
+        })
     }
 
     /// Where a redirect leads to: a node that was named, or a member's advertised address.
@@ -279,7 +308,11 @@ impl<'a> Call<'a> {
     }
 
     fn nobody_left(&self) -> Failure {
-        Failure::new(Kind::Denied, format!("no node will do: {}", self.told()))
+        let failure = |kind| Failure::new(kind, format!("no node will do: {}", self.told()));
+        if self.perhaps_done {
+            return failure(Kind::Unknown).and("it may or may not have been done");
+        }
+        failure(Kind::Denied)
     }
 
     fn gave_up(&self, why: &str) -> Failure {

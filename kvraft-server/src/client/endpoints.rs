@@ -19,6 +19,8 @@ struct Endpoint {
     failures: u32,
     /// It is not asked again before.
     rests_until: Instant,
+    /// Whether it has ever answered, whatever that was.
+    answered: bool,
 }
 
 /// The nodes that were named, then those that they have told of.
@@ -44,7 +46,12 @@ impl Endpoints {
 
     fn add(&mut self, base: Base) {
         if !self.knows(&base) {
-            self.all.push(Endpoint { base, failures: 0, rests_until: Instant::now() });
+            self.all.push(Endpoint {
+                base,
+                failures: 0,
+                rests_until: Instant::now(),
+                answered: false,
+            });
         }
     }
 
@@ -76,6 +83,18 @@ impl Endpoints {
         let fit = self.all.iter().filter(|endpoint| !unfit.contains(&endpoint.base));
         let next = fit.min_by_key(rank)?;
         Some((next.base.clone(), next.rests_until.max(now)))
+    }
+
+    /// This node has answered.
+    pub(crate) fn answered(&mut self, base: &Base) {
+        if let Some(endpoint) = self.all.iter_mut().find(|endpoint| endpoint.base == *base) {
+            endpoint.answered = true;
+        }
+    }
+
+    /// Whether this node has answered before.
+    pub(crate) fn has_answered(&self, base: &Base) -> bool {
+        self.all.iter().any(|endpoint| endpoint.base == *base && endpoint.answered)
     }
 
     /// This node was of use.

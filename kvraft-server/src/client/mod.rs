@@ -38,10 +38,14 @@ use transport::Transport;
 /// How long a node may take to say who is a member.
 const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long all attempts may take together if it was not said.
+const USUAL: Duration = Duration::from_secs(60);
+
 /// How often and how long.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    timeout: Duration,
+    /// If it was said.
+    timeout: Option<Duration>,
     attempt: Duration,
     retries: u32,
 }
@@ -140,7 +144,12 @@ impl Client {
     }
 
     /// How long all attempts of one call may take together.
-    pub(crate) const fn timeout(&self) -> Duration {
-        self.limits.timeout
+    fn timeout(&self) -> Duration {
+        self.limits.timeout.unwrap_or(USUAL)
+    }
+
+    /// How often something is tried again.
+    pub(crate) const fn retries(&self) -> u32 {
+        self.limits.retries
     }
 }

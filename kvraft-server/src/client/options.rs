@@ -15,6 +15,9 @@ use crate::own_url::own_url;
 /// Nodes remember an idempotency key for an hour: nothing is sent again as late as that.
 const LONGEST: Duration = Duration::from_secs(50 * 60);
 
+/// Longer than the deadline that nodes set themselves, so that they say what happened.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
 /// Whom to ask and how.
 #[derive(Clone)]
 pub(crate) struct Options {
@@ -23,8 +26,8 @@ pub(crate) struct Options {
     pub(crate) ca: Option<PathBuf>,
     pub(crate) cert: Option<PathBuf>,
     pub(crate) key: Option<PathBuf>,
-    /// How long all attempts together may take.
-    pub(crate) timeout: Duration,
+    /// How long all attempts together may take, if it was said.
+    pub(crate) timeout: Option<Duration>,
     /// How long one may take.
     pub(crate) attempt: Duration,
     /// How often something is tried again.
@@ -69,7 +72,7 @@ const FLAGS: [(&str, &str, &str, &str); 8] = [
         "timeout",
         "DURATION",
         "KVRAFT_TIMEOUT",
-        "Give up after this long, all attempts together, at most 50min [default: 60s]",
+        "Give up after this long, all attempts together, at most 50min [default: 60s, and longer for what takes longer]",
     ),
     (
         "attempt-timeout",
@@ -125,18 +128,17 @@ fn from(matches: &ArgMatches, variable: impl Fn(&str) -> Option<OsString>) -> Re
         let flag = matches.get_one::<String>(&id(name)).cloned();
         flag.or_else(|| Some(named(name)?.to_string_lossy().into_owned()))
     };
-    let duration = |name: &str, default: Duration| match text(name) {
-        None => Ok(default),
-        Some(text) => humantime::parse_duration(&text)
-            .ok()
-            .filter(|duration| !duration.is_zero())
-            .with_context(|| format!("--{name} {text:?} is not a duration such as 10s")),
+    let duration = |name: &str| {
+        let Some(text) = text(name) else { return Ok(None) };
+        let duration = humantime::parse_duration(&text).ok().filter(|time| !time.is_zero());
+        let wrong = || format!("--{name} {text:?} is not a duration such as 10s");
+        duration.with_context(wrong).map(Some)
     };
     let (cert, key) = (path("cert"), path("key"));
     ensure!(cert.is_some() == key.is_some(), "--cert and --key go together");
-    let timeout = duration("timeout", Duration::from_secs(60))?;
+    let timeout = duration("timeout")?;
     ensure!(
-        timeout <= LONGEST,
+        timeout.is_none_or(|timeout| timeout <= LONGEST),
         "--timeout is at most 50min: nodes remember for an hour what they were sent"
     );
     let retries = text("retries").map_or(Ok(100), |text| {
@@ -149,7 +151,7 @@ fn from(matches: &ArgMatches, variable: impl Fn(&str) -> Option<OsString>) -> Re
         cert,
         key,
         timeout,
-        attempt: duration("attempt-timeout", Duration::from_secs(10))?,
+        attempt: duration("attempt-timeout")?.unwrap_or(ATTEMPT),
         retries,
     })
 }
@@ -204,6 +206,10 @@ mod tests {
         })
     }
 
+    fn seconds(count: u64) -> Option<Duration> {
+        Some(Duration::from_secs(count))
+    }
+
     fn urls(options: &Options) -> Vec<&str> {
         options.bases.iter().map(Base::as_str).collect()
     }
@@ -212,11 +218,11 @@ mod tests {
     fn a_flag_wins_over_its_variable() {
         let variables = [("KVRAFT_URL", "http://a,http://b"), ("KVRAFT_TIMEOUT", "7s")];
         let read = options(&[], &variables).unwrap();
-        assert_eq!((urls(&read), read.timeout.as_secs()), (vec!["http://a", "http://b"], 7));
+        assert_eq!((urls(&read), read.timeout), (vec!["http://a", "http://b"], seconds(7)));
         let flags = ["--url=http://c", "--url=http://d,http://e", "--timeout=8s", "--retries=0"];
         let read = options(&flags, &variables).unwrap();
         assert_eq!(urls(&read), ["http://c", "http://d", "http://e"]);
-        assert_eq!((read.timeout.as_secs(), read.retries), (8, 0));
+        assert_eq!((read.timeout, read.retries), (seconds(8), 0));
     }
 
     #[test]

@@ -14,8 +14,13 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use super::base::Base;
 use super::options::Options;
@@ -24,6 +29,8 @@ use super::request::Request;
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(3);
+/// How long a node may take to say that it objects to our certificate.
+const OBJECTION: Duration = Duration::from_secs(1);
 /// How long an idle connection is kept: less than servers and proxies keep theirs.
 const IDLE: Duration = Duration::from_secs(20);
 
@@ -39,6 +46,7 @@ pub(super) struct Unsent {
 
 /// Connections to nodes, with what shows who we are.
 pub(super) struct Transport {
+    tls: Arc<ClientConfig>,
     client: Client<HttpsConnector<HttpConnector>, Body>,
     token: Option<HeaderValue>,
 }
@@ -49,8 +57,9 @@ impl Transport {
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_connect_timeout(Some(CONNECT));
+        let tls = tls(options)?;
         let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(options)?)
+            .with_tls_config(tls.clone())
             .https_or_http()
             .enable_all_versions()
             .wrap_connector(http);
@@ -58,7 +67,8 @@ impl Transport {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .build(https);
-        Ok(Self { client, token: options.token.as_deref().map(authorization).transpose()? })
+        let tls = Arc::new(tls);
+        Ok(Self { tls, client, token: options.token.as_deref().map(authorization).transpose()? })
     }
 
     /// Sends a request to a node that is known: it gets the token.
@@ -76,6 +86,26 @@ impl Transport {
             let tls = causes(&error).any(|cause| cause.is::<rustls::Error>());
             Unsent { perhaps_sent: !error.is_connect() && !tls, unfit: tls, why: told(&error) }
         })
+    }
+
+    /// What a node under TLS objects to in this client, if it does.
+    ///
+    /// A server refuses a certificate after the client takes the connection for made. What it says
+    /// is lost if the client writes on, as HTTP does: so this one only listens, for a moment.
+    pub(super) async fn objection(&self, base: &Base) -> Option<String> {
+        let uri: Uri = base.as_str().parse().ok().filter(|_| base.is_https())?;
+        let host = uri.host()?.trim_matches(['[', ']']);
+        let name = ServerName::try_from(host.to_owned()).ok()?;
+        let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(443))).await.ok()?;
+        let heard = async {
+            let mut stream =
+                TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await?;
+            stream.read_u8().await
+        };
+        // Nothing to hear is no objection, and neither is an end without a reason.
+        let error = timeout(OBJECTION, heard).await.ok()?.err()?;
+        let objects = causes(&error).any(|cause| cause.is::<rustls::Error>());
+        objects.then(|| told(&error))
     }
 
     fn prepare(&self, base: &Base, request: &Request) -> Result<hyper::Request<Body>> {

@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::out::Out;
+use super::out::{Out, shown};
 use crate::client::{Client, Failure, Request, segment};
 
 /// How long one node may take: longer than the deadline of a change, so that it says what happened.
@@ -157,7 +157,7 @@ fn members(answer: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn text(of: &Value, name: &str) -> String {
-    of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    shown(of.get(name).and_then(Value::as_str).unwrap_or_default().as_bytes())
 }
 
 fn votes(member: &Value) -> bool {

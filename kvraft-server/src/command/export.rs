@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::{Value, json};
 
 use super::out::{self, Out};
@@ -11,13 +11,10 @@ use super::pages::Pages;
 use super::progress::Progress;
 use super::range::Range;
 use super::sink::Sink;
-use super::{consistency_args, snapshot, tell};
+use super::{consistency_args, snapshot, switch, tell};
 use crate::client::{Client, Failure, Request};
 
 pub(super) fn command() -> Command {
-    let switch = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
-    };
     Command::new("export")
         .about("Write entries as lines of JSON (NDJSON), or as files below a directory")
         .after_help(

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgGroup, ArgMatches, Command, value_parser};
 use hyper::Method;
 use hyper::header::{ACCEPT, IF_MATCH, IF_NONE_MATCH};
 use serde_json::{Value, json};
@@ -15,24 +15,30 @@ use serde_json::{Value, json};
 use super::out::{Out, shown};
 use super::part::Part;
 use super::range::{self, Range};
-use super::{consistency_args, read_options};
+use super::{consistency_args, read_options, switch};
 use crate::client::{Answer, Broke, Client, Failure, Payload, Request, Spool, segment};
 
 pub(super) fn commands() -> [Command; 3] {
-    [
-        Command::new("get")
-            .about("Write the value of a key to the standard output, byte by byte")
-            .arg(range::key_arg().required(true))
-            .arg(range::base64_arg())
-            .args(consistency_args())
-            .arg(
-                Arg::new("output")
-                    .long("output")
-                    .value_name("FILE")
-                    .value_parser(value_parser!(PathBuf))
-                    .help("Write it to this file, which appears once it is whole"),
-            ),
-        Command::new("put")
+    [get_command(), put_command(), delete_command()]
+}
+
+fn get_command() -> Command {
+    Command::new("get")
+        .about("Write the value of a key to the standard output, byte by byte")
+        .arg(range::key_arg().required(true))
+        .arg(range::base64_arg())
+        .args(consistency_args())
+        .arg(
+            Arg::new("output")
+                .long("output")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Write it to this file, which appears once it is whole"),
+        )
+}
+
+fn put_command() -> Command {
+    Command::new("put")
             .about("Give a key a value")
             .override_usage("kvraft-server put [OPTIONS] <KEY> <VALUE|-|--file <FILE>>")
             .after_help(
@@ -70,17 +76,17 @@ pub(super) fn commands() -> [Command; 3] {
                     .help("The key goes away with this lease"),
             )
             .args(condition_args())
-            .arg(range::base64_arg()),
-        Command::new("delete")
+            .arg(range::base64_arg())
+}
+
+fn delete_command() -> Command {
+    Command::new("delete")
             .about("Take a key away, or all keys of a range at once")
             .override_usage("kvraft-server delete [OPTIONS] <KEY|--prefix <PREFIX>|--start <KEY>|--end <KEY>|--all>")
             .arg(range::key_arg())
             .args(Range::args())
             .arg(
-                Arg::new("all")
-                    .long("all")
-                    .action(ArgAction::SetTrue)
-                    .help("Take the whole map away"),
+                switch("all", "Take the whole map away"),
             )
             .args(condition_args())
             .group(
@@ -88,14 +94,11 @@ pub(super) fn commands() -> [Command; 3] {
                     .args(["key", "prefix", "start", "end", "all"])
                     .multiple(true)
                     .required(true),
-            ),
-    ]
+            )
 }
 
 fn condition_args() -> [Arg; 4] {
-    let one = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help).group("condition")
-    };
+    let one = |name, help| switch(name, help).group("condition");
     [
         Arg::new("if-revision")
             .long("if-revision")

@@ -3,19 +3,16 @@
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::{Value, json};
 
 use super::out::{self, Out, shown};
 use super::pages::Pages;
 use super::range::Range;
-use super::{consistency_args, read_options, snapshot, tell};
+use super::{consistency_args, read_options, snapshot, switch, tell};
 use crate::client::{Client, Failure, Request};
 
 pub(super) fn command() -> Command {
-    let switch = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
-    };
     Command::new("list")
         .about("List keys in order")
         .after_help(

@@ -52,19 +52,28 @@ pub(crate) fn commands() -> Vec<Command> {
     commands.extend(cluster::commands());
     commands.push(backup::command());
     commands.push(selftest::command());
-    commands
-        .push(Command::new("healthcheck").about("Ask nodes whether they live; exit with 0 or 1"));
+    commands.push(status::healthcheck_command());
     commands.into_iter().map(with_nodes).collect()
 }
 
 /// Adds what all commands have that ask nodes.
 pub(crate) fn with_nodes(command: Command) -> Command {
-    command.args(client::args()).arg(
-        Arg::new("json")
-            .long("json")
-            .action(ArgAction::SetTrue)
-            .help("Answer for programs: one JSON document on a line"),
-    )
+    command.args(client::args()).arg(json_arg())
+}
+
+/// Adds that to a command which asks no nodes if it is given one of these.
+pub(crate) fn with_nodes_unless(others: &'static [&'static str], command: Command) -> Command {
+    let args = client::args().map(|arg| arg.conflicts_with_all(others));
+    command.args(args).arg(json_arg())
+}
+
+pub(crate) fn json_arg() -> Arg {
+    switch("json", "Answer for programs: one JSON document on a line")
+}
+
+/// A flag without a value.
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
 /// The flags of reads.
@@ -114,9 +123,10 @@ pub(crate) fn run(name: String, matches: ArgMatches) -> Result<()> {
 /// A node is asked for its health where it listens for that, without a token.
 fn healthcheck_options(matches: &ArgMatches) -> Result<Options> {
     let mut options = client::options(matches)?;
-    if !client::names_urls(matches) && std::env::var_os("KVRAFT_URL").is_none() {
-        let own = own_url(&["KVRAFT_LISTEN_HEALTH", "KVRAFT_LISTEN_HTTP"])?;
-        options.bases = vec![Base::parse(&own)?];
+    let listens = ["KVRAFT_LISTEN_HEALTH", "KVRAFT_LISTEN_HTTP"];
+    let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if !client::names_urls(matches) && listens.iter().any(set) {
+        options.bases = vec![Base::parse(&own_url(&listens)?)?];
     }
     options.token = None;
     options.attempt = options.attempt.min(HEALTHCHECK);

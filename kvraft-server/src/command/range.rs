@@ -6,8 +6,9 @@ use std::os::unix::ffi::OsStringExt as _;
 use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use clap::{Arg, ArgMatches, value_parser};
 
+use super::switch;
 use crate::client::{Failure, Request};
 
 /// Keys with a prefix, from a start and up to an end.
@@ -57,10 +58,7 @@ impl Range {
 }
 
 pub(super) fn base64_arg() -> Arg {
-    Arg::new("key-base64")
-        .long("key-base64")
-        .action(ArgAction::SetTrue)
-        .help("Keys on the command line are in base64, for those that are not text")
+    switch("key-base64", "Keys on the command line are in base64, for those that are not text")
 }
 
 pub(super) fn key_arg() -> Arg {

@@ -1,23 +1,19 @@
 //! `status` asks each node what it says of itself; `healthcheck`, whether it lives.
 
 use anyhow::{Result, bail};
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::out::Out;
+use super::out::{Out, shown};
+use super::switch;
 use crate::client::{Base, Client, Failure, Kind, Request};
 
 pub(super) fn command() -> Command {
     Command::new("status")
         .about("Ask each node what it says of itself")
         .after_help("The exit code is 3 if a node did not answer; each is asked once.")
-        .arg(
-            Arg::new("all")
-                .long("all")
-                .action(ArgAction::SetTrue)
-                .help("Ask the members too whose addresses the nodes tell"),
-        )
+        .arg(switch("all", "Ask the members too whose addresses the nodes tell"))
 }
 
 pub(super) async fn run(client: &Client, matches: &ArgMatches, out: &mut Out) -> Result<()> {
@@ -60,7 +56,7 @@ pub(super) async fn run(client: &Client, matches: &ArgMatches, out: &mut Out) ->
 }
 
 fn row(base: &Base, status: &Value) -> String {
-    let text = |name| status.get(name).and_then(Value::as_str).unwrap_or("-");
+    let text = |name| shown(status.get(name).and_then(Value::as_str).unwrap_or("-").as_bytes());
     let number = |name| status.get(name).and_then(Value::as_u64).unwrap_or_default();
     let ready = status.get("ready").and_then(Value::as_bool).unwrap_or_default();
     format!(
@@ -73,6 +69,13 @@ fn row(base: &Base, status: &Value) -> String {
         number("revision"),
         number("keys"),
         if ready { "yes" } else { "no" },
+    )
+}
+
+pub(super) fn healthcheck_command() -> Command {
+    Command::new("healthcheck").about("Ask nodes whether they live; exit with 0 or 1").after_help(
+        "Without --url it asks the node of the same environment: where KVRAFT_LISTEN_HEALTH, \
+             else KVRAFT_LISTEN_HTTP says that it listens.",
     )
 }
 

@@ -1,10 +1,10 @@
 //! `watch` tells changes as they happen, over breaks and from one node to the next.
 
 use std::cell::RefCell;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgMatches, Command, value_parser};
 use hyper::header::HeaderName;
 use serde_json::Value;
 
@@ -12,14 +12,15 @@ use super::events::{Event, Events};
 use super::out::{self, Out, shown};
 use super::range::{self, Range};
 use super::snapshot::{QUIET, revision_now};
+use super::switch;
 use crate::client::{Answer, Base, Broke, Client, Failure, Kind, Request};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
+/// A connection that lasted so long was not in vain, even if there was nothing to tell.
+const LASTING: Duration = Duration::from_secs(10);
+
 pub(super) fn command() -> Command {
-    let switch = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
-    };
     Command::new("watch")
         .about("Tell changes as they happen, until Ctrl-C")
         .after_help(
@@ -62,8 +63,8 @@ struct Watching<'a> {
     place: Place,
     left: u64,
     out: &'a mut Out,
-    /// When anything came last.
-    alive: Instant,
+    /// How often in a row a connection broke at once, and with nothing told.
+    in_vain: u32,
 }
 
 /// How a connection ended.
@@ -83,7 +84,7 @@ pub(super) async fn run(client: &Client, matches: &ArgMatches, out: &mut Out) ->
         None => Place::From(revision_now(client).await? + 1),
     };
     let left = matches.get_one::<u64>("count").copied().unwrap_or(u64::MAX);
-    let watching = RefCell::new(Watching { place, left, out, alive: Instant::now() });
+    let watching = RefCell::new(Watching { place, left, out, in_vain: 0 });
     loop {
         let request = Request::get("/watch")
             .maybe("key", key.as_ref())
@@ -99,7 +100,8 @@ pub(super) async fn run(client: &Client, matches: &ArgMatches, out: &mut Out) ->
         match ended {
             Ended::Enough => return Ok(()),
             Ended::Broke(base, why) => {
-                if watching.borrow().alive.elapsed() > client.timeout() {
+                watching.borrow_mut().in_vain += 1;
+                if watching.borrow().in_vain > client.retries() {
                     let text = format!("gave up: the watch breaks again and again; {base} {why}");
                     return Err(Failure::new(Kind::Unavailable, text).into());
                 }
@@ -112,16 +114,19 @@ pub(super) async fn run(client: &Client, matches: &ArgMatches, out: &mut Out) ->
 /// Tells events until the connection breaks or there were enough.
 async fn follow(answer: Answer, watching: &RefCell<Watching<'_>>) -> Result<Ended, Broke> {
     let base = answer.base.clone();
-    let mut events = Events::of(answer);
+    let (mut events, begun) = (Events::of(answer), Instant::now());
     loop {
-        let event = match events.next().await {
+        let event = events.next().await;
+        if event.as_ref().is_ok_and(Option::is_some) || begun.elapsed() > LASTING {
+            watching.borrow_mut().in_vain = 0;
+        }
+        let event = match event {
             Ok(Some(event)) => event,
             Ok(None) => return Ok(Ended::Broke(base, "has ended the watch".to_owned())),
             Err(Broke::Off(why)) => return Ok(Ended::Broke(base, why)),
             Err(broke @ Broke::Finally(_)) => return Err(broke),
         };
         let mut watching = watching.borrow_mut();
-        watching.alive = Instant::now();
         if event.name == "error" {
             return last_word(base, &event).map_err(Broke::Finally);
         }

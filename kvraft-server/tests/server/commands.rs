@@ -61,11 +61,23 @@ fn a_value_is_put_read_and_deleted_byte_by_byte() {
     assert!(fs::read(&file).unwrap() == bytes);
     here.done(&["put", "copy", "--file", &file]);
     assert!(ask(&[&here.node.url], &["get", "copy"]).stdout == bytes);
+    here.done(&["put", "signed", "-1", "--ttl=1h"]);
+    assert_eq!(here.done(&["get", "signed"]), "-1");
+    here.done(&["put", "late", "--ttl=1h", "value"]);
+    assert_eq!(here.done(&["get", "late"]), "value");
     here.done(&["put", "empty", ""]);
     assert_eq!(here.done(&["get", "empty"]), "");
     here.done(&["put", "/wD/", "--key-base64", "bytes"]);
     let entry = here.json(&["get", "/wD/", "--key-base64"]);
     assert_eq!((&entry["key_base64"], &entry["body"]), (&"/wD/".into(), &"bytes".into()));
+}
+
+#[test]
+fn what_is_not_there_is_exit_code_1_and_what_cannot_be_meant_2() {
+    let here = Here::start();
+    here.done(&["put", "k", "v"]);
+    let file = here.path("value");
+    fs::write(&file, "value").unwrap();
     assert!(here.done(&["delete", "k"]).starts_with("deleted k at revision "));
     here.failed(1, &["delete", "k"]);
     assert!(here.failed(1, &["get", "k"]).contains("404"));
@@ -318,9 +330,22 @@ fn the_state_of_the_nodes_is_told_for_people_and_for_programs() {
     assert_eq!(here.json(&["verify", &url])["verdict"], "agreed");
     here.failed(2, &["refill", &url, "--url=http://127.0.0.1:1"]);
     here.failed(1, &["refill", &url]);
-    let backup = here.json(&["backup", "--output", &here.path("backup")]);
-    assert_eq!(backup["counts"]["entries"], 0);
     here.failed(2, &["backup"]);
+}
+
+#[test]
+fn files_of_nodes_are_spoken_of_in_json_too() {
+    let here = Here::start();
+    let file = here.path("backup");
+    let backup = here.json(&["backup", "--output", &file]);
+    assert_eq!(backup["counts"]["entries"], 0);
+    assert_eq!(here.json(&["verify", "--backup", &file])["sound"], true);
+    let restored = ["restore", "--from", &file, "--data-dir", &here.path("new"), "--name=n1"];
+    assert!(here.json(&restored)["clusterID"].is_string());
+    let recover =
+        ["recover-quorum", "--data-dir", &here.path("new"), "--into", &here.path("newer")];
+    assert!(here.failed(2, &recover).contains("LOST"));
+    here.failed(2, &["verify", "--backup", &file, "--timeout=1s"]);
 }
 
 #[test]

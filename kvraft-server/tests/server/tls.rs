@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::ran::ask;
 use crate::single::{PATIENCE, Single, command, signal};
 use crate::wire::{Wire, run};
 
@@ -148,4 +149,35 @@ fn a_changed_certificate_is_shown_to_new_clients_and_a_broken_one_is_not() {
         _ => Err(Failure::ForNow("the former one".to_owned())),
     };
     Stop::default().retry("the new certificate", PATIENCE, renewed).unwrap();
+}
+
+#[test]
+fn commands_trust_an_authority_and_show_a_certificate() {
+    let dir = tempfile::tempdir().unwrap();
+    let (servers, clients) = (Authority::new(), Authority::new());
+    servers.write(dir.path());
+    let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (ca, client_ca) = (file("servers.pem"), file("clients.pem"));
+    std::fs::write(&ca, servers.0.as_ref().pem()).unwrap();
+    std::fs::write(&client_ca, clients.0.as_ref().pem()).unwrap();
+    let (certificate, private) = clients.issue();
+    let (cert, key) = (file("client-cert.pem"), file("client-key.pem"));
+    std::fs::write(&cert, certificate.pem()).unwrap();
+    std::fs::write(&key, private.serialize_pem()).unwrap();
+    let node = start(dir.path(), &["--http-client-ca".into(), client_ca.clone().into()]);
+    let url = node.url.replace("http://127.0.0.1", "https://localhost");
+    let run = |url: &str, ca: &str, own: &[&str]| {
+        let flags = ["put", "k", "v", "--retries=1", "--ca", ca];
+        ask(&[url], &[&flags, own].concat())
+    };
+    let own = ["--cert", cert.as_str(), "--key", key.as_str()];
+    run(&url, &ca, &own).done();
+    let said = run(&url, &ca, &[]).failed(5);
+    assert!(said.contains("CertificateRequired"), "{said}");
+    let said = run(&url, &client_ca, &own).failed(5);
+    assert!(said.contains("certificate"), "{said}");
+    let said = run(&node.url, &ca, &own).code;
+    assert!(matches!(said, Some(3 | 4)), "nothing is said in clear text: {said:?}");
+    let said = run(&url, &key, &own).failed(2);
+    assert!(said.contains("client-key.pem holds no certificate"), "{said}");
 }

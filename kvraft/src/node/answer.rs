@@ -225,8 +225,9 @@ fn copied<W: ViewWriter>(first: Answer, copying: Copying<W>) -> BoxStream<'stati
 /// Returns the part when it may leave.
 async fn paced(pace: Arc<Pace>, part: Result<Answer>) -> Result<Answer> {
     if let Ok(Answer::Chunk(chunk)) = &part {
-        let leaves = pace.take(chunk.len());
-        tokio::time::sleep(pace.until(leaves)).await;
+        let turn = pace.take(chunk.len());
+        tokio::time::sleep(turn.wait()).await;
+        turn.has_come();
         pace.count_sent(chunk.len());
     }
     part
@@ -251,8 +252,6 @@ async fn next(follower: &Follower) -> Result<Changes> {
     if let Ok(changes) = tokio::time::timeout(QUIET, follower.next()).await {
         return changes;
     }
-    if !follower.is_fresh() {
-        return Err(Error::unavailable("this node hears of no leader; watch on another node"));
-    }
+    follower.check_fresh()?;
     follower.look().map(|(changes, _)| changes)
 }

@@ -136,6 +136,7 @@ fn start_tasks(core: &Arc<Core>) -> JoinSet<()> {
     tasks.spawn(Arc::clone(core).find_cluster());
     tasks.spawn(Arc::clone(core).recover());
     tasks.spawn(Arc::clone(core).watch_state());
+    tasks.spawn(Arc::clone(core).watch_consensus());
     tasks.spawn(Arc::clone(core).withdraw());
     tasks.spawn(Arc::clone(core).keep_membership());
     tasks.spawn(Arc::clone(core).compare_states());

@@ -59,6 +59,23 @@ impl Core {
         }
     }
 
+    /// Stops serving once raft tells no more: it has stopped and told why, or it panicked.
+    pub(super) async fn watch_consensus(self: Arc<Self>) {
+        let mut metrics = self.raft.server_metrics();
+        loop {
+            tokio::select! {
+                changed = metrics.changed() => if changed.is_err() { break },
+                _ = self.life.ended() => return,
+            }
+        }
+        self.watch_raft();
+        if !self.is_closing() && self.life.failure().is_none() {
+            self.life.fail(Error::internal(
+                "the consensus of this node panicked: restart it, and report what its log says",
+            ));
+        }
+    }
+
     /// Lets go what is kept of snapshots that broke off and do not go on.
     fn tidy_snapshots(&self) {
         let now = self.now();
@@ -161,5 +178,27 @@ impl Core {
     pub(super) async fn release_hold(self: Arc<Self>) {
         tokio::time::sleep_until(self.held_until.into()).await;
         self.settle_candidacy();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::error::ErrorKind;
+    use crate::node::Node;
+
+    #[tokio::test]
+    async fn a_node_whose_consensus_panicked_says_so_and_serves_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = Node::open(Config::new(dir.path()).check().unwrap()).await.unwrap();
+        node.wait_ready(node.now() + Duration::from_secs(10)).await.unwrap();
+        let core = node.core().unwrap();
+        let panicked = core.raft.with_raft_state(|_| -> u8 { panic!("on purpose") }).await;
+        panicked.expect_err("nobody is left to answer");
+        let why = tokio::time::timeout(Duration::from_secs(10), core.life.ended()).await.unwrap();
+        assert_eq!(why.kind(), ErrorKind::Internal, "{why}");
+        assert!(why.to_string().contains("panicked"), "{why}");
+        assert!(node.status().failure.is_some());
     }
 }

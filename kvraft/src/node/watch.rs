@@ -71,17 +71,18 @@ impl Follower {
     }
 
     /// Says where the watch begins; reads nothing.
+    ///
+    /// # Errors
+    /// As [`check_fresh`](Self::check_fresh), without a look at the leader.
     pub(super) fn start(&self) -> Result<Changes> {
-        self.life.check()?;
+        self.core()?.integrity.check()?;
         let upto = self.watcher.begins_at().saturating_sub(1);
         Ok(Changes { revisions: Vec::new(), upto })
     }
 
     /// Begins again from what is there now: returns its entries, and follows what comes after them.
     pub(crate) fn begin_again(&self) -> Result<Walk> {
-        self.life.check()?;
-        let core =
-            self.core.upgrade().ok_or_else(|| Error::closed("the map is closed; open it again"))?;
+        let core = self.core()?;
         // First the place in the changes, then a view that is not older: none falls between.
         self.watcher.restart();
         let view = core.view();
@@ -89,9 +90,22 @@ impl Follower {
         Ok(Walk::new(&core, &self.handle, view, self.range.clone(), ScanOptions::new()))
     }
 
-    /// Returns whether the node has lately heard of a leader, and so of what it commits.
-    pub(super) fn is_fresh(&self) -> bool {
-        self.core.upgrade().is_some_and(|core| core.leader_is_confirmed())
+    /// Fails unless the node has lately heard of a leader, and applies what that commits.
+    ///
+    /// # Errors
+    /// `Unavailable` if others know more, the error that ended the node if one did.
+    pub(super) fn check_fresh(&self) -> Result<()> {
+        let core = self.core()?;
+        core.integrity.check()?;
+        if core.leader_is_confirmed() {
+            return Ok(());
+        }
+        Err(Error::unavailable("this node hears of no leader; watch on another node"))
+    }
+
+    fn core(&self) -> Result<Arc<Core>> {
+        self.life.check()?;
+        self.core.upgrade().ok_or_else(|| Error::closed("the map is closed; open it again"))
     }
 }
 

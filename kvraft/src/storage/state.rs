@@ -184,9 +184,8 @@ impl State {
     /// Waits until the state has failed or was closed, and says why: it serves no more writes.
     pub(crate) async fn failed(&self) -> Error {
         let mut durable = self.shared.durable.subscribe();
-        let failure = durable.wait_for(|durable| durable.failure.is_some()).await;
+        let failure = durable.wait_for(|durable| durable.failure.is_some()).await.ok();
         failure
-            .ok()
             .and_then(|durable| durable.failure.clone())
             .unwrap_or_else(|| Error::closed("the map is closed: open it again"))
     }

@@ -71,10 +71,16 @@ impl Outgoing<'_> {
         let is_again = source.is_sent_again();
         let source = Arc::new(Mutex::new(source));
         if is_again {
-            let (send, mut recv) = self.open(vote, meta, true).await?;
-            if let Some(bytes) = self.held_by_peer(&mut recv).await? {
-                skip(&source, bytes).await?;
-                return self.transfer(send, recv, source).await;
+            match self.open(vote, meta, true).await {
+                Ok((send, mut recv)) => {
+                    if let Some(bytes) = self.held_by_peer(&mut recv).await? {
+                        skip(&source, bytes).await?;
+                        return self.transfer(send, recv, source).await;
+                    }
+                }
+                // An earlier release has no word for what it holds.
+                Err(SendFailure::Unwanted(error)) if error.kind() == ErrorKind::Refused => {}
+                Err(failure) => return Err(failure),
             }
         }
         let (send, recv) = self.open(vote, meta, false).await?;
@@ -159,11 +165,12 @@ impl Outgoing<'_> {
         send: &mut SendStream,
         bytes: usize,
     ) -> Result<(), SendFailure> {
-        let moment = self.pace.take(bytes);
+        let turn = self.pace.take(bytes);
         loop {
-            let wait = self.pace.until(moment);
+            let wait = turn.wait();
             tokio::time::sleep(wait.min(SIGN_OF_LIFE)).await;
             if wait <= SIGN_OF_LIFE {
+                turn.has_come();
                 return Ok(());
             }
             self.write(send, &SnapshotPart::Chunk(Bytes::new())).await?;

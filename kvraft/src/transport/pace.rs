@@ -43,19 +43,48 @@ impl Pace {
         self.broken_off.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes the next place in the line for so many bytes, and returns when they may leave.
-    pub(crate) fn take(&self, bytes: usize) -> Instant {
+    /// Takes the next place in the line for so many bytes.
+    pub(crate) fn take(&self, bytes: usize) -> Turn<'_> {
         let nanos = (bytes as u128 * 1_000_000_000) / u128::from(self.bytes_per_second.max(1));
         let takes = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
         let leaves = self.clock.now().max(*free_at);
-        *free_at = leaves.checked_add(takes).unwrap_or(leaves);
-        leaves
+        let takes = leaves.checked_add(takes).map_or(Duration::ZERO, |_| takes);
+        *free_at = leaves + takes;
+        Turn { pace: self, leaves, takes }
     }
 
-    /// Returns how long it is from now to that moment.
-    pub(crate) fn until(&self, moment: Instant) -> Duration {
-        moment.saturating_duration_since(self.clock.now())
+    /// Has those that come later leave earlier, for what did not leave at all.
+    fn give_back(&self, takes: Duration) {
+        let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
+        *free_at = free_at.checked_sub(takes).unwrap_or(*free_at);
+    }
+}
+
+/// The place of one chunk in the line. If it is dropped before it has come, as when the receiver
+/// wants no more, others get its time.
+#[must_use]
+pub(crate) struct Turn<'a> {
+    pace: &'a Pace,
+    leaves: Instant,
+    takes: Duration,
+}
+
+impl Turn<'_> {
+    /// Returns how long it is from now until the chunk may leave.
+    pub(crate) fn wait(&self) -> Duration {
+        self.leaves.saturating_duration_since(self.pace.clock.now())
+    }
+
+    /// The chunk leaves.
+    pub(crate) fn has_come(mut self) {
+        self.takes = Duration::ZERO;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.pace.give_back(self.takes);
     }
 }
 
@@ -83,11 +112,25 @@ mod tests {
     fn all_chunks_together_keep_to_the_rate_and_quiet_time_is_not_saved_up() {
         let clock = Arc::new(Hand { start: Instant::now(), millis: AtomicU64::new(0) });
         let pace = Pace::new(1000, clock.clone());
-        let at = |moment: Instant| (moment - clock.start).as_millis();
-        assert_eq!([at(pace.take(500)), at(pace.take(2000)), at(pace.take(1))], [0, 500, 2500]);
+        let wait = |bytes| {
+            let turn = pace.take(bytes);
+            let wait = turn.wait().as_millis();
+            turn.has_come();
+            wait
+        };
+        assert_eq!([wait(500), wait(2000), wait(1)], [0, 500, 2500]);
         clock.millis.store(10_000, Ordering::Relaxed);
-        assert_eq!([at(pace.take(500)), at(pace.take(500))], [10_000, 10_500]);
-        assert_eq!(pace.until(clock.now() + Duration::from_secs(1)), Duration::from_secs(1));
-        assert_eq!(pace.until(clock.start), Duration::ZERO);
+        assert_eq!([wait(500), wait(500)], [0, 500]);
+    }
+
+    #[test]
+    fn what_does_not_leave_after_all_holds_nobody_up() {
+        let clock = Arc::new(Hand { start: Instant::now(), millis: AtomicU64::new(0) });
+        let pace = Pace::new(1000, clock);
+        pace.take(500).has_come();
+        for _ in 0..100 {
+            assert_eq!(pace.take(60_000).wait().as_millis(), 500);
+        }
+        assert_eq!(pace.take(1).wait().as_millis(), 500);
     }
 }

@@ -240,7 +240,10 @@ async fn a_snapshot_that_cannot_be_read_here_is_this_nodes_storage_error() {
 /// Sends five chunks again to a peer that has, or says, what it holds; returns what it then got,
 /// and how many bytes were counted.
 async fn sent_again(holds: Option<u64>) -> (Result<(), String>, Vec<u8>, u64) {
-    let b = Fake { holds, ..Fake::new(hello("b", 2)) };
+    sent_again_to(Fake { holds, ..Fake::new(hello("b", 2)) }).await
+}
+
+async fn sent_again_to(b: Fake) -> (Result<(), String>, Vec<u8>, u64) {
     let (a, b) = (Node::start("a", 1, &secrets(&[1])), Node::of(b, &secrets(&[1])));
     let pace = pace(u64::MAX);
     let mut b_from_a = paced_way(&a, &b, &pace).await;
@@ -262,6 +265,13 @@ async fn a_snapshot_that_is_sent_again_goes_on_behind_what_the_peer_has() {
 #[tokio::test]
 async fn a_peer_that_cannot_say_what_it_has_gets_the_whole_snapshot() {
     assert_eq!(sent_again(None).await, (Ok(()), vec![4, 3, 2, 1, 0], 5 << 20));
+}
+
+#[tokio::test]
+async fn a_peer_of_an_earlier_release_gets_the_whole_snapshot_at_once() {
+    let protocols = Protocols { oldest: 1, newest: 1 };
+    let b = Fake::new(Hello { protocols, ..hello("b", 2) });
+    assert_eq!(sent_again_to(b).await, (Ok(()), vec![4, 3, 2, 1, 0], 5 << 20));
 }
 
 #[tokio::test]
