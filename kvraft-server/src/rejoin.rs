@@ -36,5 +36,5 @@ pub(crate) async fn learned_at_start(map: &ReplicatedMap, data_dir: &Path) {
             break;
         }
     }
-    pending().await
+    pending::<()>().await;
 }
