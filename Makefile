@@ -19,6 +19,7 @@ help:
 	@echo "make bench    the load generator, on a release build"
 	@echo "make install  the library for C and C++ below PREFIX, with header, pkg-config and CMake files"
 	@echo "make bench-c  what a local get costs in C, against Rust"
+	@echo "make chart    the chart checked, run in containers, and packaged into target/chart"
 	@echo "make <step>   one step of the gate with what it needs: $(STEPS)"
 
 demo:

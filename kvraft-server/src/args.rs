@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -31,6 +32,8 @@ pub(crate) enum Action {
     GenSecret,
     /// Make a token for the HTTP interface.
     Token(token::Wanted),
+    /// Do nothing for so long.
+    Wait(Duration),
     /// Print what a shell needs.
     Completions(ArgMatches),
     /// Print the manual.
@@ -46,6 +49,9 @@ pub(crate) fn parse(
         Some(("demo", matches)) => Action::Demo(demo_options(matches)),
         Some(("gen-secret", _)) => Action::GenSecret,
         Some(("token", matches)) => Action::Token(token::wanted(matches)),
+        Some(("wait", matches)) => {
+            Action::Wait(matches.get_one("duration").copied().unwrap_or_default())
+        }
         Some(("completions", matches)) => Action::Completions(matches.clone()),
         Some(("man", matches)) => Action::Man(matches.clone()),
         Some((name @ ("verify" | "refill"), matches)) if client::names_urls(matches) => {
@@ -109,6 +115,19 @@ pub(crate) fn command() -> Command {
         .subcommands(offline::commands())
         .subcommand(Command::new("gen-secret").about("Print a fresh cluster secret"))
         .subcommand(token::command())
+        .subcommand(
+            Command::new("wait")
+                .about(
+                    "Do nothing for a while: what a container without a shell does before it stops",
+                )
+                .arg(
+                    Arg::new("duration")
+                        .value_name("DURATION")
+                        .value_parser(humantime::parse_duration)
+                        .required(true)
+                        .help("How long, such as 3s"),
+                ),
+        )
         .subcommands(asking::manual::commands())
 }
 
@@ -296,6 +315,13 @@ mod tests {
         assert!(parsed(&["verify", "--backup", "f", "--data-dir", "d"]).is_err());
         assert!(parsed(&["restore", "--from", "f", "--data-dir", "d"]).is_err(), "a name");
         assert!(parsed(&["backup"]).is_err(), "a file");
+    }
+
+    #[test]
+    fn a_wait_says_how_long() {
+        let waited = parsed(&["wait", "3s"]);
+        assert!(matches!(waited, Ok(Action::Wait(time)) if time.as_secs() == 3), "{waited:?}");
+        assert!(parsed(&["wait"]).is_err() && parsed(&["wait", "soon"]).is_err());
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod own_url;
 mod printed;
 #[cfg(test)]
 mod reference;
+mod rejoin;
 mod reloaded;
 mod secret;
 mod serve;
@@ -58,6 +59,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Action::Ask(name, matches) => command::run(name, matches),
         Action::GenSecret => secret::run(),
         Action::Token(wanted) => token::run(&wanted),
+        Action::Wait(time) => {
+            // Whoever wakes it early does so by a signal, which ends it.
+            std::thread::park_timeout(time);
+            Ok(())
+        }
         Action::Completions(matches) => command::manual::completions(args::command(), &matches),
         Action::Man(matches) => command::manual::man(args::command(), &matches),
     };

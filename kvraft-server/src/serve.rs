@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::http_settings::HttpSettings;
 use crate::layers::Layer;
 use crate::log;
 use crate::notify::Notify;
+use crate::rejoin;
 use crate::reloaded::{self, Reload, Reloaded};
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
@@ -41,6 +43,9 @@ pub(crate) fn run(flags: Layer) -> Result<()> {
     let settings = Settings::gather(flags.clone())?;
     let traces = settings.traces.clone().map(Traces::start).transpose()?;
     let log = Arc::new(log::start(&settings, flags, traces.clone())?);
+    if settings.rejoin {
+        rejoin::begin_anew(&settings.data_dir)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("kvraft-http")
         .enable_all()
@@ -60,6 +65,7 @@ async fn serve(settings: Settings, log: Arc<dyn Reload>, traces: Option<Arc<Told
     let mut shutdown = Shutdown::listen(settings.stop_with_stdin)?;
     let notify = Arc::new(Notify::from_environment()?);
     let http = settings.http;
+    let rejoin = settings.rejoin.then_some(settings.data_dir);
     let files = Files::open(&http)?;
     let app = Arc::new(App::new(http::Options {
         tokens: files.tokens.clone(),
@@ -93,14 +99,35 @@ async fn serve(settings: Settings, log: Arc<dyn Reload>, traces: Option<Arc<Told
     app.open(map.clone());
     announce(address, &map.status())?;
     notify.ready().await;
-    let asked = shutdown.asked().await;
-    tracing::info!("stopping, asked by {asked}");
+    let asked = asked_or_removed(&mut shutdown, &map, rejoin).await;
+    if let Some(asked) = asked {
+        tracing::info!("stopping, asked by {asked}");
+    }
     notify.stopping().await;
     following.abort();
     let ending = Ending { app, map, serving, stop, grace: http.grace };
     let ended = unless_asked_again(&mut shutdown, Box::pin(ending.run())).await?;
     feeding.abort();
-    ended
+    ended?;
+    match asked {
+        Some(_) => Ok(()),
+        None => bail!(
+            "this node was removed from its cluster before it started; started again, it joins anew"
+        ),
+    }
+}
+
+/// Waits until the process is asked to stop, and says how; or until the node has to begin anew.
+async fn asked_or_removed(
+    shutdown: &mut Shutdown,
+    map: &ReplicatedMap,
+    rejoin: Option<PathBuf>,
+) -> Option<&'static str> {
+    let Some(data_dir) = rejoin else { return Some(shutdown.asked().await) };
+    tokio::select! {
+        asked = shutdown.asked() => Some(asked),
+        () = rejoin::learned_at_start(map, &data_dir) => None,
+    }
 }
 
 /// What is left to do once the server was asked to stop.

@@ -1,7 +1,7 @@
 //! `Settings` is what a server was told, checked.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -20,11 +20,14 @@ pub(crate) const CONFIG: &str = "config";
 /// Where a collector takes traces, below its endpoint.
 const TRACES_PATH: &str = "/v1/traces";
 
+/// Where the data is unless it is said.
+const DEFAULT_DATA_DIR: &str = "./kvraft-data";
+
 /// What is logged by default: the consensus library tells its whole state at "info".
 const DEFAULT_LOG: &str = "info,openraft=warn";
 
 /// The settings that only a server has, beside those of HTTP: name, and what it means.
-const SERVER_SETTINGS: [(&str, &str); 5] = [
+const SERVER_SETTINGS: [(&str, &str); 6] = [
     (
         "log",
         "What to log, such as info,kvraft=debug; read again at SIGHUP [default: info,openraft=warn]",
@@ -41,6 +44,10 @@ const SERVER_SETTINGS: [(&str, &str); 5] = [
     (
         "stop_with_stdin",
         "Stop when the standard input ends: when the process at its other end dies",
+    ),
+    (
+        "rejoin",
+        "If this node was removed from its cluster before it starts, move its data directory aside and join anew",
     ),
 ];
 
@@ -98,6 +105,10 @@ pub(crate) struct Settings {
     pub(crate) stop_with_stdin: bool,
     /// Absent unless somebody collects traces.
     pub(crate) traces: Option<traces::Options>,
+    /// Whether a node that was removed before it starts begins anew.
+    pub(crate) rejoin: bool,
+    /// `config` has it too, and does not tell.
+    pub(crate) data_dir: PathBuf,
 }
 
 /// The names of all settings, the core's first.
@@ -114,7 +125,7 @@ pub(crate) fn help(name: &str) -> &'static str {
 
 /// Whether the bare flag means true.
 pub(crate) fn is_switch(name: &str) -> bool {
-    matches!(name, "insecure" | "insecure_http" | "stop_with_stdin")
+    matches!(name, "insecure" | "insecure_http" | "stop_with_stdin" | "rejoin")
 }
 
 impl Settings {
@@ -146,13 +157,26 @@ impl Settings {
         let log = Self::log(&given);
         let log_format = given.take("log_format", log_format).unwrap_or(LogFormat::Text);
         let stop_with_stdin = given.take("stop_with_stdin", switch).unwrap_or(false);
+        let rejoin = given.take("rejoin", switch).unwrap_or(false);
+        let data_dir = given.values("data_dir").last().map_or(DEFAULT_DATA_DIR, String::as_str);
+        let data_dir = PathBuf::from(data_dir);
         let consistency = consistency(&given);
         let name = given.values("name").last().cloned();
         let traces = traces(&mut given, name);
         given.take("log", |_, _| Ok(()));
         let config = core(&mut given);
         given.check()?;
-        Ok(Self { config, http, consistency, log, log_format, stop_with_stdin, traces })
+        Ok(Self {
+            config,
+            http,
+            consistency,
+            log,
+            log_format,
+            stop_with_stdin,
+            traces,
+            rejoin,
+            data_dir,
+        })
     }
 
     /// What is to be logged.
@@ -168,7 +192,7 @@ pub(crate) fn adds_up(name: &str) -> bool {
 
 /// Hands what is left to the core, which knows its own settings.
 fn core(given: &mut Given) -> Config {
-    let mut config = Config::new("./kvraft-data");
+    let mut config = Config::new(DEFAULT_DATA_DIR);
     for (name, values) in given.rest() {
         // A setting that was given twice has its last value.
         let first = if adds_up(&name) { 0 } else { values.len().saturating_sub(1) };

@@ -119,7 +119,7 @@ pub use durations::DurationMetrics;
 pub use error::{Error, ErrorKind, Result};
 pub use map::{Backup, Lease, Lock, ReplicatedMap, TypedMap, Watch};
 pub use metrics::{HeldMetrics, Metrics, ProposalMetrics, ReadMetrics, WatchMetrics};
-pub use offline::{recover_quorum, restore, set_aside, verify_backup, verify_data_dir};
+pub use offline::{is_removed, recover_quorum, restore, set_aside, verify_backup, verify_data_dir};
 pub use options::{
     BackupInfo, Change, Cmp, Compare, Consistency, Deleted, Entry, Incremented, KeyRange, LeaseId,
     LeaseInfo, MemberState, Op, OpResult, Page, Put, RangeDeleted, ReadOptions, Recovered,

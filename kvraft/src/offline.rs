@@ -151,14 +151,15 @@ pub fn verify_data_dir(data_dir: impl AsRef<Path>) -> Result<Verified> {
     Ok(Verified { counts, facts, ..verified(inspection.damage) })
 }
 
-/// Moves the damaged data directory of a stopped node out of the way, so that the node begins anew. Blocks.
+/// Moves the data directory of a stopped node out of the way that is damaged, or whose node was removed from its
+/// cluster ([`is_removed`]), so that the node begins anew. Blocks.
 ///
 /// Start the node as before, with its name and the list of members (or
 /// [`join`](crate::Config::join)): it takes a new node id, gets all that it had from the other
 /// members, and takes the place of its old self by itself. Until then the cluster has one voter less
 /// that works. Nothing in the old directory is changed; remove it when nobody needs it any more.
 ///
-/// Every byte is read first: this refuses what is not damaged. A node that runs and has met damage in
+/// Unless the node was removed, every byte is read first: this refuses what is not damaged. A node that runs and has met damage in
 /// its state alone keeps its id with [`refill`](crate::ReplicatedMap::refill).
 ///
 /// # Errors
@@ -177,6 +178,26 @@ pub fn verify_data_dir(data_dir: impl AsRef<Path>) -> Result<Verified> {
 pub fn set_aside(data_dir: impl AsRef<Path>) -> Result<SetAside> {
     let Aside { path, damage } = storage::set_aside(data_dir.as_ref())?;
     Ok(SetAside::new(path, damage))
+}
+
+/// Returns whether the node of this data directory was removed from its cluster, and learned that. Blocks, for a
+/// moment.
+///
+/// Such a node does not serve. To let it join again, as another node of its name, stop it and
+/// [`set_aside`] the directory.
+///
+/// # Errors
+/// `Storage` if the directory cannot be looked into; one that is missing is of no node that was removed.
+///
+/// # Examples
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let data_dir = dir.path().join("n");
+/// assert!(!kvraft::is_removed(&data_dir)?, "there is nothing yet");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn is_removed(data_dir: impl AsRef<Path>) -> Result<bool> {
+    storage::is_removed(data_dir.as_ref())
 }
 
 fn verified(damage: Damage) -> Verified {

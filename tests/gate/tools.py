@@ -16,6 +16,7 @@ from shell import ROOT, Shell, StepError
 
 VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "tests" / "requirements.txt"
+CHECKOV = "requirements-checkov.txt"
 TOOLS = ROOT / "target" / "tools"
 
 COMMANDS = {
@@ -33,6 +34,13 @@ COMMANDS = {
     "valgrind": "valgrind",
 }
 """A command that the tests call -> the Debian package that has it."""
+
+ENGINE = {
+    "/usr/sbin/dockerd": "docker.io",
+    "mmdebstrap": "mmdebstrap",
+    "strip": "binutils",
+}
+"""What the chart is run with: only as root on Debian, and only there it is installed."""
 
 HELM = {
     "helm4": (
@@ -71,6 +79,11 @@ def install_commands(shell: Shell) -> None:
     if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
         text = f"missing on this machine: {' '.join(packages)} (names of Debian packages)"
         raise StepError(text)
+    install_packages(shell, packages)
+
+
+def install_packages(shell: Shell, packages: list[str]) -> None:
+    """Install packages of Debian."""
     calm = {"DEBIAN_FRONTEND": "noninteractive"}
     shell.check(["apt-get", "-q", "update"], env=calm, hide="")
     shell.check(
@@ -78,15 +91,35 @@ def install_commands(shell: Shell) -> None:
     )
 
 
+def install_engine(shell: Shell) -> str | None:
+    """Put in place what runs containers; return why that cannot be here, if it cannot."""
+    if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
+        return "needs root on Debian"
+    packages = {package for command, package in ENGINE.items() if not shutil.which(command)}
+    if packages:
+        install_packages(shell, sorted(packages))
+    return None
+
+
+def install_checkov(shell: Shell) -> None:
+    """Put checkov in an environment of its own."""
+    install_environment(shell, TOOLS / "checkov", REQUIREMENTS.with_name(CHECKOV))
+
+
 def install_python(shell: Shell) -> None:
     """Make `.venv` hold exactly what the requirements pin."""
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
-    stamp = VENV / "requirements.sha256"
-    if stamp.is_file() and stamp.read_text() == wanted and python().exists():
+    install_environment(shell, VENV, REQUIREMENTS)
+
+
+def install_environment(shell: Shell, folder: Path, requirements: Path) -> None:
+    """Make an environment hold exactly what a file pins."""
+    wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
+    stamp, program = folder / "requirements.sha256", folder / "bin" / "python"
+    if stamp.is_file() and stamp.read_text() == wanted and program.exists():
         return
-    shell.check([sys.executable, "-m", "venv", "--clear", VENV])
-    pip: list[str | Path] = [python(), "-m", "pip", "--disable-pip-version-check", "-q"]
-    shell.check([*pip, "install", "--no-deps", "--only-binary", ":all:", "-r", REQUIREMENTS])
+    shell.check([sys.executable, "-m", "venv", "--clear", folder])
+    pip: list[str | Path] = [program, "-m", "pip", "--disable-pip-version-check", "-q"]
+    shell.check([*pip, "install", "--no-deps", "--only-binary", ":all:", "-r", requirements])
     shell.check([*pip, "check"])
     stamp.write_text(wanted)
 

@@ -39,6 +39,22 @@ fn leadership_moves_members_go_and_mistakes_are_named_over_http() {
 }
 
 #[test]
+fn a_node_that_was_removed_while_it_was_away_joins_anew_at_its_second_start() {
+    let mut servers = Servers::start(3, &["--rejoin"]);
+    assert_eq!(servers.put("/key/k", b"v").status, 201);
+    let last = servers.cluster.nodes().len() - 1;
+    servers.cluster.kill(last);
+    assert_eq!(post(&servers, 0, "/cluster/shrink?voters=2").status, 204);
+    // At the first one it learns it, and ends.
+    assert!(servers.cluster.restart(last, &servers.stop).is_err());
+    servers.cluster.restart(last, &servers.stop).unwrap();
+    let read = call("GET", &servers.url_of(last, "/key/k?raw"), &[], None);
+    assert_eq!((read.status, read.body.as_slice()), (200, &b"v"[..]));
+    let listed = servers.get("/cluster/members").json();
+    assert_eq!(listed["members"].as_array().unwrap().len(), 3, "{listed}");
+}
+
+#[test]
 fn the_states_of_members_are_compared_and_one_is_fetched_anew_over_http() {
     let servers = Servers::start(3, &[]);
     assert_eq!(servers.put("/key/k", b"v").status, 201);

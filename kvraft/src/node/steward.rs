@@ -9,12 +9,14 @@ use openraft::ChangeMembers;
 use openraft::async_runtime::watch::WatchReceiver;
 
 use super::core::Core;
+use super::door::blocking;
 use super::join::was_removed;
 use super::roll::Roll;
 use crate::command::Command;
 use crate::error::{Error, Result};
 use crate::identity::HexId;
 use crate::raft::{LogId, Member};
+use crate::storage::mark_removed;
 
 /// How often the membership is looked at, whatever happens: silence is nothing that wakes anyone.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -60,6 +62,10 @@ impl Core {
                 Ok(false) => missed += 1,
                 Err(error) => tracing::debug!(%error, "the membership has to wait"),
             }
+        }
+        let dir = self.config.data_dir.clone();
+        if let Err(error) = blocking(move || mark_removed(&dir)).await {
+            tracing::warn!(%error, "this node cannot note that it was removed");
         }
         self.life.fail(was_removed(&self.config.name));
     }

@@ -63,7 +63,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub(crate) use self::aside::{Aside, set_aside};
+pub(crate) use self::aside::{Aside, is_removed, mark_removed, set_aside};
 pub(crate) use self::backup::BackupWriter;
 pub(crate) use self::backup_file::check_backup;
 pub(crate) use self::backup_frame::BackupHeader;

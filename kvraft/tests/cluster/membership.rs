@@ -157,6 +157,29 @@ async fn a_leader_that_is_removed_hands_over_first_and_learns_that_it_is_gone() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_was_removed_joins_again_once_its_directory_is_set_aside() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    let gone = cluster.others(leader)[0];
+    let (name, old_id) = (format!("n{gone}"), cluster.map(gone).status().node_id);
+    let path = cluster.path(gone);
+    cluster.map(leader).put("k", "v").await.unwrap();
+    assert!(!kvraft::is_removed(&path).unwrap());
+    cluster.map(leader).remove_member(&name).await.unwrap();
+    eventually("it knows", async || cluster.map(gone).status().failure).await;
+    assert!(kvraft::is_removed(&path).unwrap());
+    assert_kind(kvraft::set_aside(&path), &[ErrorKind::Refused]);
+    cluster.close(gone).await;
+
+    let aside = kvraft::set_aside(&path).unwrap();
+    assert!(aside.damage.is_empty() && !path.exists() && kvraft::is_removed(&aside.path).unwrap());
+    let map = cluster.open(gone).await;
+    assert_ne!(map.status().node_id, old_id);
+    cluster.wait_voters(leader, &[0, 1, 2]).await;
+    assert_eq!(map.get("k").await.unwrap().unwrap(), "v");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wiped_voter_comes_back_as_another_node_and_forgets_nothing() {
     let mut cluster = Cluster::start(3).await;
     let leader = cluster.leader().await;
