@@ -435,7 +435,7 @@ fn a_thousand_idle_watches_beside_busy_clients_cost_a_bounded_memory() {
                 let url = &node.url;
                 scope.spawn(move || {
                     let client = Client::default();
-                    for number in 0..32 {
+                    for number in 0..16 {
                         let key = format!("{writer}-{number}");
                         client.put(url, key.as_bytes(), &[7; 1024]).unwrap();
                         client.get(url, key.as_bytes()).unwrap();
