@@ -203,7 +203,7 @@ impl Stage for StagedEnv {
     fn finish(self: Box<Self>, meta: &Meta) -> Result<StagedState> {
         let Self { env, dir, node_id } = *self;
         env.complete(meta, node_id)?;
-        Ok(StagedState { hold: Box::new(dir) })
+        Ok(StagedState::new(dir))
     }
 }
 
