@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use openraft::async_runtime::watch::WatchReceiver;
 
 use super::core::Core;
 use crate::error::{Error, ErrorKind, Result};
@@ -80,6 +81,17 @@ impl Core {
         self.leads()
             || self.intake.is_held()
             || self.contact.is_fresh(self.now(), self.election_timeout_max() * 2)
+    }
+
+    /// Returns once this node leads.
+    pub(super) async fn elected(&self) {
+        let mut metrics = self.raft.server_metrics();
+        while !self.leads() {
+            if metrics.changed().await.is_err() {
+                // Raft has stopped: this node leads nobody any more.
+                return std::future::pending().await;
+            }
+        }
     }
 
     fn is_only_voter(&self) -> bool {

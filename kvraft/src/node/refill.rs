@@ -30,9 +30,9 @@ use crate::transport::{Answer, Peer, Query};
 pub(super) const MAX_REFILLS: usize = 2;
 /// How long one step of a refill may take: a handover, a commit, the beginning of a copy.
 const STEP_PATIENCE: Duration = Duration::from_secs(10);
-/// How long one chunk may take: 64 MiB at the lowest rate of snapshots. A source that is gone is
-/// noticed long before.
-const CHUNK_PATIENCE: Duration = Duration::from_secs(120);
+/// How long one chunk may take: 64 MiB at the lowest rate of snapshots is a minute, and several that
+/// leave the source at a time wait for each other. One that is gone is noticed long before.
+const CHUNK_PATIENCE: Duration = Duration::from_secs(600);
 const ASKED_FOR: &str = "somebody asked for it";
 /// The pause before a refill that failed is begun again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -119,7 +119,10 @@ impl Core {
         }
         // Nothing of what is committed from here on is applied to the wrong state, so that a state
         // with this entry is ahead of it.
-        let revision = sample(self, deadline).await?;
+        let revision = tokio::select! {
+            sampled = sample(self, deadline) => sampled?,
+            () = self.elected() => return Err(elected()),
+        };
         let states = compare(self, revision).await;
         let sources = sources(&states)?;
         // Raft takes no state that is behind its log: from here on that stands still.
@@ -142,7 +145,7 @@ impl Core {
     async fn take_over(&self, fetched: Fetched) -> Result<()> {
         let Fetched { vote, meta, staged } = fetched;
         if vote.leader_id.voted_for == self.node_id() {
-            return Err(Error::unavailable("this node was elected meanwhile"));
+            return Err(elected());
         }
         check_term(&vote, meta.last_log_id)?;
         let wanted = meta.last_log_id;
@@ -237,9 +240,14 @@ impl Core {
         // Raft tells of a new vote a moment after it has applied under it.
         check_term(&vote, view.applied())?;
         let first = Answer::Refill { vote, meta: view.snapshot_meta().into() };
-        let copying = Copying::new(self, &Handle::current(), view, ViewCursor::new(), permit);
+        let copying = Copying::new(self, &Handle::current(), view, ViewCursor::new(), permit)
+            .renewed_by_each_chunk();
         Ok((first, copying))
     }
+}
+
+fn elected() -> Error {
+    Error::unavailable("this node was elected meanwhile")
 }
 
 /// Fails if a state has an entry of a later term than the vote that it comes with: raft takes that
@@ -269,4 +277,18 @@ fn sources(states: &Verification) -> Result<Vec<&MemberState>> {
     let right = right.ok_or_else(|| Error::unavailable("no other member answers"))?;
     let has_it = |member: &&MemberState| member.state_hash.as_deref() == Some(right);
     Ok(states.members.iter().filter(has_it).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_not_given_to_raft_under_a_vote_of_an_earlier_term() {
+        let vote = Vote::new_committed(3, 7);
+        let applied = |term| Some(LogId::new_term_index(term, 5));
+        assert!(check_term(&vote, applied(3)).is_ok());
+        assert!(check_term(&vote, None).is_ok());
+        assert!(check_term(&vote, applied(4)).is_err());
+    }
 }
