@@ -382,7 +382,6 @@ impl Shared {
     fn replace_state(&self, staged: StagedState, meta: &SnapshotMeta) -> Result<()> {
         // openraft purges the log up to it.
         self.resend.purge(meta.last_log_id.map_or(0, |id| id.index));
-        let installed = Arc::clone(&staged.installed);
         let loaded = self.disk.install(staged)?;
         if loaded.meta.applied != meta.last_log_id {
             return Err(Error::internal("a snapshot was installed under another log id"));
@@ -395,7 +394,6 @@ impl Shared {
         drop(replica);
         self.durable.send_modify(|last| last.view = durable);
         self.pressure.clear(PressureSide::State);
-        installed.store(true, Ordering::Release);
         Ok(())
     }
 }
