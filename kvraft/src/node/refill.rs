@@ -282,6 +282,26 @@ fn sources(states: &Verification) -> Result<Vec<&MemberState>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
+    use crate::node::Node;
+
+    async fn open(dir: &std::path::Path) -> Arc<Node> {
+        let node = Node::open(Config::new(dir).check().unwrap()).await.unwrap();
+        node.wait_ready(node.now() + STEP_PATIENCE).await.unwrap();
+        node
+    }
+
+    #[tokio::test]
+    async fn an_only_voter_leads_whatever_was_noted_before_its_start() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let node = open(dir.path()).await;
+        node.core().unwrap().registry.note_refill(Some(ASKED_FOR)).await.unwrap();
+        node.close().await.unwrap();
+        drop(node);
+        let node = open(dir.path()).await;
+        let core = node.core().unwrap();
+        assert!(core.leads() && core.registry.refill().is_none());
+    }
 
     #[test]
     fn a_state_is_not_given_to_raft_under_a_vote_of_an_earlier_term() {
