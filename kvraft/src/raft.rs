@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use openraft::errors::ErrorSource;
@@ -140,6 +142,14 @@ pub(crate) const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
 pub(crate) struct StagedState {
     /// Storage's hold on the directory: it removes what was never installed when it is dropped.
     pub(crate) hold: Box<dyn std::any::Any + Send + Sync>,
+    /// Set once it is the current one: raft passes over a state without a word.
+    pub(crate) installed: Arc<AtomicBool>,
+}
+
+impl StagedState {
+    pub(crate) fn new(hold: impl std::any::Any + Send + Sync) -> Self {
+        Self { hold: Box::new(hold), installed: Arc::default() }
+    }
 }
 
 #[cfg(test)]

@@ -60,8 +60,9 @@ impl ReplicatedMap {
     /// [`set_aside`](crate::set_aside).
     ///
     /// # Errors
-    /// `Refused` for the only member, and on a client. `Unavailable` if it is not done in ten
-    /// minutes; it goes on.
+    /// `Refused` for the only voter, and on a client. `Unavailable` if it is not done in ten
+    /// minutes, and goes on; or if all other voters fetch theirs too, so that there is none to
+    /// fetch: then the node serves its own state again.
     ///
     /// # Cancel safety
     /// Dropping the future does not end it.

@@ -32,6 +32,10 @@ impl Core {
             }
             return Attempt::Refused(error);
         }
+        // What its state makes of a command is told to whoever asks, and may be wrong.
+        if let Err(error) = self.integrity.check() {
+            return Attempt::NotYet(error);
+        }
         // Handing leadership over takes every slot, and so waits for what is under way.
         let Ok(_slots) = self.proposals.try_acquire_many(proposal_cost(command.len())) else {
             self.counts.overloaded.add();
@@ -48,6 +52,9 @@ impl Core {
         let span = tracing::debug_span!(target: SPANS, "commit");
         let written = self.raft.client_write(payload).instrument(span);
         match tokio::time::timeout_at(deadline.into(), written).await {
+            Ok(Ok(_)) if self.integrity.is_out() => Attempt::Unknown(Error::indeterminate(
+                "the leader found its state to be wrong meanwhile: what it made of the write does not count",
+            )),
             Ok(Ok(response)) => Attempt::Answered(response.data),
             Ok(Err(RaftError::APIError(error))) => not_written(error),
             Ok(Err(RaftError::Fatal(fatal))) => Attempt::Unknown(stopped(&fatal)),

@@ -151,6 +151,8 @@ impl Core {
         sender: Identity,
         incoming: Incoming,
     ) -> Result<SnapshotResponse> {
+        // Two states on their way would throw each other away: that of a refill goes before.
+        let _entered = self.intake.enter()?;
         let Incoming { vote, meta, held, mut chunks } = incoming;
         let (core, source) = (Arc::clone(self), Source { sender, meta: meta.clone() });
         let resumes = held.is_some();

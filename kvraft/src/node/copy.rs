@@ -2,7 +2,8 @@
 //!
 //! It holds a view for much longer than a scan does. What that costs: LMDB takes no page again that
 //! was freed since, so that the state file grows by what checkpoints write meanwhile, and the write
-//! buffer of that moment stays in memory. Both end with the copy, and after [`PATIENCE`] at last.
+//! buffer of that moment stays in memory. Both end with the copy, and after [`PATIENCE`] at last, or
+//! after so long without a chunk if a member needs the copy, at whatever rate it may leave.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub(crate) struct Copying<W> {
     view: Lent,
     /// Gone at the end, and after a step that was not waited for.
     writer: Option<W>,
+    is_renewed: bool,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -41,12 +43,27 @@ impl<W: ViewWriter> Copying<W> {
         permit: OwnedSemaphorePermit,
     ) -> Self {
         let view = Lent::new(core, handle, view, (PATIENCE, ADVICE));
-        Self { handle: handle.clone(), view, writer: Some(writer), _permit: permit }
+        Self {
+            handle: handle.clone(),
+            view,
+            writer: Some(writer),
+            is_renewed: false,
+            _permit: permit,
+        }
+    }
+
+    /// Holds on to its moment for as long as somebody takes chunks.
+    pub(super) const fn renewed_by_each_chunk(mut self) -> Self {
+        self.is_renewed = true;
+        self
     }
 
     /// Returns the next chunk; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
         let Some(mut writer) = self.writer.take() else { return Ok(None) };
+        if self.is_renewed {
+            self.view.renew();
+        }
         let view = self.view.view()?;
         let step = blocking(move || Ok((writer.next_chunk(&view)?, writer)));
         let (chunk, writer) = run_on(&self.handle, step).await?;

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 use openraft::Instant as _;
 use openraft::async_runtime::watch::WatchReceiver;
 
+use super::candidacy::Standing;
 use super::core::{Core, MAX_PROPOSALS};
 use crate::error::{Error, Result};
 use crate::proposal::{Leader, SESSION_PATIENCE, end_session};
+use crate::transport::PeerMember;
 
 /// How long an heir has at least, however short the elections are.
 const LEAST_PATIENCE: Duration = Duration::from_secs(1);
@@ -70,39 +72,56 @@ impl Core {
         tokio::time::timeout_at(deadline.into(), handed).await.unwrap_or_else(|_| Err(late()))
     }
 
-    fn other_voters(&self) -> Vec<u64> {
-        let metrics = self.raft.server_metrics();
-        let metrics = metrics.borrow_watched();
-        metrics.membership_config.membership().voter_ids().filter(|id| *id != metrics.id).collect()
+    fn other_voters(&self) -> Vec<PeerMember> {
+        let own = self.node_id();
+        let mut members = self.known_peers().members;
+        members.retain(|member| member.voter && member.node_id != own);
+        members
     }
 
-    /// Waits until some other voter, or this one, has matched the last log id: any other ignores
-    /// the request.
+    /// Waits until some other voter, or this one, has matched the last log id and is in service: any
+    /// other ignores or refuses the request, and raft, which knows nothing of that, would neither
+    /// lead on nor let go.
     async fn matched_voter(&self, wanted: Option<u64>) -> Result<u64> {
         let mut metrics = self.raft.metrics();
         loop {
-            let mut voters = self.other_voters();
-            voters.retain(|id| wanted.is_none_or(|wanted| wanted == *id));
-            let found = {
-                let now = metrics.borrow_watched();
-                let last = now.last_log_index;
-                let matched = now.replication.iter().flatten().filter(|(id, log_id)| {
-                    voters.contains(id) && log_id.as_ref().map(openraft::LogId::index) == last
-                });
-                // One that has matched may be dead by now: take the one that answered last.
-                let silence = |id: &u64| {
-                    let heartbeats = now.heartbeat.as_ref()?;
-                    heartbeats.get(id)?.as_ref().map(|acked| acked.elapsed())
-                };
-                let answered = |id: &u64| (silence(id).is_none(), silence(id));
-                matched.map(|(id, _)| *id).min_by_key(answered)
-            };
-            if let Some(id) = found {
-                return Ok(id);
+            for voter in self.matched_voters(wanted) {
+                match self.standing(&voter).await {
+                    Standing::InService => return Ok(voter.node_id),
+                    Standing::Out if wanted.is_some() => return Err(is_out(&voter.member.name)),
+                    Standing::Out | Standing::Silent => {}
+                }
             }
             metrics.changed().await.map_err(|_| Error::closed("raft has stopped"))?;
         }
     }
+
+    /// Returns the voters that have matched the last log id, the one that answered last first: one
+    /// that has matched may be dead by now.
+    fn matched_voters(&self, wanted: Option<u64>) -> Vec<PeerMember> {
+        let metrics = self.raft_metrics();
+        let silence =
+            |id: &u64| metrics.heartbeat.as_ref()?.get(id)?.as_ref().map(|acked| acked.elapsed());
+        let matched = |id: &u64| {
+            let matched = metrics.replication.as_ref().and_then(|progress| progress.get(id));
+            matched.is_some_and(|log_id| {
+                log_id.as_ref().map(openraft::LogId::index) == metrics.last_log_index
+            })
+        };
+        let mut voters = self.other_voters();
+        voters.retain(|voter| {
+            wanted.is_none_or(|wanted| wanted == voter.node_id) && matched(&voter.node_id)
+        });
+        voters.sort_by_key(|voter| {
+            let silence = silence(&voter.node_id);
+            (silence.is_none(), silence)
+        });
+        voters
+    }
+}
+
+fn is_out(name: &str) -> Error {
+    Error::unavailable(format!("{name} fetches its state from another member, and cannot lead yet"))
 }
 
 fn late() -> Error {

@@ -1,4 +1,4 @@
-//! `Intake` lets the entries of a leader in, and can be held for a while.
+//! `Intake` lets the entries and snapshots of a leader in, and can be held for a while.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,28 +11,33 @@ use crate::error::{Error, Result};
 #[derive(Debug, Default)]
 pub(super) struct Intake {
     held: watch::Sender<bool>,
-    /// Streams of appends, and single ones, that were let in and are not answered yet.
+    /// Appends, streams of them, and snapshots that were let in and are not answered yet.
     under_way: watch::Sender<usize>,
 }
 
-/// An append, or a stream of them, that was let in; over when this is dropped.
+/// An append, a stream of them, or a snapshot that was let in; over when this is dropped.
 pub(super) struct Entered(Arc<Intake>);
 
 /// Nothing is let in until this is dropped.
 pub(super) struct Held<'a>(&'a Intake);
 
 impl Intake {
-    /// Lets an append in, or a stream of them.
+    /// Lets an append in, a stream of them, or a snapshot.
     pub(super) fn enter(self: &Arc<Self>) -> Result<Entered> {
         // Counted first: whoever holds the intake either sees it or is seen here.
         self.under_way.send_modify(|count| *count += 1);
         let entered = Entered(Arc::clone(self));
-        if *self.held.borrow() {
+        if self.is_held() {
             return Err(Error::unavailable(
                 "this node takes no entries while it changes its state",
             ));
         }
         Ok(entered)
+    }
+
+    /// Returns whether nothing is let in now.
+    pub(super) fn is_held(&self) -> bool {
+        *self.held.borrow()
     }
 
     /// Lets nothing in any more, and waits until all that was let in is answered.

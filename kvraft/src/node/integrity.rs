@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, MutexGuard, watch};
 
 use crate::error::{Error, Result};
 use crate::raft::AppendRequest;
@@ -25,6 +25,8 @@ pub(super) struct Integrity {
     health: watch::Sender<Health>,
     /// The same, for reads, which ask at every call.
     out: AtomicBool,
+    /// Held while both the note on the disk and the health change, so that they tell the same.
+    noting: Mutex<()>,
 }
 
 impl Integrity {
@@ -32,7 +34,7 @@ impl Integrity {
     pub(super) fn new(refill: Option<String>) -> Self {
         let out = AtomicBool::new(refill.is_some());
         let health = refill.map_or(Health::Sound, |why| Health::Out(why.into()));
-        Self { health: watch::Sender::new(health), out }
+        Self { health: watch::Sender::new(health), out, noting: Mutex::default() }
     }
 
     pub(super) fn is_out(&self) -> bool {
@@ -42,6 +44,12 @@ impl Integrity {
     /// Fails while the state must not be read.
     pub(super) fn check(&self) -> Result<()> {
         if self.is_out() { Err(self.refusal()) } else { Ok(()) }
+    }
+
+    /// Fails for a member that asks for the hash: it takes `Corrupt` for the word that this node is
+    /// out, and waits no longer.
+    pub(super) fn check_hash(&self) -> Result<()> {
+        if self.is_out() { Err(Error::corrupt(self.refusal().to_string())) } else { Ok(()) }
     }
 
     fn refusal(&self) -> Error {
@@ -81,12 +89,22 @@ impl Integrity {
         });
     }
 
-    /// Takes the state, which is another one now, back into service.
-    pub(super) fn restore(&self) {
+    /// Takes the state back into service: it is another one now, or none is to be had.
+    pub(super) fn restore(&self, health: Health) {
         self.health.send_modify(|now| {
-            *now = Health::Sound;
-            self.out.store(false, Ordering::Release);
+            self.out.store(matches!(health, Health::Out(_)), Ordering::Release);
+            *now = health;
         });
+    }
+
+    /// Lets nobody else change the note on the disk until the guard is dropped.
+    pub(super) async fn noting(&self) -> MutexGuard<'_, ()> {
+        self.noting.lock().await
+    }
+
+    /// Returns a receiver that wakes when what is known changes.
+    pub(super) fn changes(&self) -> watch::Receiver<impl Sized + use<>> {
+        self.health.subscribe()
     }
 
     /// Returns once the state is out of service, with why.
@@ -121,7 +139,7 @@ mod tests {
         let error = integrity.check().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.message().contains("wrong"), "{error}");
-        integrity.restore();
+        integrity.restore(Health::Sound);
         assert!(integrity.check().is_ok());
         assert_eq!(integrity.trouble(), None);
     }

@@ -6,6 +6,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::AbortOnDrop;
@@ -14,6 +16,7 @@ use crate::storage::View;
 /// A view on loan, or why it is gone.
 pub(crate) struct Lent {
     view: Arc<Mutex<Result<Arc<View>>>>,
+    renewed: Arc<Notify>,
     _return: AbortOnDrop,
 }
 
@@ -28,9 +31,11 @@ impl Lent {
         let view = Arc::new(Mutex::new(Ok(view)));
         let (held, life) = (Arc::clone(&view), Arc::clone(&core.life));
         let integrity = Arc::clone(&core.integrity);
+        let renewed = Arc::new(Notify::new());
+        let renewals = Arc::clone(&renewed);
         let task = handle.spawn(async move {
             let why = tokio::select! {
-                () = tokio::time::sleep(patience) => Error::new(
+                () = over(patience, &renewals) => Error::new(
                     ErrorKind::Compacted,
                     format!("this took longer than {patience:?} and lost its moment; {advice}"),
                 ),
@@ -40,11 +45,40 @@ impl Lent {
             };
             *held.lock().unwrap_or_else(PoisonError::into_inner) = Err(why);
         });
-        Self { view, _return: AbortOnDrop::new(task.abort_handle()) }
+        Self { view, renewed, _return: AbortOnDrop::new(task.abort_handle()) }
+    }
+
+    /// Has the patience begin anew, unless the view is back already.
+    pub(super) fn renew(&self) {
+        self.renewed.notify_one();
     }
 
     /// Returns the view while it is on loan.
     pub(crate) fn view(&self) -> Result<Arc<View>> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Returns once nobody has renewed the loan for so long.
+async fn over(patience: Duration, renewals: &Notify) {
+    while tokio::time::timeout(patience, renewals.notified()).await.is_ok() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loan_lasts_for_as_long_as_it_is_renewed() {
+        let (patience, renewals) = (Duration::from_secs(10), Notify::new());
+        let renewing = async {
+            for _ in 0..5 {
+                tokio::time::sleep(patience / 2).await;
+                renewals.notify_one();
+            }
+        };
+        let begun = tokio::time::Instant::now();
+        tokio::join!(over(patience, &renewals), renewing);
+        assert_eq!(begun.elapsed(), patience / 2 * 5 + patience);
     }
 }

@@ -5,6 +5,7 @@ mod answer;
 mod arrival;
 mod backup;
 mod bootstrap;
+mod candidacy;
 mod contact;
 mod copy;
 mod core;

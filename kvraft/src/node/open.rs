@@ -66,7 +66,8 @@ async fn start(config: CheckedConfig, storage: Storage) -> Result<Opened> {
     let transport = start_transport(&config, &door)?;
     let settings = state.view().settings().unwrap_or(config.settings);
     let hold = must_hold(&log, &state, registry.identity().node_id);
-    let raft_config = Arc::new(raft_config(settings, !hold && registry.refill().is_none())?);
+    // `keep_candidacy` lets it campaign.
+    let raft_config = Arc::new(raft_config(settings)?);
     let clock = Arc::clone(&config.environment.clock);
     let pace = Arc::new(Pace::new(config.snapshot_bytes_per_second, clock));
     let network = match &transport {
@@ -142,9 +143,7 @@ fn start_tasks(core: &Arc<Core>) -> JoinSet<()> {
     tasks.spawn(Arc::clone(core).compare_states());
     tasks.spawn(Arc::clone(core).refill_when_out());
     tasks.spawn(Arc::clone(core).remember_members());
-    if core.held_until > core.now() {
-        tasks.spawn(Arc::clone(core).release_hold());
-    }
+    tasks.spawn(Arc::clone(core).keep_candidacy());
     tasks
 }
 
@@ -164,7 +163,7 @@ fn election_timeout_max(settings: Settings) -> Duration {
 }
 
 /// See the engine's notes in ARCHITECTURE.md for why each value is what it is.
-fn raft_config(settings: Settings, elect: bool) -> Result<openraft::Config> {
+fn raft_config(settings: Settings) -> Result<openraft::Config> {
     let heartbeat = u64::from(settings.heartbeat_interval_ms);
     let (least, most) =
         (u64::from(settings.election_timeout_ms), u64::from(settings.election_timeout_ms) * 2);
@@ -190,7 +189,7 @@ fn raft_config(settings: Settings, elect: bool) -> Result<openraft::Config> {
         replication_lag_threshold: LAG_THRESHOLD,
         install_snapshot_timeout: INSTALL_TIMEOUT_MS,
         backoff: PEER_BACKOFF.to_owned(),
-        enable_elect: elect,
+        enable_elect: false,
         ..openraft::Config::default()
     };
     config.validate().map_err(|error| {

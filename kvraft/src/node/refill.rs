@@ -8,10 +8,12 @@
 //! nobody, over any restart.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+use super::candidacy::Standing;
 use super::copy::{Copying, place};
 use super::core::Core;
 use super::door::blocking;
@@ -20,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::identity::HexId;
 use crate::options::{MemberState, Verification};
 use crate::proposal::{Census as _, Leader, compare, peer, sample};
-use crate::raft::{Snapshot, SnapshotData, SnapshotMeta, StagedState, Vote};
+use crate::raft::{LogId, Snapshot, SnapshotData, SnapshotMeta, StagedState, Vote};
 use crate::storage::ViewCursor;
 use crate::transport::{Answer, Peer, Query};
 
@@ -28,9 +30,9 @@ use crate::transport::{Answer, Peer, Query};
 pub(super) const MAX_REFILLS: usize = 2;
 /// How long one step of a refill may take: a handover, a commit, the beginning of a copy.
 const STEP_PATIENCE: Duration = Duration::from_secs(10);
-/// How long one chunk may take: 64 MiB at the lowest rate of snapshots. A source that is gone is
-/// noticed long before.
-const CHUNK_PATIENCE: Duration = Duration::from_secs(120);
+/// How long one chunk may take: 64 MiB at the lowest rate of snapshots is a minute, and several that
+/// leave the source at a time wait for each other. One that is gone is noticed long before.
+const CHUNK_PATIENCE: Duration = Duration::from_secs(600);
 const ASKED_FOR: &str = "somebody asked for it";
 /// The pause before a refill that failed is begun again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -67,37 +69,60 @@ impl Core {
     /// Has this node's state fetched anew because somebody wants it, and waits until it is.
     pub(super) async fn refill(&self, deadline: Instant) -> Result<()> {
         self.life.check()?;
-        if self.others_with_state().is_empty() {
+        if !self.others_now().await?.iter().any(|member| member.voter) {
             return Err(Error::refused(
-                "this node is the only member: there is none to fetch the state from; restore a backup",
+                "there is no other voter to fetch the state from; restore a backup",
             ));
         }
-        // Durable first: a restart goes on with it.
-        self.registry.note_refill(Some(ASKED_FOR)).await?;
-        self.integrity.note(Health::Out(ASKED_FOR.into()));
+        self.go_out_as_asked().await?;
         tokio::select! {
             back = tokio::time::timeout_at(deadline.into(), self.integrity.is_back()) => back.map_err(|_| {
                 Error::unavailable("the state is not fetched yet; it goes on, and status shows when it is done")
-            }),
-            why = self.life.ended() => Err(why),
+            })?,
+            why = self.life.ended() => return Err(why),
+        }
+        match self.integrity.trouble() {
+            None => Ok(()),
+            Some(why) => Err(Error::unavailable(why.to_string())),
         }
     }
 
-    async fn refill_once(&self) -> Result<()> {
-        if self.others_with_state().is_empty() {
-            // Everyone else was removed: what this node has is all that there is.
-            tracing::error!("no member is left to fetch the state from: this node serves its own");
-            return self.return_to_service().await;
+    async fn go_out_as_asked(&self) -> Result<()> {
+        let _turn = self.integrity.noting().await;
+        // Whoever is out for a better reason stays so for that.
+        if !self.integrity.is_out() {
+            // Durable first: a restart goes on with it.
+            self.registry.note_refill(Some(ASKED_FOR)).await?;
+            self.integrity.note(Health::Out(ASKED_FOR.into()));
         }
-        self.registry.note_refill(self.integrity.trouble().as_deref()).await?;
-        self.settle_candidacy();
+        Ok(())
+    }
+
+    async fn refill_once(&self) -> Result<()> {
+        let Some(why) = self.integrity.trouble() else { return Ok(()) };
+        let mut voters = self.others_now().await?;
+        voters.retain(|member| member.voter);
+        if voters.is_empty() {
+            // Everyone else was removed: what this node has is all that there is.
+            return self.keep_own_state("no other voter is left").await;
+        }
+        self.registry.note_refill(Some(&why)).await?;
+        // Nobody knows this state to be wrong. Of those who go out at the same time the last one
+        // sees the others out, since each asks only when it is out itself.
+        let are_out = self.standings(&voters).await.iter().all(|known| *known == Standing::Out);
+        if are_out && *why == *ASKED_FOR {
+            return self.keep_own_state("the states of all other voters are out of service").await;
+        }
         let deadline = self.now() + STEP_PATIENCE;
         if self.leads() {
             self.transfer_to(None, deadline).await?;
         }
         // Nothing of what is committed from here on is applied to the wrong state, so that a state
         // with this entry is ahead of it.
-        let revision = sample(self, deadline).await?;
+        let revision = tokio::select! {
+            sampled = sample(self, deadline) => sampled?,
+            () = self.elected() => return Err(elected()),
+        };
         let states = compare(self, revision).await;
         let sources = sources(&states)?;
         // Raft takes no state that is behind its log: from here on that stands still.
@@ -120,37 +145,36 @@ impl Core {
     async fn take_over(&self, fetched: Fetched) -> Result<()> {
         let Fetched { vote, meta, staged } = fetched;
         if vote.leader_id.voted_for == self.node_id() {
-            return Err(Error::unavailable("this node was elected meanwhile"));
+            return Err(elected());
         }
+        check_term(&vote, meta.last_log_id)?;
         let wanted = meta.last_log_id;
+        let is_installed = Arc::clone(&staged.installed);
         let snapshot = Snapshot { meta, snapshot: SnapshotData::Incoming(staged) };
         let installed = self.raft.install_full_snapshot(vote, snapshot).await;
         installed
             .map_err(|fatal| Error::unavailable("this node has stopped").with_source(fatal))?;
-        // Raft passes over a state when it has met a newer leader.
-        if self.view().applied() < wanted {
-            return Err(Error::unavailable("another leader was elected meanwhile"));
+        // Raft passes over a state without a word when it has met a newer leader, or has committed
+        // what is in it.
+        if !is_installed.load(Ordering::Acquire) {
+            return Err(Error::unavailable("raft has gone beyond the fetched state meanwhile"));
         }
         tracing::info!(applied = wanted.map(|id| id.index), "the state was fetched anew");
-        self.return_to_service().await
+        self.return_to_service(Health::Sound).await
     }
 
-    async fn return_to_service(&self) -> Result<()> {
+    /// Gives up to fetch another state, and leaves an alarm.
+    async fn keep_own_state(&self, why: &str) -> Result<()> {
+        let why = format!("{why}, so that there is none to fetch: this node serves its own state");
+        tracing::error!("{why}");
+        self.return_to_service(Health::Suspect(why.into())).await
+    }
+
+    async fn return_to_service(&self, health: Health) -> Result<()> {
+        let _turn = self.integrity.noting().await;
         self.registry.note_refill(None).await?;
-        self.integrity.restore();
-        self.settle_candidacy();
+        self.integrity.restore(health);
         Ok(())
-    }
-
-    /// Lets this node campaign, unless its state is wrong or it has just started.
-    pub(super) fn settle_candidacy(&self) {
-        let may = !self.integrity.is_out() && self.now() >= self.held_until;
-        self.raft.runtime_config().elect(may);
-    }
-
-    fn others_with_state(&self) -> Vec<u64> {
-        let own = self.node_id();
-        self.members().into_iter().map(|member| member.node_id).filter(|id| *id != own).collect()
     }
 
     /// Fetches the state of one of these members, the leader last: it has most to do.
@@ -209,15 +233,30 @@ impl Core {
         let permit = place(&self.refills, &format!("{MAX_REFILLS} refills"))?;
         self.wait_applied(self.index_of(revision), self.now() + STEP_PATIENCE).await?;
         let view = self.view();
-        // Read after the view: no entry in it is of a later term.
         let vote = self.raft_metrics().vote;
         if !vote.committed {
             return Err(Error::unavailable("an election is under way; retry"));
         }
+        // Raft tells of a new vote a moment after it has applied under it.
+        check_term(&vote, view.applied())?;
         let first = Answer::Refill { vote, meta: view.snapshot_meta().into() };
-        let copying = Copying::new(self, &Handle::current(), view, ViewCursor::new(), permit);
+        let copying = Copying::new(self, &Handle::current(), view, ViewCursor::new(), permit)
+            .renewed_by_each_chunk();
         Ok((first, copying))
     }
+}
+
+fn elected() -> Error {
+    Error::unavailable("this node was elected meanwhile")
+}
+
+/// Fails if a state has an entry of a later term than the vote that it comes with: raft takes that
+/// for damage, and stops.
+fn check_term(vote: &Vote, applied: Option<LogId>) -> Result<()> {
+    if applied.is_some_and(|id| id.leader_id.term > vote.leader_id.term) {
+        return Err(Error::unavailable("a leader has just been elected; retry"));
+    }
+    Ok(())
 }
 
 /// Returns the members whose state is to be taken: those of the majority, or all that answered if
@@ -238,4 +277,38 @@ fn sources(states: &Verification) -> Result<Vec<&MemberState>> {
     let right = right.ok_or_else(|| Error::unavailable("no other member answers"))?;
     let has_it = |member: &&MemberState| member.state_hash.as_deref() == Some(right);
     Ok(states.members.iter().filter(has_it).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::node::Node;
+
+    async fn open(dir: &std::path::Path) -> Arc<Node> {
+        let node = Node::open(Config::new(dir).check().unwrap()).await.unwrap();
+        node.wait_ready(node.now() + STEP_PATIENCE).await.unwrap();
+        node
+    }
+
+    #[tokio::test]
+    async fn an_only_voter_leads_whatever_was_noted_before_its_start() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let node = open(dir.path()).await;
+        node.core().unwrap().registry.note_refill(Some(ASKED_FOR)).await.unwrap();
+        node.close().await.unwrap();
+        drop(node);
+        let node = open(dir.path()).await;
+        let core = node.core().unwrap();
+        assert!(core.leads() && core.registry.refill().is_none());
+    }
+
+    #[test]
+    fn a_state_is_not_given_to_raft_under_a_vote_of_an_earlier_term() {
+        let vote = Vote::new_committed(3, 7);
+        let applied = |term| Some(LogId::new_term_index(term, 5));
+        assert!(check_term(&vote, applied(3)).is_ok());
+        assert!(check_term(&vote, None).is_ok());
+        assert!(check_term(&vote, applied(4)).is_err());
+    }
 }

@@ -173,12 +173,6 @@ impl Core {
         }
         self.greet_until_met(strangers).await;
     }
-
-    /// Lets the node campaign once it votes again.
-    pub(super) async fn release_hold(self: Arc<Self>) {
-        tokio::time::sleep_until(self.held_until.into()).await;
-        self.settle_candidacy();
-    }
 }
 
 #[cfg(test)]

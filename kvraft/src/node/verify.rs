@@ -80,6 +80,7 @@ impl Core {
         if let Some(hash) = hash() {
             return Ok(hash);
         }
+        self.integrity.check_hash()?;
         tokio::select! {
             applied = self.wait_applied(self.index_of(revision), deadline) => applied?,
             // Nothing is applied to a state that is wrong.

@@ -188,6 +188,6 @@ impl Stage for Nowhere {
     }
 
     fn finish(self: Box<Self>, _: &Meta) -> Result<StagedState> {
-        Ok(StagedState { hold: Box::new(()) })
+        Ok(StagedState::new(()))
     }
 }

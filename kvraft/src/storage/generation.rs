@@ -149,6 +149,7 @@ impl StateDisk for Generations {
     }
 
     fn install(&self, staged: StagedState) -> Result<Loaded> {
+        let installed = Arc::clone(&staged.installed);
         let dir = staged_dir(staged)?;
         let mut current = self.current();
         // Its own number may be lower than the current one, if another was installed meanwhile.
@@ -160,6 +161,7 @@ impl StateDisk for Generations {
         let loaded = env.load()?;
         let old = std::mem::replace(&mut *current, Generation { number, env });
         drop(current);
+        installed.store(true, Ordering::Release);
         // Views of the old state live on: the files of a removed directory stay until the last
         // one has closed them, and only then the disk gets its room back.
         let old_path = self.root.join(old.number.to_string());
@@ -203,7 +205,7 @@ impl Stage for StagedEnv {
     fn finish(self: Box<Self>, meta: &Meta) -> Result<StagedState> {
         let Self { env, dir, node_id } = *self;
         env.complete(meta, node_id)?;
-        Ok(StagedState { hold: Box::new(dir) })
+        Ok(StagedState::new(dir))
     }
 }
 

@@ -216,3 +216,78 @@ async fn a_node_that_is_out_serves_no_reads_over_a_restart_until_it_has_fetched_
     let map = cluster.open(out).await;
     wait_sound(&map).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_all_members_are_told_to_fetch_their_states_none_is_lost_and_writes_go_on() {
+    let cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    cluster.map(leader).put("k", "v").await.unwrap();
+    let maps = [0, 1, 2].map(|node| cluster.map(node).clone());
+    let refilled = tokio::join!(maps[0].refill(), maps[1].refill(), maps[2].refill());
+    for result in [refilled.0, refilled.1, refilled.2] {
+        if let Err(error) = result {
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        }
+    }
+    for map in &maps {
+        eventually("it takes a write", async || map.put("k", "after").await.ok()).await;
+    }
+    assert_eq!(cluster.map(leader).verify().await.unwrap().verdict(), Verdict::Agreed);
+    for map in &maps {
+        wait_sound(map).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refills_that_are_asked_for_again_and_again_leave_no_note_behind() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    let node = cluster.others(leader)[0];
+    let map = cluster.map(node).clone();
+    for _ in 0..5 {
+        let (first, second) = tokio::join!(map.refill(), map.refill());
+        first.unwrap();
+        second.unwrap();
+    }
+    wait_sound(&map).await;
+    cluster.close(node).await;
+    cluster.isolate(&[node]);
+    // A note would hold it out: cut off, it could not fetch anything.
+    assert_eq!(cluster.open(node).await.status().divergence, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_only_voter_refuses_to_fetch_its_state_from_a_learner() {
+    let mut cluster = Cluster::prepare(2, |_, config| config.auto_promote(false));
+    cluster.founders = 1;
+    for node in 0..2 {
+        cluster.open(node).await;
+    }
+    cluster.wait_all_ready().await;
+    assert_kind(cluster.map(0).refill().await, &[ErrorKind::Refused]);
+    cluster.map(0).put("k", "v").await.unwrap();
+    // A learner has the voter to fetch from.
+    cluster.map(1).refill().await.unwrap();
+    cluster.wait_local(1, "k", "v").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voter_that_is_out_leads_if_nobody_else_can_and_hands_over() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    let [out, behind] = cluster.others(leader)[..] else { panic!("three members") };
+    cluster.isolate(&[behind]);
+    cluster.map(leader).put("k", "acknowledged").await.unwrap();
+    cluster.close(leader).await;
+    // Its log is the newest of those that are left, so that it can vote for nobody else.
+    let refilling = tokio::spawn({
+        let map = cluster.map(out).clone();
+        async move { map.refill().await }
+    });
+    eventually("it is out", async || cluster.map(out).status().divergence).await;
+    cluster.network.heal();
+    refilling.await.unwrap().unwrap();
+    wait_sound(cluster.map(out)).await;
+    assert_eq!(cluster.map(behind).get("k").await.unwrap().unwrap(), "acknowledged");
+    cluster.map(behind).put("k", "after").await.unwrap();
+}
