@@ -135,7 +135,9 @@ impl Core {
         match transport.request(&to, Request::Query(query), deadline).await {
             Ok(Response::Answer(_)) => Standing::InService,
             Ok(Response::Failed(failure)) => standing_of(Error::from(failure).kind()),
-            Ok(_) | Err(_) => Standing::Silent,
+            Ok(_) => Standing::Silent,
+            // An earlier release has no words for it, and so none for being out of service.
+            Err(error) => standing_of(error.error().kind()),
         }
     }
 }

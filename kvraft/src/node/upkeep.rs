@@ -156,6 +156,9 @@ impl Core {
     /// Finds out, once, that everything acknowledged before the start is applied here; only then
     /// this node is ready.
     pub(super) async fn recover(self: Arc<Self>) {
+        // What raft tells unasked is empty in the first moment after a start; it answers behind that.
+        // That it has stopped is noticed elsewhere.
+        self.raft.with_raft_state(|_| ()).await.ok();
         let mut strangers = self.others();
         let discovered = self.discovered_addresses().await;
         strangers.extend(discovered.into_iter().map(|address| (address, None)));
