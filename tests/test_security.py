@@ -10,7 +10,7 @@ TEXT = (ROOT / "SECURITY.md").read_text()
 NAMED = sorted(
     name for name in set(re.findall(r"`([\w./-]+)`", TEXT)) if "/" in name and "//" not in name
 )
-UNSAFE = re.compile(r"^#!?\[(?:expect|allow)\(\s*unsafe_code", re.MULTILINE)
+UNSAFE = re.compile(r"^\s*#!?\[(?:expect|allow)\(\s*unsafe_code", re.MULTILINE)
 
 
 def test_it_names_where_its_claims_are_held() -> None:
