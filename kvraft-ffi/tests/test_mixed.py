@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 import kvraft
-from loopback import READY_SECONDS, SECRET, free_addresses
+from loopback import READY_SECONDS, SECRET, free_addresses, listed, server
 
 SOURCES = Path(__file__).parent / "c"
 INCLUDE = Path(__file__).parents[2] / "include"
@@ -32,10 +32,6 @@ def given(name: str) -> str:
             pytest.fail(f"{name} is not set")
         pytest.skip(f"{name} is not set")
     return path
-
-
-def listed(addresses: dict[str, str]) -> str:
-    return ",".join(f"{name}={address}" for name, address in addresses.items())
 
 
 class CMember:
@@ -77,22 +73,6 @@ def c_member(program: Path, data_dir: Path, addresses: dict[str, str]) -> Iterat
             yield member
         finally:
             member.process.kill()
-
-
-@contextmanager
-def server(data_dir: Path, addresses: dict[str, str], secret: Path) -> Iterator[str]:
-    """Run `kvraft-server` and give its base URL."""
-    command = [given("KVRAFT_SERVER"), "serve", "--name", "s", "--data-dir", str(data_dir)]
-    command += ["--listen", addresses["s"], "--members", listed(addresses)]
-    command += ["--cluster-secret-file", str(secret), "--listen-http", "127.0.0.1:0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            words = dict(word.split("=", 1) for word in line.split() if "=" in word)
-            yield f"http://{words['http']}"
-        finally:
-            process.terminate()
 
 
 def put(url: str, key: str, value: bytes) -> None:
@@ -151,7 +131,7 @@ def test_what_a_member_in_c_wrote_is_there_after_it_was_killed(
     program, secret = compiled(tmp_path), tmp_path / "secret"
     secret.write_text(SECRET)
     with (
-        server(tmp_path / "s", addresses, secret) as url,
+        server(given("KVRAFT_SERVER"), tmp_path / "s", "s", addresses, secret) as url,
         kvraft.open(
             tmp_path / "p",
             name="p",

@@ -3,10 +3,9 @@
 import multiprocessing
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import pytest
 
 import kvraft
 from interrupts import interrupted
-from loopback import READY_SECONDS, SECRET
+from loopback import READY_SECONDS, SECRET, server
 
 Map = kvraft.ReplicatedMap[bytes, bytes]
 Member = Callable[[str], Map]
@@ -137,25 +136,6 @@ def test_ctrl_c_interrupts_every_verb(member: Member, tmp_path: Path) -> None:
         with pytest.raises(KeyboardInterrupt):
             interrupted(call, signal.SIGINT)
     assert not [*tmp_path.glob("kept*")]
-
-
-@contextmanager
-def server(
-    program: str, data_dir: Path, name: str, addresses: dict[str, str], secret: Path
-) -> Iterator[str]:
-    """Run `kvraft-server` and give its base URL."""
-    command = [program, "serve", "--name", name, "--data-dir", str(data_dir)]
-    command += ["--listen", addresses[name], "--cluster-secret-file", str(secret)]
-    command += ["--members", ",".join(f"{key}={value}" for key, value in addresses.items())]
-    command += ["--listen-http", "127.0.0.1:0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            words = dict(word.split("=", 1) for word in line.split() if "=" in word)
-            yield f"http://{words['http']}"
-        finally:
-            process.terminate()
 
 
 def test_python_and_servers_are_members_of_one_cluster(

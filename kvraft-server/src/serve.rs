@@ -94,7 +94,10 @@ async fn serve(settings: Settings, log: Arc<dyn Reload>, traces: Option<Arc<Told
     });
     let map = tokio::select! {
         opened = ReplicatedMap::open(settings.config) => opened?,
-        asked = shutdown.asked() => bail!("{asked} came before the node was open"),
+        asked = shutdown.asked() => {
+            tracing::info!("stopped, asked by {asked} before the node was open");
+            return Ok(());
+        }
     };
     app.open(map.clone());
     announce(address, &map.status())?;

@@ -235,9 +235,10 @@ class Kubelet:
         variables = self._variables(name, inner)
         words += [word for key, value in variables.items() for word in ("-e", f"{key}={value}")]
         words += self._mounts(name, spec, inner)
-        if inner.get("command"):
-            raise NotImplementedError("a command of the container's own")
-        arguments = [expanded(word, variables) for word in inner["args"]]
+        program, *own = inner.get("command") or [None]
+        if program is not None:
+            words.append(f"--entrypoint={expanded(program, variables)}")
+        arguments = [expanded(word, variables) for word in [*own, *inner.get("args", [])]]
         return [*words, inner["image"], *arguments]
 
     def _variables(self, name: str, inner: Any) -> dict[str, str]:

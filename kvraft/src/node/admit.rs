@@ -152,3 +152,32 @@ fn not_written(error: ClientWriteError<TypeConfig>) -> Attempt {
 fn stopped(fatal: &Fatal<TypeConfig>) -> Error {
     Error::indeterminate(format!("this node stopped while the write was under way: {fatal}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::node::Node;
+    use crate::node::integrity::Health;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn a_leader_that_knows_its_state_to_be_wrong_answers_no_write_from_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = Node::open(Config::new(dir.path()).check().unwrap()).await.unwrap();
+        node.wait_ready(node.now() + PATIENCE).await.unwrap();
+        let core = node.core().unwrap();
+        let command = Command::put("k".into(), "v".into()).encode();
+        // An only voter takes itself back into service, which needs this turn.
+        let turn = core.integrity.noting().await;
+        core.integrity.note(Health::Out("a test says so".into()));
+        let attempt = core.propose_here(None, &command, core.now() + PATIENCE).await;
+        let Attempt::NotYet(error) = attempt else { panic!("{attempt:?}") };
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        drop(turn);
+        core.integrity.is_back().await;
+        let attempt = core.propose_here(None, &command, core.now() + PATIENCE).await;
+        assert!(matches!(attempt, Attempt::Answered(_)), "{attempt:?}");
+    }
+}

@@ -48,7 +48,7 @@ impl Core {
                 changed = health.changed() => drop(changed),
                 () = async {
                     match next {
-                        Some(at) => tokio::time::sleep_until(at.into()).await,
+                        Some(wait) => tokio::time::sleep(wait).await,
                         None => std::future::pending().await,
                     }
                 } => {}
@@ -67,12 +67,14 @@ impl Core {
             || self.now().saturating_duration_since(heard) >= patience
     }
 
-    /// Returns when time alone may change who campaigns.
-    fn next_look(&self) -> Option<Instant> {
-        if self.now() < self.held_until {
-            return Some(self.held_until);
+    /// Returns after how long time alone may change who campaigns: the clock of the environment need
+    /// not be the one by which tasks sleep.
+    fn next_look(&self) -> Option<Duration> {
+        let held = self.held_until.saturating_duration_since(self.now());
+        if !held.is_zero() {
+            return Some(held);
         }
-        self.integrity.is_out().then(|| self.now() + self.election_timeout_max())
+        self.integrity.is_out().then(|| self.election_timeout_max())
     }
 
     /// Returns whether there is a leader, as far as this node can tell. While it holds the entries

@@ -119,3 +119,31 @@ fn told(change: crate::storage::Change, previous: bool) -> Change {
         previous: entry(change.before.filter(|_| previous)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::error::ErrorKind;
+    use crate::node::Node;
+    use crate::node::integrity::Health;
+
+    #[tokio::test]
+    async fn a_client_is_sent_on_by_a_node_that_applies_nothing_while_its_state_is_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = Node::open(Config::new(dir.path()).check().unwrap()).await.unwrap();
+        node.wait_ready(node.now() + Duration::from_secs(10)).await.unwrap();
+        let core = node.core().unwrap();
+        let handle = tokio::runtime::Handle::current();
+        let follower = Follower::new(&core, &handle, KeyRange::all(), None, false).unwrap();
+        follower.check_fresh().unwrap();
+        // An only voter takes itself back into service, which needs this turn.
+        let _turn = core.integrity.noting().await;
+        core.integrity.note(Health::Out("a test says so".into()));
+        for told in [follower.check_fresh(), follower.start().map(drop)] {
+            assert_eq!(told.unwrap_err().kind(), ErrorKind::Unavailable);
+        }
+    }
+}

@@ -33,6 +33,7 @@ pub(crate) const SPANS: &str = "kvraft::span";
 const MAX_RENEWALS: usize = 3;
 
 /// What one attempt to propose has shown.
+#[derive(Debug)]
 pub(crate) enum Attempt {
     /// Every node has or will have this outcome.
     Answered(Outcome),

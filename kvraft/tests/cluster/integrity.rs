@@ -291,3 +291,35 @@ async fn a_voter_that_is_out_leads_if_nobody_else_can_and_hands_over() {
     assert_eq!(cluster.map(behind).get("k").await.unwrap().unwrap(), "acknowledged");
     cluster.map(behind).put("k", "after").await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_is_fetched_though_the_leader_has_purged_what_the_node_needs() {
+    // Longer on its way than a refill that failed pauses, and than a leader waits with the next try.
+    let cluster = Cluster::start_with(3, |_, config| {
+        config.log_keep_bytes(64 << 10).snapshot_bytes_per_second(2 << 20)
+    });
+    let cluster = cluster.await;
+    let leader = cluster.leader().await;
+    let node = cluster.others(leader)[0];
+    let value = vec![b'x'; 1 << 20];
+    for n in 0..10 {
+        cluster.map(leader).put(format!("k{n}"), &value).await.unwrap();
+    }
+    cluster.isolate(&[node]);
+    let refilling = tokio::spawn({
+        let map = cluster.map(node).clone();
+        async move { map.refill().await }
+    });
+    let last_seen = cluster.map(node).status().last_log;
+    eventually("the others have purged what it needs", async || {
+        let purged = |node| cluster.map(node).status().first_log > last_seen + 1;
+        cluster.map(leader).put("k", &value[..32 << 10]).await.unwrap();
+        cluster.others(node).into_iter().all(purged).then_some(())
+    })
+    .await;
+    cluster.map(leader).put("end", "v").await.unwrap();
+    cluster.network.heal();
+    refilling.await.unwrap().unwrap();
+    wait_sound(cluster.map(node)).await;
+    cluster.wait_local(node, "end", "v").await;
+}
